@@ -1,0 +1,149 @@
+//! Why a system call failed.
+
+macro_rules! errors {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $code:literal, $text:literal;)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u64)]
+        pub enum $name { $($(#[$doc])* $variant = $code),* }
+
+        impl $name {
+            /// All errors, in the order of their codes.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The number that stands in the result register; never 0.
+            pub const fn code(self) -> u64 {
+                self as u64
+            }
+
+            /// The error with this code, if there is one.
+            pub fn from_code(code: u64) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$variant),)*
+                    _ => None,
+                }
+            }
+        }
+
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(match self { $(Self::$variant => $text),* })
+            }
+        }
+
+        impl core::error::Error for $name {}
+    };
+}
+
+errors! {
+    /// Why a system call failed. A call that failed has changed nothing.
+    Error {
+        /// There is no system call with this number.
+        UnknownSyscall = 1, "no such system call";
+        /// The slot is empty, or its index lies outside the table.
+        EmptySlot = 2, "the slot holds no capability";
+        /// The slot has been closed, and perhaps used again, since this handle was made.
+        StaleCapability = 3, "the capability was closed";
+        /// The capability names an object of another kind.
+        WrongKind = 4, "the capability names an object of another kind";
+        /// The capability does not allow this operation.
+        MissingRights = 5, "the capability lacks a right that the operation needs";
+        /// The table is as large as it can get.
+        TableFull = 6, "the capability table is full";
+        /// The quota of the process that pays is used up.
+        QuotaExceeded = 7, "the quota is used up";
+        /// An argument is outside its range, or not aligned.
+        InvalidArgument = 8, "an argument is out of range";
+        /// The range of addresses is not user space, or not wholly mapped.
+        InvalidAddress = 9, "the address is not the caller's to use";
+        /// The range of addresses is in use.
+        AddressInUse = 10, "the address range is already in use";
+        /// Rights that are not to be had together: writable and executable.
+        WriteAndExecute = 11, "a mapping can't be both writable and executable";
+        /// The object's process or thread has ended.
+        Ended = 12, "the process or thread has ended";
+        /// The thread was started before.
+        AlreadyStarted = 13, "the thread was started before";
+        /// The priority is above the caller's ceiling.
+        PriorityTooHigh = 14, "the priority is above the caller's ceiling";
+        /// The badge of this capability has been set before, or its kind has none.
+        AlreadyBadged = 15, "the capability has a badge already, or can't have one";
+        /// The operation would have to wait, and the deadline forbids it.
+        WouldBlock = 16, "the operation would have to wait";
+        /// The partner of a call ended, or dropped the reply, before it answered.
+        PeerGone = 17, "the partner is gone";
+        /// The endpoint was destroyed.
+        EndpointGone = 18, "the endpoint was destroyed";
+        /// This thread has taken no call that it still has to answer.
+        NoReplyOwed = 19, "no call is waiting for this thread's reply";
+        /// The tag of a message is malformed.
+        InvalidMessage = 20, "the message's tag is malformed";
+    }
+}
+
+/// Why a message operation failed: the errors of endpoints and capabilities, with the codes they
+/// have in [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u64)]
+pub enum IpcError {
+    /// See [`Error::EmptySlot`].
+    EmptySlot = Error::EmptySlot as u64,
+    /// See [`Error::StaleCapability`].
+    StaleCapability = Error::StaleCapability as u64,
+    /// See [`Error::WrongKind`].
+    WrongKind = Error::WrongKind as u64,
+    /// See [`Error::MissingRights`].
+    MissingRights = Error::MissingRights as u64,
+    /// See [`Error::InvalidArgument`]: a deadline that is neither of [`crate::Deadline`]'s.
+    InvalidArgument = Error::InvalidArgument as u64,
+    /// See [`Error::WouldBlock`].
+    WouldBlock = Error::WouldBlock as u64,
+    /// See [`Error::PeerGone`].
+    PeerGone = Error::PeerGone as u64,
+    /// See [`Error::EndpointGone`].
+    EndpointGone = Error::EndpointGone as u64,
+    /// See [`Error::NoReplyOwed`].
+    NoReplyOwed = Error::NoReplyOwed as u64,
+    /// See [`Error::InvalidMessage`].
+    InvalidMessage = Error::InvalidMessage as u64,
+}
+
+impl IpcError {
+    /// All of them, in the order of their codes.
+    pub const ALL: [Self; 10] = [
+        Self::EmptySlot,
+        Self::StaleCapability,
+        Self::WrongKind,
+        Self::MissingRights,
+        Self::InvalidArgument,
+        Self::WouldBlock,
+        Self::PeerGone,
+        Self::EndpointGone,
+        Self::NoReplyOwed,
+        Self::InvalidMessage,
+    ];
+}
+
+impl From<IpcError> for Error {
+    fn from(error: IpcError) -> Self {
+        // Each code of `IpcError` is one of `Error`'s, by the definitions above.
+        Error::from_code(error as u64).unwrap_or(Error::InvalidMessage)
+    }
+}
+
+impl TryFrom<Error> for IpcError {
+    type Error = Error;
+
+    /// The same error as an [`IpcError`]; gives it back where no message operation answers it.
+    fn try_from(error: Error) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|ipc| *ipc as u64 == error.code()).ok_or(error)
+    }
+}
+
+impl core::fmt::Display for IpcError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        Error::from(*self).fmt(f)
+    }
+}
+
+impl core::error::Error for IpcError {}

@@ -1,0 +1,28 @@
+//! Kinds of kernel objects.
+
+/// What a capability names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum ObjectKind {
+    /// Address space, capability table and quota.
+    Process = 1,
+    /// A thread of a process.
+    Thread = 2,
+    /// Where messages are sent and received.
+    Endpoint = 3,
+    /// Pages that can be mapped.
+    MemoryObject = 4,
+    /// Shutdown, log and statistics.
+    System = 5,
+}
+
+impl ObjectKind {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: [Self; 5] =
+        [Self::Process, Self::Thread, Self::Endpoint, Self::MemoryObject, Self::System];
+
+    /// The kind with number `number`, if there is one.
+    pub fn from_number(number: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| *kind as u64 == number)
+    }
+}

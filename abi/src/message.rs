@@ -1,0 +1,145 @@
+//! Messages.
+
+use crate::{CapSlot, Error, IpcError};
+
+/// How many words of a message travel in registers.
+pub const REGISTER_WORDS: usize = 8;
+
+/// The first word of a message: a label that the partners agree on, and how many words follow.
+///
+/// Bits 0-31 are the label, bits 32-40 the word count; the others are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(transparent)]
+pub struct Tag(u64);
+
+impl Tag {
+    const COUNT_SHIFT: u32 = 32;
+    const COUNT_MASK: u64 = 0x1ff;
+
+    /// A tag with `label` and `words` words, at most [`REGISTER_WORDS`] of them.
+    ///
+    /// # Errors
+    /// [`IpcError::InvalidMessage`] for more words.
+    pub const fn new(label: u32, words: usize) -> Result<Self, IpcError> {
+        if words > REGISTER_WORDS {
+            return Err(IpcError::InvalidMessage);
+        }
+        Ok(Self((words as u64) << Self::COUNT_SHIFT | label as u64))
+    }
+
+    /// The tag that stood in a register.
+    ///
+    /// # Errors
+    /// [`IpcError::InvalidMessage`] when it names more words than a message has, or has bits that
+    /// mean nothing.
+    pub const fn from_bits(bits: u64) -> Result<Self, IpcError> {
+        let words = bits >> Self::COUNT_SHIFT & Self::COUNT_MASK;
+        let known = Self::COUNT_MASK << Self::COUNT_SHIFT | u32::MAX as u64;
+        if bits & !known != 0 || words > REGISTER_WORDS as u64 {
+            return Err(IpcError::InvalidMessage);
+        }
+        Ok(Self(bits))
+    }
+
+    /// The tag as it goes into a register.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// What the message is about.
+    pub const fn label(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// How many words follow.
+    pub const fn words(self) -> usize {
+        (self.0 >> Self::COUNT_SHIFT & Self::COUNT_MASK) as usize
+    }
+}
+
+/// A tag and its words. Words behind the count are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Message {
+    /// Label and word count.
+    pub tag: Tag,
+    /// The words; those behind the count do not travel.
+    pub words: [u64; REGISTER_WORDS],
+}
+
+impl Message {
+    /// A message with `label` and `words`.
+    ///
+    /// # Errors
+    /// [`IpcError::InvalidMessage`] for more than [`REGISTER_WORDS`] words.
+    pub fn new(label: u32, words: &[u64]) -> Result<Self, IpcError> {
+        let tag = Tag::new(label, words.len())?;
+        let mut message = Self { tag, words: [0; REGISTER_WORDS] };
+        message.words[..words.len()].copy_from_slice(words);
+        Ok(message)
+    }
+
+    /// What the message is about.
+    pub fn label(&self) -> u32 {
+        self.tag.label()
+    }
+
+    /// The words that travel.
+    pub fn words(&self) -> &[u64] {
+        &self.words[..self.tag.words().min(REGISTER_WORDS)]
+    }
+}
+
+/// A message as its receiver gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The badge of the capability that it was sent through; 0 without one.
+    pub badge: u64,
+    /// Whether the sender waits for a reply.
+    pub is_call: bool,
+    /// What was sent.
+    pub message: Message,
+}
+
+/// How long an operation may wait.
+///
+/// A deadline is an absolute time in nanoseconds since boot. The two ends of the scale exist so
+/// far; the kernel answers those in between with [`Error::InvalidArgument`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Deadline {
+    /// Do not wait: the `try` form, which answers [`Error::WouldBlock`].
+    Now = 0,
+    /// Wait as long as it takes.
+    Never = u64::MAX,
+}
+
+impl Deadline {
+    /// The deadline that stood in a register.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for one that is neither 0 nor `u64::MAX`.
+    pub const fn from_bits(bits: u64) -> Result<Self, Error> {
+        match bits {
+            0 => Ok(Self::Now),
+            u64::MAX => Ok(Self::Never),
+            _ => Err(Error::InvalidArgument),
+        }
+    }
+}
+
+/// The control registers of a message operation: what stands before the words.
+///
+/// | operation | endpoint | tag | deadline |
+/// |---|---|---|---|
+/// | send, call, reply_receive | used | used | used |
+/// | receive | used | 0 | used |
+/// | reply | 0 | used | 0 |
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// The endpoint to send to or to receive from.
+    pub endpoint: CapSlot,
+    /// The tag of what is sent.
+    pub tag: Tag,
+    /// How long to wait.
+    pub deadline: Deadline,
+}

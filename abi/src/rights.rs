@@ -1,0 +1,32 @@
+//! What a capability allows.
+
+bitflags::bitflags! {
+    /// The operations that a capability allows on its object. Rights only ever shrink: a copy
+    /// has at most the rights of what it was copied from.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Rights: u32 {
+        /// Memory: map for reading.
+        const READ = 1 << 0;
+        /// Memory: map for writing.
+        const WRITE = 1 << 1;
+        /// Memory: map for execution.
+        const EXECUTE = 1 << 2;
+        /// Endpoint: send a message, and call.
+        const SEND = 1 << 3;
+        /// Endpoint: receive messages.
+        const RECEIVE = 1 << 4;
+        /// Any kind: make a copy, in one's own table or in another process's.
+        const GRANT = 1 << 5;
+        /// Process: create threads, map and unmap memory, put capabilities into its table, end it.
+        /// Thread: start it.
+        const MANAGE = 1 << 6;
+        /// Process and thread: wait for the end and learn the reason.
+        const WAIT = 1 << 7;
+        /// System: write to the log.
+        const LOG = 1 << 8;
+        /// System: power off.
+        const SHUTDOWN = 1 << 9;
+        /// System: read the kernel's counters.
+        const STATISTICS = 1 << 10;
+    }
+}

@@ -1,0 +1,79 @@
+//! The system calls. What each takes stands with its structure in [`arguments`](crate::arguments).
+
+macro_rules! syscalls {
+    ($($(#[$doc:meta])* $name:ident = $number:literal;)*) => {
+        /// The number of a system call, as it stands in `rax`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u64)]
+        pub enum Syscall { $($(#[$doc])* $name = $number),* }
+
+        impl Syscall {
+            /// All system calls, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The system call with this number, if there is one.
+            #[inline]
+            pub const fn from_number(number: u64) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+syscalls! {
+    /// Does nothing; measures the way in and out.
+    Null = 0;
+    /// Sends a message and waits until it is received. See [`crate::message::Operation`].
+    Send = 1;
+    /// Waits for a message. Gives badge, tag, whether it is a call, and the words.
+    Receive = 2;
+    /// Sends a message and waits for its reply. Gives 0, tag, 0, and the words.
+    Call = 3;
+    /// Answers the call that this thread took last.
+    Reply = 4;
+    /// Answers that call and waits for the next message, in one step.
+    ReplyReceive = 5;
+    /// Lets other threads of the same priority run first.
+    ThreadYield = 16;
+    /// Ends the calling thread. Does not return.
+    ThreadExit = 17;
+    /// Makes a thread that does not run yet. Gives its capability.
+    ThreadCreate = 18;
+    /// Lets a thread run for the first time.
+    ThreadStart = 19;
+    /// Waits until a thread has ended. Gives its [`crate::ExitReason`].
+    ThreadWait = 20;
+    /// Makes an empty process, paid by the caller's quota. Gives its capability.
+    ProcessCreate = 32;
+    /// Ends the calling process with all its threads. Does not return.
+    ProcessExit = 33;
+    /// Ends a process.
+    ProcessKill = 34;
+    /// Waits until a process has ended and all it had is given back. Gives its
+    /// [`crate::ExitReason`].
+    ProcessWait = 35;
+    /// Copies a capability, with fewer rights and perhaps a badge, into one's own table or another
+    /// process's. Gives the new slot.
+    CapabilityCopy = 48;
+    /// Empties a slot.
+    CapabilityClose = 49;
+    /// Tells kind, rights and badge.
+    CapabilityInspect = 50;
+    /// Makes an endpoint. Gives its capability.
+    EndpointCreate = 64;
+    /// Makes a memory object of zeroed pages. Gives its capability.
+    MemoryCreate = 80;
+    /// Maps a range of a memory object into a process.
+    MemoryMap = 81;
+    /// Removes whole mappings from a process.
+    MemoryUnmap = 82;
+    /// Writes one line to the log.
+    SystemLog = 96;
+    /// Powers off. Does not return.
+    SystemShutdown = 97;
+    /// Reads one of the kernel's counters.
+    SystemStatistics = 98;
+}
