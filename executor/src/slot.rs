@@ -1,0 +1,144 @@
+//! Inline room for one future of any type: what a thread control block holds instead of a stack.
+
+use core::{
+    mem::MaybeUninit,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+/// Room for a future of up to `BYTES` bytes whose output is `T`.
+///
+/// The future is pinned where the slot stands, so a slot must not move while it holds one: hence
+/// [`FutureSlot::poll`] and [`FutureSlot::clear`] take it pinned.
+#[repr(C, align(16))]
+pub struct FutureSlot<T, const BYTES: usize> {
+    room: MaybeUninit<[u8; BYTES]>,
+    functions: Option<Functions<T>>,
+}
+
+struct Functions<T> {
+    poll: unsafe fn(*mut u8, &mut Context<'_>) -> Poll<T>,
+    drop: unsafe fn(*mut u8),
+}
+
+impl<T, const BYTES: usize> FutureSlot<T, BYTES> {
+    /// An empty slot.
+    pub const fn new() -> Self {
+        Self { room: MaybeUninit::uninit(), functions: None }
+    }
+
+    /// Whether it holds no future.
+    pub const fn is_empty(&self) -> bool {
+        self.functions.is_none()
+    }
+
+    /// Puts a future in. One that was there is dropped. A future that is too large does not
+    /// compile.
+    pub fn set<F: Future<Output = T> + 'static>(self: Pin<&mut Self>, future: F) {
+        const {
+            assert!(size_of::<F>() <= BYTES, "the future is larger than the slot");
+            assert!(align_of::<F>() <= 16, "the future needs more alignment than the slot has");
+        }
+        // SAFETY: a future that is there is dropped in place; the slot itself is not moved.
+        let this = unsafe { self.get_unchecked_mut() };
+        this.take_out();
+        let room = this.room.as_mut_ptr().cast::<u8>();
+        // SAFETY: the room is large and aligned enough, by the assertions.
+        unsafe { room.cast::<F>().write(future) };
+        this.functions = Some(Functions {
+            poll: |room, context| {
+                // SAFETY: the room holds an `F`, which has not moved since it was put in.
+                unsafe { Pin::new_unchecked(&mut *room.cast::<F>()) }.poll(context)
+            },
+            // SAFETY: as above; the caller forgets the future.
+            drop: |room| unsafe { room.cast::<F>().drop_in_place() },
+        });
+    }
+
+    /// Polls the future; one that is ready is dropped at once.
+    ///
+    /// # Panics
+    /// When the slot is empty.
+    pub fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        // SAFETY: the future is polled in place.
+        let this = unsafe { self.get_unchecked_mut() };
+        let functions = this.functions.as_ref().expect("polled an empty slot");
+        // SAFETY: the functions belong to the future that the room holds.
+        let result = unsafe { (functions.poll)(this.room.as_mut_ptr().cast(), context) };
+        if result.is_ready() {
+            this.take_out();
+        }
+        result
+    }
+
+    /// Drops the future, if there is one.
+    pub fn clear(self: Pin<&mut Self>) {
+        // SAFETY: as in `set`.
+        unsafe { self.get_unchecked_mut() }.take_out();
+    }
+
+    fn take_out(&mut self) {
+        if let Some(functions) = self.functions.take() {
+            // SAFETY: the room holds the future that the functions belong to; it counts as gone
+            // from now on.
+            unsafe { (functions.drop)(self.room.as_mut_ptr().cast()) };
+        }
+    }
+}
+
+impl<T, const BYTES: usize> Default for FutureSlot<T, BYTES> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T, const BYTES: usize> Drop for FutureSlot<T, BYTES> {
+    fn drop(&mut self) {
+        self.take_out();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::{boxed::Box, rc::Rc};
+
+    fn context() -> Context<'static> {
+        Context::from_waker(core::task::Waker::noop())
+    }
+
+    #[test]
+    fn polls_what_was_put_in_and_drops_it_once() {
+        let mut slot = Box::pin(FutureSlot::<u32, 64>::new());
+        assert!(slot.is_empty());
+        let token = Rc::new(());
+        let held = token.clone();
+        slot.as_mut().set(async move {
+            crate::yield_now().await;
+            drop(held);
+            7
+        });
+        assert_eq!(slot.as_mut().poll(&mut context()), Poll::Pending);
+        assert_eq!(Rc::strong_count(&token), 2);
+        assert_eq!(slot.as_mut().poll(&mut context()), Poll::Ready(7));
+        assert!(slot.is_empty());
+        assert_eq!(Rc::strong_count(&token), 1);
+    }
+
+    #[test]
+    fn clearing_and_replacing_drop_the_future() {
+        let mut slot = Box::pin(FutureSlot::<u32, 64>::new());
+        let token = Rc::new(());
+        for _ in 0..2 {
+            let held = token.clone();
+            slot.as_mut().set(async move {
+                let _held = held;
+                core::future::pending().await
+            });
+            assert_eq!(Rc::strong_count(&token), 2, "the one before was dropped");
+        }
+        slot.as_mut().clear();
+        assert_eq!(Rc::strong_count(&token), 1);
+        slot.as_mut().clear();
+    }
+}
