@@ -1,1 +1,56 @@
+//! The kernel's boot order, on one screen.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![cfg_attr(all(test, target_os = "none"), feature(custom_test_frameworks))]
+#![cfg_attr(all(test, target_os = "none"), test_runner(in_kernel::run))]
+#![cfg_attr(all(test, target_os = "none"), reexport_test_harness_main = "run_tests")]
+
+#[cfg(all(test, target_os = "none"))]
+mod in_kernel;
+
+/// Called by the boot code, on the first CPU, with what the loader said.
+#[cfg(target_os = "none")]
+#[unsafe(no_mangle)]
+fn kernel_main(boot_info: &kernel::boot::BootInfo) -> ! {
+    use kernel::{arch, ipc, loader, log, sched, self_test, shutdown};
+
+    log::init(&boot_info.command_line);
+    arch::init_memory(boot_info);
+    arch::init_descriptors();
+    arch::init_timer();
+    arch::init_user_entry();
+    log::init_deferred();
+    loader::load_symbols(boot_info);
+    boot_info.describe();
+    ::log::info!(target: "sched", "cpu{} online", arch::cpu_index());
+    sched::init();
+    ipc::init();
+    self_test::run(&boot_info.command_line);
+    #[cfg(test)]
+    in_kernel::select(&boot_info.command_line, run_tests);
+    match loader::load_init(boot_info) {
+        Ok((init, thread)) => start(init, &thread),
+        Err(error) => shutdown::init_failed(error),
+    }
+}
+
+/// Starts init, the kernel's own tasks, and the dispatcher.
+#[cfg(target_os = "none")]
+fn start(
+    init: kernel::object::Ref<kernel::process::Process>,
+    thread: &kernel::thread::Tcb,
+) -> ! {
+    use kernel::{log, reap, sched, shutdown};
+
+    let started = sched::spawn(reap::reap())
+        .and_then(|()| sched::spawn(log::drain()))
+        .and_then(|()| sched::spawn(shutdown::watch(init)))
+        .and_then(|()| thread.start());
+    match started {
+        Ok(()) => sched::dispatch::start(),
+        Err(error) => shutdown::init_failed(error),
+    }
+}
+
+/// The kernel is no program of the host's.
+#[cfg(not(target_os = "none"))]
 fn main() {}

@@ -1,0 +1,71 @@
+//! The machine: everything that the kernel needs of the hardware, in one list. Above this folder
+//! nothing names an architecture. On the host the same list stands over simulated hardware, so
+//! that the kernel's units and whole runs of it are tested in a process.
+//!
+//! | what | of it |
+//! |---|---|
+//! | [`cpu_index`] | which CPU this is |
+//! | [`SavedRegisters`] | a user thread's registers |
+//! | [`FpuState`] | its floating-point registers, kept apart |
+//! | [`enter_user`], [`set_current`] | leaving the kernel |
+//! | [`PageTables`], [`Access`], [`Translation`] | an address space's tables |
+//! | [`direct_map`] | the kernel's view of physical memory |
+//! | [`copy_from_user`] | reads of user memory that may fail |
+//! | [`idle`] | waiting for interrupts, letting them in |
+//! | [`clock`], [`timer`] | time, and the interrupt that ends a slice |
+//! | [`serial`], [`power`], [`backtrace`] | the log's way out, the machine's end |
+//! | [`start_machine`] and friends | the boot order's steps |
+//!
+//! Entry code calls up by symbol: `kernel_main`, `orbital_syscall`, and through
+//! [`Trap`] `orbital_trap`.
+
+#[cfg(not(target_os = "none"))]
+pub mod host;
+#[cfg(target_os = "none")]
+pub mod x86_64;
+
+#[cfg(not(target_os = "none"))]
+use host as machine;
+#[cfg(target_os = "none")]
+use x86_64 as machine;
+
+pub use machine::{
+    FpuState, PageTables, SavedRegisters, backtrace, clock, copy_from_user, cpu_index, direct_map,
+    enter_user, idle, init_descriptors, init_memory, init_timer, init_user_entry, power, serial,
+    set_current, timer,
+};
+
+use crate::memory::frame::Frame;
+
+/// What a mapping allows. There is no such thing as writable and executable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read.
+    Read,
+    /// Read and write.
+    ReadWrite,
+    /// Read and execute.
+    ReadExecute,
+}
+
+/// What an address leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// The frame behind the page.
+    pub frame: Frame,
+    /// What a user program may do there.
+    pub access: Access,
+}
+
+/// Why the kernel was entered, but for system calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trap {
+    /// The slice's timer.
+    Timer,
+    /// An interrupt that means nothing.
+    Spurious,
+    /// First use of the floating-point registers since the thread was switched to.
+    FpuUnavailable,
+    /// The thread did what it may not.
+    Fault(orbital_abi::Fault),
+}

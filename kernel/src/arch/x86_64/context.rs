@@ -1,0 +1,114 @@
+//! What a user thread has in the CPU while it runs: its registers, as the entry code of
+//! [`entry`](super::entry) and [`trap`](super::trap) stores them.
+//!
+//! Invariants, which make leaving the kernel safe whatever a program did: `cs` and `ss` are always
+//! the user segments, `flags` has only bits that a user may set and always IF, `rip` and `rsp`
+//! are set by the kernel only to checked values. No code outside this file writes these fields.
+#![forbid(unsafe_code)]
+
+use orbital_abi::{Error, Registers, layout};
+
+use super::gdt;
+
+/// Flags of a new thread: interrupts on, and the bit that is always one.
+const FLAGS: u64 = 1 << 9 | 1 << 1;
+
+/// How a thread entered the kernel, and so how it leaves.
+pub const ENTERED_BY_SYSCALL: u64 = 0x100;
+
+/// The registers of a user thread. The end of the structure (less nothing: it has no tail) is where
+/// the CPU pushes on an interrupt from user mode, so its layout ends with the interrupt frame.
+#[derive(Clone, Debug)]
+#[repr(C, align(16))]
+pub struct SavedRegisters {
+    pub(super) r15: u64,
+    pub(super) r14: u64,
+    pub(super) r13: u64,
+    pub(super) r12: u64,
+    pub(super) r11: u64,
+    pub(super) r10: u64,
+    pub(super) r9: u64,
+    pub(super) r8: u64,
+    pub(super) rdi: u64,
+    pub(super) rsi: u64,
+    pub(super) rbp: u64,
+    pub(super) rbx: u64,
+    pub(super) rdx: u64,
+    pub(super) rcx: u64,
+    pub(super) rax: u64,
+    /// The vector of the interrupt, or [`ENTERED_BY_SYSCALL`].
+    pub(super) entered_by: u64,
+    /// The error code that some exceptions push; else 0.
+    pub(super) error_code: u64,
+    pub(super) rip: u64,
+    pub(super) cs: u64,
+    pub(super) flags: u64,
+    pub(super) rsp: u64,
+    pub(super) ss: u64,
+}
+
+// `rsp` is aligned to 16 before the CPU pushes: the end must be too, or the frame would shift.
+const _: () = assert!(size_of::<SavedRegisters>() == 22 * 8);
+
+impl SavedRegisters {
+    /// The registers of a thread that starts at `entry` with `stack` as its stack pointer and
+    /// `argument` in `rdi`; all others are zero.
+    ///
+    /// # Errors
+    /// [`Error::InvalidAddress`] when `entry` or `stack` lies outside user space. `stack` may be
+    /// one past its end.
+    pub fn new(entry: u64, stack: u64, argument: u64) -> Result<Self, Error> {
+        if !(layout::USER_START..layout::USER_END).contains(&entry) || stack > layout::USER_END {
+            return Err(Error::InvalidAddress);
+        }
+        Ok(Self {
+            r15: 0,
+            r14: 0,
+            r13: 0,
+            r12: 0,
+            r11: 0,
+            r10: 0,
+            r9: 0,
+            r8: 0,
+            rdi: argument,
+            rsi: 0,
+            rbp: 0,
+            rbx: 0,
+            rdx: 0,
+            rcx: 0,
+            rax: 0,
+            entered_by: 0,
+            error_code: 0,
+            rip: entry,
+            cs: gdt::USER_CODE.into(),
+            flags: FLAGS,
+            rsp: stack,
+            ss: gdt::USER_DATA.into(),
+        })
+    }
+
+    /// What a system call was given, less its number.
+    #[inline]
+    pub fn syscall_registers(&self) -> Registers {
+        Registers {
+            control: [self.rdi, self.rsi, self.rdx, self.r8],
+            words: [
+                self.r9, self.r10, self.r12, self.r13, self.r14, self.r15, self.rbx, self.rbp,
+            ],
+        }
+    }
+
+    /// Stores the answer of a system call: `code` is 0 or an error's.
+    #[inline]
+    pub fn set_answer(&mut self, code: u64, registers: &Registers) {
+        self.rax = code;
+        [self.rdi, self.rsi, self.rdx, self.r8] = registers.control;
+        [self.r9, self.r10, self.r12, self.r13, self.r14, self.r15, self.rbx, self.rbp] =
+            registers.words;
+    }
+
+    /// Where the thread goes on.
+    pub fn instruction_pointer(&self) -> u64 {
+        self.rip
+    }
+}

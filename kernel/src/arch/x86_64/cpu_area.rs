@@ -1,0 +1,87 @@
+//! What the entry code must reach on each CPU with one instruction: the structure that GS points
+//! to while the kernel runs.
+
+use core::{
+    cell::UnsafeCell,
+    mem::offset_of,
+    sync::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed},
+};
+
+use x86_64::{VirtAddr, registers::model_specific::GsBase};
+
+use super::context::SavedRegisters;
+use crate::percpu::MAX_CPUS;
+
+/// One CPU's area. The entry code knows the offsets below.
+#[repr(C, align(64))]
+pub struct CpuArea {
+    /// Where the kernel's stack starts on entry.
+    stack_top: AtomicU64,
+    /// The registers of the thread that runs, where the entry code stores them.
+    current: AtomicPtr<SavedRegisters>,
+    /// Where the system-call entry keeps the user's stack pointer for a moment.
+    scratch: UnsafeCell<u64>,
+    index: AtomicU64,
+}
+
+// SAFETY: only the entry code of the CPU that the area belongs to touches `scratch`, with
+// interrupts off; the other fields are atomics.
+unsafe impl Sync for CpuArea {}
+
+/// Offset of the stack pointer.
+pub const STACK_TOP: usize = offset_of!(CpuArea, stack_top);
+/// Offset of the pointer to the current thread's registers.
+pub const CURRENT: usize = offset_of!(CpuArea, current);
+/// Offset of the scratch word.
+pub const SCRATCH: usize = offset_of!(CpuArea, scratch);
+/// Offset of the CPU's index.
+pub const INDEX: usize = offset_of!(CpuArea, index);
+
+static AREAS: [CpuArea; MAX_CPUS] = [const {
+    CpuArea {
+        stack_top: AtomicU64::new(0),
+        current: AtomicPtr::new(core::ptr::null_mut()),
+        scratch: UnsafeCell::new(0),
+        index: AtomicU64::new(0),
+    }
+}; MAX_CPUS];
+
+/// The area of CPU `index`.
+pub fn area(index: usize) -> &'static CpuArea {
+    &AREAS[index]
+}
+
+impl CpuArea {
+    /// Makes this the area of the CPU that calls, which runs on the stack below `stack_top`.
+    pub fn install(&'static self, index: usize, stack_top: u64) {
+        self.index.store(index as u64, Relaxed);
+        self.stack_top.store(stack_top, Relaxed);
+        GsBase::write(VirtAddr::from_ptr(self));
+    }
+
+    /// Where the entry code stores the next thread's registers.
+    pub fn set_current(&self, registers: *mut SavedRegisters) {
+        self.current.store(registers, Relaxed);
+    }
+
+    /// The address of this area, which the IST stacks carry.
+    pub fn address(&'static self) -> u64 {
+        core::ptr::from_ref(self) as u64
+    }
+}
+
+/// The index of the CPU that calls, below [`MAX_CPUS`].
+#[inline]
+pub fn cpu_index() -> usize {
+    let index: u64;
+    // SAFETY: in the kernel GS points to this CPU's area from `install` on; before it, GS is 0 and
+    // the load would fault, so `install` is the first thing that the start-up code does. Not
+    // `pure`: an asm block that is could be moved over a point where the CPU changes, were there
+    // one.
+    unsafe {
+        core::arch::asm!("mov {}, gs:[{offset}]", out(reg) index, offset = const INDEX,
+            options(nostack, preserves_flags, readonly));
+    }
+    // Below `MAX_CPUS` by construction; the mask spares the bounds checks and Spectre.
+    index as usize & (MAX_CPUS - 1)
+}

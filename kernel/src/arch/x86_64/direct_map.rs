@@ -1,0 +1,44 @@
+//! The kernel's view of physical memory: all RAM, mapped once in the upper half.
+
+use super::layout::DIRECT_MAP;
+use crate::memory::frame::Frame;
+
+/// Size of a frame in bytes.
+pub const FRAME_BYTES: usize = 4096;
+
+/// Where physical address `physical` stands in the kernel's address space.
+#[inline]
+pub fn address(physical: u64) -> u64 {
+    DIRECT_MAP + physical
+}
+
+/// A pointer to the first byte of `frame`.
+#[inline]
+pub fn pointer(frame: Frame) -> *mut u8 {
+    address(frame.address()) as *mut u8
+}
+
+/// Fills `frame` with zeroes. The frame belongs to the caller, who maps it nowhere yet.
+pub fn zero(frame: Frame) {
+    // SAFETY: all RAM is mapped here; the caller owns the frame, so nobody else holds a reference
+    // into it.
+    unsafe { pointer(frame).write_bytes(0, FRAME_BYTES) }
+}
+
+/// Copies `bytes` to `offset` of `frame`, as far as the frame goes. The frame belongs to the caller.
+pub fn write(frame: Frame, offset: usize, bytes: &[u8]) {
+    let length = bytes.len().min(FRAME_BYTES.saturating_sub(offset));
+    // SAFETY: as above; the range ends within the frame.
+    unsafe {
+        pointer(frame).wrapping_add(offset).copy_from_nonoverlapping(bytes.as_ptr(), length);
+    }
+}
+
+/// The physical range as bytes.
+///
+/// # Safety
+/// The range is RAM that the kernel owns, and nobody writes to it as long as the slice lives.
+pub unsafe fn bytes(physical: u64, length: usize) -> &'static [u8] {
+    // SAFETY: the caller says so.
+    unsafe { core::slice::from_raw_parts(address(physical) as *const u8, length) }
+}

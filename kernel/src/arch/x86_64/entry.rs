@@ -1,0 +1,192 @@
+//! System calls: the way in by `syscall` and the two ways out.
+//!
+//! In: `rcx` holds the return address, `r11` the flags, everything else is the user's, the stack
+//! too. FMASK has cleared IF, TF, DF, AC, NT and IOPL, so nothing interrupts the few instructions
+//! on the user's stack but an NMI or a machine check, which have stacks of their own.
+//!
+//! 1. `swapgs`: GS now points to this CPU's area, the user's base waits in a register of its own;
+//! 2. all registers that carry arguments go straight into the current thread's TCB;
+//! 3. the CPU's one kernel stack, empty, and up into Rust: [`syscall`](crate::syscall).
+//!
+//! Out: Rust returns the registers of the thread that runs next, whichever it is. One that entered
+//! by `syscall` leaves by `sysretq`, others by `iretq`, right from the TCB. Why neither faults:
+//! `rip` was either checked when the thread was made or stood in `rcx` after a `syscall` in user
+//! space, whose last page is never mapped, so it is canonical; segments are constants; flags are
+//! the user's own, which `popf` had let it set.
+
+use core::{arch::naked_asm, mem::offset_of};
+
+use x86_64::{
+    VirtAddr,
+    registers::{
+        model_specific::{Efer, EferFlags, LStar, SFMask, Star},
+        rflags::RFlags,
+    },
+    structures::gdt::SegmentSelector,
+};
+
+use super::{
+    context::{ENTERED_BY_SYSCALL, SavedRegisters},
+    cpu_area::{CURRENT, SCRATCH, STACK_TOP},
+    gdt,
+};
+
+/// Lets user programs make system calls on this CPU.
+pub fn init() {
+    LStar::write(VirtAddr::new(syscall_entry as *const () as u64));
+    SFMask::write(
+        RFlags::INTERRUPT_FLAG
+            | RFlags::TRAP_FLAG
+            | RFlags::DIRECTION_FLAG
+            | RFlags::ALIGNMENT_CHECK
+            | RFlags::NESTED_TASK
+            | RFlags::RESUME_FLAG
+            | RFlags::IOPL_LOW
+            | RFlags::IOPL_HIGH,
+    );
+    // The selectors fulfil what `sysretq` computes from them, so this can't fail.
+    let _ = Star::write(
+        SegmentSelector(gdt::USER_CODE),
+        SegmentSelector(gdt::USER_DATA),
+        SegmentSelector(gdt::KERNEL_CODE),
+        SegmentSelector(gdt::KERNEL_DATA),
+    );
+    // SAFETY: the entry point is set.
+    unsafe { Efer::update(|flags| flags.insert(EferFlags::SYSTEM_CALL_EXTENSIONS)) };
+}
+
+macro_rules! field {
+    ($name:ident) => {
+        offset_of!(SavedRegisters, $name)
+    };
+}
+
+#[unsafe(naked)]
+extern "C" fn syscall_entry() {
+    naked_asm!(
+        "swapgs",
+        "mov gs:[{scratch}], rsp",
+        "mov rsp, gs:[{current}]",
+        // Arguments and message words.
+        "mov [rsp + {rax}], rax",
+        "mov [rsp + {rdi}], rdi",
+        "mov [rsp + {rsi}], rsi",
+        "mov [rsp + {rdx}], rdx",
+        "mov [rsp + {r8}], r8",
+        "mov [rsp + {r9}], r9",
+        "mov [rsp + {r10}], r10",
+        "mov [rsp + {r12}], r12",
+        "mov [rsp + {r13}], r13",
+        "mov [rsp + {r14}], r14",
+        "mov [rsp + {r15}], r15",
+        "mov [rsp + {rbx}], rbx",
+        "mov [rsp + {rbp}], rbp",
+        // Where and how to go back.
+        "mov [rsp + {rip}], rcx",
+        "mov [rsp + {flags}], r11",
+        "mov rcx, gs:[{scratch}]",
+        "mov [rsp + {user_rsp}], rcx",
+        "mov qword ptr [rsp + {entered_by}], {by_syscall}",
+        // orbital_syscall(registers, number)
+        "mov rdi, rsp",
+        "mov rsi, rax",
+        "mov rsp, gs:[{stack_top}]",
+        "xor ebp, ebp",
+        "call orbital_syscall",
+        "mov rdi, rax",
+        "jmp {leave}",
+        scratch = const SCRATCH,
+        current = const CURRENT,
+        stack_top = const STACK_TOP,
+        by_syscall = const ENTERED_BY_SYSCALL,
+        entered_by = const field!(entered_by),
+        rax = const field!(rax),
+        rdi = const field!(rdi),
+        rsi = const field!(rsi),
+        rdx = const field!(rdx),
+        r8 = const field!(r8),
+        r9 = const field!(r9),
+        r10 = const field!(r10),
+        r12 = const field!(r12),
+        r13 = const field!(r13),
+        r14 = const field!(r14),
+        r15 = const field!(r15),
+        rbx = const field!(rbx),
+        rbp = const field!(rbp),
+        rip = const field!(rip),
+        flags = const field!(flags),
+        user_rsp = const field!(rsp),
+        leave = sym leave,
+    )
+}
+
+/// Enters user mode with `registers`, which must be the current thread's. Abandons the stack.
+///
+/// # Safety
+/// `registers` keeps the invariants of [`context`](super::context), this CPU's area and task state
+/// name it, and its address space is loaded. Nothing on the stack is needed any more.
+#[unsafe(naked)]
+pub unsafe extern "C" fn leave(registers: *mut SavedRegisters) -> ! {
+    naked_asm!(
+        "mov rsp, rdi",
+        "cmp qword ptr [rsp + {entered_by}], {by_syscall}",
+        "jne 2f",
+        // By system call: `rcx` and `r11` are where it goes on and with which flags.
+        "mov rax, [rsp + {rax}]",
+        "mov rdi, [rsp + {rdi}]",
+        "mov rsi, [rsp + {rsi}]",
+        "mov rdx, [rsp + {rdx}]",
+        "mov r8, [rsp + {r8}]",
+        "mov r9, [rsp + {r9}]",
+        "mov r10, [rsp + {r10}]",
+        "mov r12, [rsp + {r12}]",
+        "mov r13, [rsp + {r13}]",
+        "mov r14, [rsp + {r14}]",
+        "mov r15, [rsp + {r15}]",
+        "mov rbx, [rsp + {rbx}]",
+        "mov rbp, [rsp + {rbp}]",
+        "mov rcx, [rsp + {rip}]",
+        "mov r11, [rsp + {flags}]",
+        "mov rsp, [rsp + {user_rsp}]",
+        "swapgs",
+        "sysretq",
+        // By interrupt: everything, and `iretq` takes the rest.
+        "2:",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop r11",
+        "pop r10",
+        "pop r9",
+        "pop r8",
+        "pop rdi",
+        "pop rsi",
+        "pop rbp",
+        "pop rbx",
+        "pop rdx",
+        "pop rcx",
+        "pop rax",
+        "add rsp, 16",
+        "swapgs",
+        "iretq",
+        by_syscall = const ENTERED_BY_SYSCALL,
+        entered_by = const field!(entered_by),
+        rax = const field!(rax),
+        rdi = const field!(rdi),
+        rsi = const field!(rsi),
+        rdx = const field!(rdx),
+        r8 = const field!(r8),
+        r9 = const field!(r9),
+        r10 = const field!(r10),
+        r12 = const field!(r12),
+        r13 = const field!(r13),
+        r14 = const field!(r14),
+        r15 = const field!(r15),
+        rbx = const field!(rbx),
+        rbp = const field!(rbp),
+        rip = const field!(rip),
+        flags = const field!(flags),
+        user_rsp = const field!(rsp),
+    )
+}

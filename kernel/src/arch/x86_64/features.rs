@@ -1,0 +1,69 @@
+//! Turns on what the CPU has: protections always, conveniences where they help.
+
+use raw_cpuid::CpuId;
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
+
+/// What this machine's CPUs have, beyond what the kernel insists on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Features {
+    /// The kernel can't execute user pages.
+    pub smep: bool,
+    /// The kernel can't touch user pages but where it says so.
+    pub smap: bool,
+    /// User programs can't read descriptor-table addresses.
+    pub umip: bool,
+    /// User programs set their segment bases by themselves.
+    pub fsgsbase: bool,
+    /// State is saved by XSAVE rather than FXSAVE.
+    pub xsave: bool,
+    /// Pages of 1 GiB.
+    pub huge_pages: bool,
+}
+
+static FEATURES: spin::Once<Features> = spin::Once::new();
+
+/// What the CPU has. All false before [`init`].
+pub fn features() -> Features {
+    FEATURES.get().copied().unwrap_or_default()
+}
+
+/// Looks at the CPU and turns on everything. Once on each CPU.
+pub fn init() {
+    let cpuid = CpuId::new();
+    let extended = cpuid.get_extended_feature_info();
+    let extended = extended.as_ref();
+    let found = *FEATURES.call_once(|| Features {
+        smep: extended.is_some_and(|e| e.has_smep()),
+        smap: extended.is_some_and(|e| e.has_smap()),
+        umip: extended.is_some_and(|e| e.has_umip()),
+        fsgsbase: extended.is_some_and(|e| e.has_fsgsbase()),
+        xsave: cpuid.get_feature_info().is_some_and(|f| f.has_xsave()),
+        huge_pages: cpuid
+            .get_extended_processor_and_feature_identifiers()
+            .is_some_and(|f| f.has_1gib_pages()),
+    });
+    let mut wanted = Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE | Cr4Flags::PAGE_GLOBAL;
+    wanted.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, found.smep);
+    wanted.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, found.smap);
+    wanted.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, found.umip);
+    wanted.set(Cr4Flags::FSGSBASE, found.fsgsbase);
+    wanted.set(Cr4Flags::OSXSAVE, found.xsave);
+    // SAFETY: each bit is set only where CPUID says that the CPU knows it. None takes anything
+    // away from the kernel's own code: it lies in supervisor pages, touches user memory only
+    // between `stac` and `clac`, and has no floating point.
+    unsafe { Cr4::update(|flags| flags.insert(wanted)) };
+    // SAFETY: write protection and native floating-point errors hold for user code; task-switched
+    // makes its first floating-point instruction trap, and the kernel has none.
+    unsafe {
+        Cr0::update(|flags| {
+            flags.remove(Cr0Flags::EMULATE_COPROCESSOR | Cr0Flags::ALIGNMENT_MASK);
+            flags.insert(
+                Cr0Flags::WRITE_PROTECT
+                    | Cr0Flags::MONITOR_COPROCESSOR
+                    | Cr0Flags::NUMERIC_ERROR
+                    | Cr0Flags::TASK_SWITCHED
+                    | Cr0Flags::ALIGNMENT_MASK,
+            );
+        });
+    }
+}

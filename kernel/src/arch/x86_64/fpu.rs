@@ -1,0 +1,167 @@
+//! Floating-point and vector registers of user threads. The kernel has none of its own.
+//!
+//! CR0.TS is set while a thread without an area runs, so its first such instruction traps; from
+//! then on the thread has an area, which is filled when the thread leaves the CPU and loaded when
+//! it comes back. So no thread ever finds another's values: a CPU with TS clear holds the values
+//! of the thread that runs.
+
+use alloc::alloc::{Layout, alloc_zeroed, dealloc};
+use core::{
+    arch::x86_64::{_fxrstor64, _fxsave64, _xrstor64, _xsave64},
+    ptr::NonNull,
+};
+
+use orbital_abi::Error;
+use raw_cpuid::CpuId;
+use x86_64::registers::{
+    control::{Cr0, Cr0Flags},
+    xcontrol::{XCr0, XCr0Flags},
+};
+
+use super::features;
+
+/// Which parts of the state XSAVE keeps: x87, SSE, and AVX where present.
+static PARTS: spin::Once<XCr0Flags> = spin::Once::new();
+/// Size of an area in bytes; XSAVE wants it aligned to 64.
+static BYTES: spin::Once<usize> = spin::Once::new();
+const ALIGN: usize = 64;
+/// What FXSAVE writes.
+const FXSAVE_BYTES: usize = 512;
+/// x87 control word and MXCSR after reset (Intel SDM volume 1, 8.1.5 and 10.2.3): all errors masked.
+const CONTROL_WORD: u16 = 0x037f;
+const MXCSR: u32 = 0x1f80;
+
+/// One thread's registers, while it does not run.
+#[derive(Debug)]
+pub struct FpuState(NonNull<u8>);
+
+// SAFETY: the area belongs to this value alone.
+unsafe impl Send for FpuState {}
+// SAFETY: no operation reads or writes through a shared reference.
+unsafe impl Sync for FpuState {}
+
+fn layout() -> Layout {
+    let bytes = BYTES.get().copied().unwrap_or(FXSAVE_BYTES);
+    // The alignment is a power of two and the size far from overflow.
+    Layout::from_size_align(bytes, ALIGN).unwrap_or(Layout::new::<u64>())
+}
+
+/// Finds out what there is to save. Once on each CPU, after `features::init`.
+pub fn init() {
+    if !features::features().xsave {
+        return;
+    }
+    let cpuid = CpuId::new();
+    let parts = *PARTS.call_once(|| {
+        let mut parts = XCr0Flags::X87 | XCr0Flags::SSE;
+        parts.set(XCr0Flags::AVX, cpuid.get_feature_info().is_some_and(|f| f.has_avx()));
+        parts
+    });
+    // SAFETY: CPUID has XSAVE, CR4.OSXSAVE is set, the parts exist and x87 is among them.
+    unsafe { XCr0::write(parts) };
+    BYTES.call_once(|| {
+        let info = cpuid.get_extended_state_info();
+        info.map_or(FXSAVE_BYTES + 64, |i| i.xsave_area_size_enabled_features() as usize)
+    });
+}
+
+impl FpuState {
+    /// Bytes that an area takes.
+    pub fn bytes() -> usize {
+        layout().size()
+    }
+
+    /// Makes the next floating-point instruction trap.
+    pub fn forbid() {
+        set_task_switched(true);
+    }
+
+    /// An area with the registers' values after reset.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`] without memory.
+    pub fn new() -> Result<Self, Error> {
+        // SAFETY: the layout has a size.
+        let area = NonNull::new(unsafe { alloc_zeroed(layout()) }).ok_or(Error::QuotaExceeded)?;
+        // SAFETY: both fields lie in the legacy region, which every area has (Intel SDM volume 1,
+        // 10.5.1); the area is aligned.
+        unsafe {
+            area.cast::<u16>().write(CONTROL_WORD);
+            area.byte_add(24).cast::<u32>().write(MXCSR);
+            if let Some(parts) = PARTS.get() {
+                // XSTATE_BV: load x87 and SSE from the area, the others as after reset.
+                let legacy = *parts & (XCr0Flags::X87 | XCr0Flags::SSE);
+                area.byte_add(FXSAVE_BYTES).cast::<u64>().write(legacy.bits());
+            }
+        }
+        Ok(Self(area))
+    }
+
+    /// Keeps the registers of the thread that leaves this CPU.
+    pub fn save(&mut self) {
+        let area = self.0.as_ptr();
+        // SAFETY: the area is as large and aligned as the instruction needs; TS is clear while its
+        // thread runs.
+        unsafe {
+            match PARTS.get() {
+                Some(parts) => save_all(area, parts.bits()),
+                None => save_legacy(area),
+            }
+        }
+    }
+
+    /// Loads the registers for the thread that comes, and lets it use them.
+    pub fn restore(&self) {
+        set_task_switched(false);
+        let area = self.0.as_ptr();
+        // SAFETY: as above; what the area holds came from `new` or `save`, so it is well-formed.
+        unsafe {
+            match PARTS.get() {
+                Some(parts) => restore_all(area, parts.bits()),
+                None => restore_legacy(area),
+            }
+        }
+    }
+}
+
+/// Writes CR0 only where it changes: between threads without floating point it never does.
+fn set_task_switched(wanted: bool) {
+    let now = Cr0::read();
+    if now.contains(Cr0Flags::TASK_SWITCHED) != wanted {
+        let mut flags = now;
+        flags.set(Cr0Flags::TASK_SWITCHED, wanted);
+        // SAFETY: the kernel itself has no floating-point instruction.
+        unsafe { Cr0::write(flags) };
+    }
+}
+
+#[target_feature(enable = "xsave")]
+unsafe fn save_all(area: *mut u8, parts: u64) {
+    // SAFETY: the caller's.
+    unsafe { _xsave64(area, parts) }
+}
+
+#[target_feature(enable = "xsave")]
+unsafe fn restore_all(area: *const u8, parts: u64) {
+    // SAFETY: the caller's.
+    unsafe { _xrstor64(area, parts) }
+}
+
+#[target_feature(enable = "fxsr")]
+unsafe fn save_legacy(area: *mut u8) {
+    // SAFETY: the caller's.
+    unsafe { _fxsave64(area) }
+}
+
+#[target_feature(enable = "fxsr")]
+unsafe fn restore_legacy(area: *const u8) {
+    // SAFETY: the caller's.
+    unsafe { _fxrstor64(area) }
+}
+
+impl Drop for FpuState {
+    fn drop(&mut self) {
+        // SAFETY: allocated with the same layout, which is fixed at boot.
+        unsafe { dealloc(self.0.as_ptr(), layout()) }
+    }
+}

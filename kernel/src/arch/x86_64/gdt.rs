@@ -1,0 +1,104 @@
+//! Segments, the task state segment and the IST stacks of each CPU.
+
+use alloc::boxed::Box;
+
+use x86_64::{
+    PrivilegeLevel, VirtAddr,
+    instructions::{
+        segmentation::{CS, DS, ES, SS, Segment},
+        tables::load_tss,
+    },
+    structures::{
+        gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector},
+        tss::TaskStateSegment,
+    },
+};
+
+use super::{context::SavedRegisters, cpu_area, window};
+use crate::percpu::PerCpu;
+
+/// Kernel code.
+pub const KERNEL_CODE: u16 = 0x08;
+/// Kernel stack.
+pub const KERNEL_DATA: u16 = 0x10;
+/// User stack and data. `sysretq` wants it right below the code.
+pub const USER_DATA: u16 = 0x18 | 3;
+/// User code, 64 bits.
+pub const USER_CODE: u16 = 0x20 | 3;
+
+/// Size of an IST stack in bytes. It is aligned to its size and ends with the address of its CPU's
+/// area, so that a handler finds its CPU from its stack.
+pub const IST_BYTES: u64 = 16 * 1024;
+/// Bytes at the top of an IST stack that hold the CPU area's address (and keep it aligned).
+pub const IST_TOP: u64 = 16;
+
+/// The stacks, by their index in the TSS.
+#[derive(Clone, Copy)]
+pub enum Ist {
+    /// Double fault.
+    DoubleFault,
+    /// Non-maskable interrupt.
+    Nmi,
+    /// Machine check.
+    MachineCheck,
+    /// Single steps and debug registers: these can hit the entry code's first instruction, where
+    /// the stack is still the user's.
+    Debug,
+}
+
+const IST_STACKS: usize = 4;
+
+static TASK_STATE: PerCpu<spin::Once<TaskState>> = PerCpu::new([const { spin::Once::new() }; _]);
+
+/// The pointer to a leaked TSS: the CPU reads it by itself, so no reference to it is kept.
+struct TaskState(*mut TaskStateSegment);
+
+// SAFETY: only its own CPU writes through the pointer.
+unsafe impl Send for TaskState {}
+// SAFETY: as above.
+unsafe impl Sync for TaskState {}
+
+/// Loads segments and task state on this CPU. After the heap and the window are there.
+pub fn init() {
+    let cpu = cpu_area::cpu_index();
+    let mut tss = Box::new(TaskStateSegment::new());
+    // Stacks start at 1 to catch a handler whose IST was forgotten; slot 0 stays the null stack.
+    for stack in 0..IST_STACKS {
+        let top = window::map_stack(IST_BYTES) - IST_TOP;
+        // SAFETY: the word lies in the stack that was just mapped and that nobody else knows.
+        unsafe { (top as *mut u64).write(cpu_area::area(cpu).address()) };
+        tss.interrupt_stack_table[stack] = VirtAddr::new(top);
+    }
+    let tss = Box::leak(tss);
+    let pointer = core::ptr::from_mut(tss);
+
+    let mut gdt = Box::new(GlobalDescriptorTable::new());
+    gdt.append(Descriptor::kernel_code_segment());
+    gdt.append(Descriptor::kernel_data_segment());
+    gdt.append(Descriptor::user_data_segment());
+    gdt.append(Descriptor::user_code_segment());
+    // SAFETY: the TSS is leaked, so it lives for ever.
+    let task = gdt.append(unsafe { Descriptor::tss_segment_unchecked(pointer) });
+    Box::leak(gdt).load();
+    // SAFETY: the selectors name descriptors of the table that was just loaded, which says what
+    // these registers need.
+    unsafe {
+        CS::set_reg(SegmentSelector(KERNEL_CODE));
+        SS::set_reg(SegmentSelector::new(KERNEL_DATA >> 3, PrivilegeLevel::Ring0));
+        DS::set_reg(SegmentSelector(0));
+        ES::set_reg(SegmentSelector(0));
+        load_tss(task);
+    }
+    TASK_STATE.here().call_once(|| TaskState(pointer));
+}
+
+/// Makes the CPU push the interrupt frame at the end of `registers` when user mode is interrupted.
+#[inline]
+pub fn set_interrupt_frame(registers: *mut SavedRegisters) {
+    let end = registers.wrapping_add(1) as u64;
+    if let Some(state) = TASK_STATE.here().get() {
+        // SAFETY: this CPU's own TSS, which lives for ever; the CPU reads it only on an entry from
+        // user mode, which can't happen now. The field may be unaligned: the structure is packed.
+        unsafe { (&raw mut (*state.0).privilege_stack_table[0]).write_unaligned(VirtAddr::new(end)) };
+    }
+}

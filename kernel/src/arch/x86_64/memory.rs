@@ -1,0 +1,98 @@
+//! Boot-time memory: finds room for the kernel's tables and the frame allocator's books, before
+//! there is an allocator.
+
+use arrayvec::ArrayVec;
+
+use super::{direct_map, kernel_space};
+use crate::{
+    boot::BootInfo,
+    memory::{self, frame::Frame},
+};
+
+/// Memory below this belongs to firmware and, later, to the other CPUs' first instructions.
+const LOW_END: u64 = 1 << 20;
+/// The boot tables map no more than this.
+const BOOT_MAP_END: u64 = 1 << 32;
+const FRAME: u64 = 4096;
+
+/// Takes frames off the start of one free range.
+struct Bump {
+    start: u64,
+    next: u64,
+    end: u64,
+}
+
+impl Bump {
+    fn take(&mut self, bytes: u64) -> u64 {
+        let at = self.next;
+        self.next = (at + bytes).next_multiple_of(FRAME);
+        assert!(self.next <= self.end, "not enough memory for the kernel's own tables");
+        at
+    }
+}
+
+/// Maps all RAM, starts the frame allocator and the heap.
+///
+/// # Panics
+/// Where the machine has too little memory to start at all.
+pub fn init_memory(boot_info: &BootInfo) {
+    let mut reserved: ArrayVec<core::ops::Range<u64>, 16> = ArrayVec::new();
+    reserved.push(0..LOW_END);
+    reserved.push(kernel_space::image());
+    for module in &boot_info.modules {
+        // There are fewer modules than places.
+        reserved.push(module.start / FRAME * FRAME..module.end.next_multiple_of(FRAME));
+    }
+    // The largest free range that the boot tables map.
+    let (start, end) = boot_info
+        .usable(&reserved)
+        .map(|range| (range.start, range.end.min(BOOT_MAP_END)))
+        .max_by_key(|(start, end)| end.saturating_sub(*start))
+        .expect("no usable memory");
+    let mut bump = Bump { start, next: start, end };
+
+    let ram_end = boot_info.usable(&[]).map(|range| range.end).max().unwrap_or(0);
+    kernel_space::init(ram_end.max(BOOT_MAP_END), || Frame::containing(bump.take(FRAME)));
+
+    let books = memory::frame::metadata_bytes(ram_end / FRAME) as u64;
+    let books_at = bump.take(books);
+    // SAFETY: the range was just taken out of free memory, so nobody else knows it; it is mapped
+    // by the direct map from here on.
+    let books = unsafe {
+        core::slice::from_raw_parts_mut(direct_map::address(books_at) as *mut u8, books as usize)
+    };
+    books.fill(0);
+    reserved.push(bump.start..bump.next);
+    memory::start(books, boot_info.usable(&reserved));
+    start_heap();
+}
+
+/// The heap's addresses: at most this many bytes, mapped as it grows.
+const HEAP_LIMIT: u64 = 1 << 30;
+const HEAP_START_BYTES: u64 = 1 << 20;
+/// The heap grows by at least this much.
+const HEAP_STEP: u64 = 64 * 1024;
+
+static HEAP: spin::Once<u64> = spin::Once::new();
+static HEAP_END: spin::Mutex<u64> = spin::Mutex::new(0);
+
+fn start_heap() {
+    let start = *HEAP.call_once(|| super::window::reserve_heap(HEAP_LIMIT));
+    super::window::grow_heap(start, HEAP_START_BYTES).expect("no memory for the kernel heap");
+    *HEAP_END.lock() = start + HEAP_START_BYTES;
+    // SAFETY: the range was just mapped and belongs to the heap alone.
+    unsafe { memory::heap::init(start as usize, HEAP_START_BYTES as usize, grow_heap) };
+}
+
+/// Maps more memory at the heap's end; gives how many bytes.
+fn grow_heap(wanted: usize) -> Option<usize> {
+    let start = *HEAP.get()?;
+    let mut end = HEAP_END.lock();
+    let bytes = (wanted as u64).checked_next_multiple_of(HEAP_STEP)?;
+    if bytes > start + HEAP_LIMIT - *end {
+        return None;
+    }
+    super::window::grow_heap(*end, bytes)?;
+    *end += bytes;
+    Some(bytes as usize)
+}

@@ -1,0 +1,71 @@
+//! The x86_64 machine. All assembly and all of the `x86_64` crate stand here.
+
+pub mod apic;
+pub mod backtrace;
+mod boot;
+pub mod clock;
+mod context;
+mod cpu_area;
+pub mod direct_map;
+mod entry;
+mod features;
+mod fpu;
+mod gdt;
+mod handlers;
+pub mod idle;
+mod idt;
+mod kernel_space;
+mod layout;
+mod memory;
+mod paging;
+mod pit;
+mod port;
+pub mod power;
+pub mod serial;
+mod start;
+pub mod timer;
+mod trap;
+mod user_copy;
+mod window;
+
+pub use context::SavedRegisters;
+pub use cpu_area::cpu_index;
+pub use fpu::FpuState;
+pub use memory::init_memory;
+pub use paging::PageTables;
+pub use user_copy::copy_from_user;
+
+/// Loads this CPU's segments and interrupt table. After the memory is there, whose exceptions
+/// until then are a panic's business.
+pub fn init_descriptors() {
+    gdt::init();
+    idt::init();
+}
+
+/// Starts this CPU's interrupt controller and measures the time.
+pub fn init_timer() {
+    apic::init();
+}
+
+/// Lets user programs in: system calls and floating point.
+pub fn init_user_entry() {
+    entry::init();
+    fpu::init();
+}
+
+/// Tells the entry code where the registers of the thread that runs next are stored.
+#[inline]
+pub fn set_current(registers: *mut SavedRegisters) {
+    cpu_area::area(cpu_index()).set_current(registers);
+    gdt::set_interrupt_frame(registers);
+}
+
+/// Enters user mode for the first time on this CPU. From then on the entry code does it.
+///
+/// # Safety
+/// `registers` belong to the current thread, as [`set_current`] says, and its address space is
+/// loaded. Nothing on the stack is needed any more.
+pub unsafe fn enter_user(registers: *mut SavedRegisters) -> ! {
+    // SAFETY: the caller's.
+    unsafe { entry::leave(registers) }
+}

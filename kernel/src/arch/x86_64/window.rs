@@ -1,0 +1,103 @@
+//! The window: upper-half addresses for stacks with guard pages, the heap and devices. Addresses
+//! are given out upwards and never taken back.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use x86_64::{
+    PhysAddr,
+    structures::paging::{PageTable, PageTableFlags as Flags},
+};
+
+use super::{
+    direct_map, kernel_space,
+    layout::{WINDOW, WINDOW_BYTES},
+};
+use crate::memory::{self, frame::Frame};
+
+/// Guards every change of the window's tables; innermost but for the frame allocator's lock.
+static TABLES: spin::Mutex<()> = spin::Mutex::new(());
+static NEXT: AtomicU64 = AtomicU64::new(WINDOW);
+
+/// The next `bytes` addresses, aligned to `align` (a power of two), with an unmapped page before
+/// them.
+fn reserve(bytes: u64, align: u64) -> Option<u64> {
+    let place = |next: u64| (next + 4096).next_multiple_of(align);
+    let before = NEXT
+        .try_update(Relaxed, Relaxed, |next| {
+            let end = place(next).checked_add(bytes)?;
+            (end <= WINDOW + WINDOW_BYTES).then_some(end)
+        })
+        .ok()?;
+    Some(place(before))
+}
+
+/// Maps one page. `None` without memory for a table.
+fn map(address: u64, physical: u64, flags: Flags) -> Option<()> {
+    let _guard = TABLES.lock();
+    let mut current = kernel_space::root();
+    for shift in [39, 30, 21] {
+        // SAFETY: tables of the kernel's space, guarded by the lock; the top-level entry of the
+        // window exists from boot on.
+        let table = unsafe { &mut *direct_map::pointer(current).cast::<PageTable>() };
+        let entry = &mut table[(address >> shift & 0x1ff) as usize];
+        if entry.is_unused() {
+            let new = memory::allocate_frame()?;
+            direct_map::zero(new);
+            entry.set_addr(PhysAddr::new(new.address()), Flags::PRESENT | Flags::WRITABLE);
+        }
+        current = Frame::containing(entry.addr().as_u64());
+    }
+    // SAFETY: as above.
+    let table = unsafe { &mut *direct_map::pointer(current).cast::<PageTable>() };
+    let flags = flags | Flags::PRESENT | Flags::NO_EXECUTE | Flags::GLOBAL;
+    table[(address >> 12 & 0x1ff) as usize].set_addr(PhysAddr::new(physical), flags);
+    Some(())
+}
+
+/// Maps `bytes` (whole pages) of fresh zeroed memory at `address` of the window.
+fn fill(address: u64, bytes: u64) -> Option<()> {
+    for page in (address..address + bytes).step_by(4096) {
+        let frame = memory::allocate_frame()?;
+        direct_map::zero(frame);
+        map(page, frame.address(), Flags::WRITABLE)?;
+    }
+    Some(())
+}
+
+/// A stack of `bytes` (a power of two) aligned to its size, with a guard page below. Gives its
+/// highest address.
+///
+/// # Panics
+/// Without memory: only at boot.
+pub fn map_stack(bytes: u64) -> u64 {
+    let start = reserve(bytes, bytes).expect("the kernel window is full");
+    fill(start, bytes).expect("no memory for a kernel stack");
+    start + bytes
+}
+
+/// Maps the registers of a device, uncached. `bytes` are whole pages.
+///
+/// # Panics
+/// Without memory: only at boot.
+pub fn map_device(physical: u64, bytes: u64) -> u64 {
+    let start = reserve(bytes, 4096).expect("the kernel window is full");
+    for offset in (0..bytes).step_by(4096) {
+        let flags = Flags::WRITABLE | Flags::NO_CACHE | Flags::WRITE_THROUGH;
+        map(start + offset, physical + offset, flags).expect("no memory for a device mapping");
+    }
+    start
+}
+
+/// Addresses for the kernel heap, at most `bytes` (whole pages), none of them mapped yet.
+///
+/// # Panics
+/// When the window is full: only at boot.
+pub fn reserve_heap(bytes: u64) -> u64 {
+    reserve(bytes, 4096).expect("the kernel window is full")
+}
+
+/// Maps fresh memory at `address`, which [`reserve_heap`] gave. `None` without memory; what was
+/// mapped until then stays and is mapped over by the next attempt.
+pub fn grow_heap(address: u64, bytes: u64) -> Option<()> {
+    fill(address, bytes)
+}

@@ -1,0 +1,1 @@
+//! Tests of the boot information on the host.

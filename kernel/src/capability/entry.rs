@@ -1,0 +1,72 @@
+//! One capability.
+#![forbid(unsafe_code)]
+
+use orbital_abi::{Error, ObjectKind, Rights};
+
+use crate::object::{AnyRef, Object, Ref};
+
+/// A capability that was looked up or is about to be installed: object, rights, badge.
+#[derive(Clone)]
+pub struct Capability {
+    /// What it names.
+    pub object: AnyRef,
+    /// What it allows.
+    pub rights: Rights,
+    /// What its messages carry; 0 without a badge.
+    pub badge: u64,
+}
+
+impl Capability {
+    /// A capability to `object` with `rights` and no badge.
+    pub fn new<T: Object>(object: Ref<T>, rights: Rights) -> Self {
+        Self { object: object.erase(), rights, badge: 0 }
+    }
+
+    /// The object as a `T`.
+    ///
+    /// # Errors
+    /// [`Error::WrongKind`] for an object of another kind, then [`Error::MissingRights`] when not
+    /// all of `needed` is there.
+    pub fn object<T: Object>(self, needed: Rights) -> Result<Ref<T>, Error> {
+        let object = self.object.downcast()?;
+        if self.rights.contains(needed) { Ok(object) } else { Err(Error::MissingRights) }
+    }
+
+    /// The same capability with at most `rights`, and with `badge` where that is not 0.
+    ///
+    /// # Errors
+    /// [`Error::MissingRights`] without `GRANT`; [`Error::AlreadyBadged`] when it has a badge, or
+    /// is no endpoint's.
+    pub fn derive(&self, rights: Rights, badge: u64) -> Result<Self, Error> {
+        if !self.rights.contains(Rights::GRANT) {
+            return Err(Error::MissingRights);
+        }
+        let is_endpoint = self.object.header().kind() == Some(ObjectKind::Endpoint);
+        if badge != 0 && (self.badge != 0 || !is_endpoint) {
+            return Err(Error::AlreadyBadged);
+        }
+        let badge = if badge == 0 { self.badge } else { badge };
+        Ok(Self { object: self.object.clone(), rights: self.rights & rights, badge })
+    }
+}
+
+/// A capability in a table: counted as such, so that its object learns when the last one goes.
+pub struct EntryGuard(Capability);
+
+impl EntryGuard {
+    pub(super) fn new(capability: Capability) -> Self {
+        capability.object.header().capability_added();
+        Self(capability)
+    }
+
+    /// What the entry holds.
+    pub fn capability(&self) -> &Capability {
+        &self.0
+    }
+}
+
+impl Drop for EntryGuard {
+    fn drop(&mut self) {
+        self.0.object.header().capability_removed();
+    }
+}

@@ -1,0 +1,200 @@
+//! Endpoints: where senders and receivers meet.
+//!
+//! An endpoint has waiting senders or waiting receivers, never both. Who comes and finds a partner
+//! claims it, moves the message from register to register, and wakes it; who finds none queues
+//! itself and waits in its slot. The lock covers the queues alone: it is taken with no other held,
+//! and none is taken under it.
+
+use orbital_abi::{Deadline, Error, IpcError, Message, ObjectKind, Tag};
+use spin::Mutex;
+
+use super::{
+    reply::{self, Expects},
+    transfer,
+    waiting::Waiting,
+};
+use crate::{
+    object::{Charge, Header, Object, Quota, Ref},
+    sched::{Completion, block},
+    thread::{BlockReason, Claim, Current, Phase, Tcb, TcbQueue},
+};
+
+/// A communication point.
+#[repr(C)]
+pub struct Endpoint {
+    header: Header,
+    queues: Mutex<Queues>,
+    _charge: Charge,
+}
+
+struct Queues {
+    senders: TcbQueue,
+    receivers: TcbQueue,
+    /// The last capability is gone.
+    closed: bool,
+}
+
+// SAFETY: `repr(C)`, and the header comes first.
+unsafe impl Object for Endpoint {
+    const KIND: Option<ObjectKind> = Some(ObjectKind::Endpoint);
+
+    /// Nobody can come any more: everyone who waits is told.
+    fn orphaned(&self) {
+        while let Some(thread) = self.close_one() {
+            if let Some(claim) = thread.claim_queued() {
+                claim.complete(Err(Error::EndpointGone));
+            }
+        }
+    }
+}
+
+/// What an endpoint had for someone who came.
+enum Found {
+    Partner(Ref<Tcb>),
+    /// Nobody; the comer is queued now.
+    Queued,
+}
+
+/// Which of the two queues.
+#[derive(Clone, Copy)]
+enum Side {
+    Senders,
+    Receivers,
+}
+
+impl Endpoint {
+    /// An endpoint, paid by `quota`.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`].
+    pub fn new(quota: &Ref<Quota>) -> Result<Ref<Self>, Error> {
+        let charge = Charge::new(quota, 0, size_of::<Self>() as u64)?;
+        Ref::new(Self {
+            header: Header::new::<Self>(),
+            queues: Mutex::new(Queues {
+                senders: TcbQueue::new(),
+                receivers: TcbQueue::new(),
+                closed: false,
+            }),
+            _charge: charge,
+        })
+    }
+
+    fn close_one(&self) -> Option<Ref<Tcb>> {
+        let mut queues = self.queues.lock();
+        queues.closed = true;
+        queues.senders.pop_front().or_else(|| queues.receivers.pop_front())
+    }
+
+    /// Takes a partner off the other queue, or puts the comer into its own.
+    fn meet(&self, current: &Current, own: Side, deadline: Deadline) -> Result<Found, IpcError> {
+        let mut queues = self.queues.lock();
+        if queues.closed {
+            return Err(IpcError::EndpointGone);
+        }
+        let Queues { senders, receivers, .. } = &mut *queues;
+        let (mine, others) = match own {
+            Side::Senders => (senders, receivers),
+            Side::Receivers => (receivers, senders),
+        };
+        if let Some(partner) = others.pop_front() {
+            return Ok(Found::Partner(partner));
+        }
+        if deadline == Deadline::Now {
+            return Err(IpcError::WouldBlock);
+        }
+        current.begin_wait(Phase::Queued);
+        mine.push_back(current.to_ref());
+        Ok(Found::Queued)
+    }
+
+    /// Takes a thread out of whichever queue it is in: its wait was cancelled.
+    pub(super) fn forget(&self, thread: &Tcb) {
+        let mut queues = self.queues.lock();
+        // SAFETY: a thread that waits here is in one of these two queues or, claimed, in none.
+        let removed = unsafe {
+            match queues.senders.remove(thread) {
+                Some(removed) => Some(removed),
+                None => queues.receivers.remove(thread),
+            }
+        };
+        drop(queues);
+        drop(removed);
+    }
+
+    /// Sends `message` from the current thread through a capability with `badge`; the words stand
+    /// in its registers too, where a receiver that comes later finds them.
+    pub fn send(
+        endpoint: &Ref<Self>,
+        current: &Current,
+        badge: u64,
+        message: &Message,
+        expects: Expects,
+        deadline: Deadline,
+    ) -> Completion {
+        let is_call = expects == Expects::Reply;
+        current.set_sending(badge, is_call);
+        loop {
+            let receiver = match endpoint.meet(current, Side::Senders, deadline) {
+                Err(error) => return Completion::Done(Err(error.into())),
+                Ok(Found::Queued) => {
+                    let reason = match expects {
+                        Expects::Nothing => BlockReason::Sending,
+                        Expects::Reply => BlockReason::WaitingReply { from: None },
+                    };
+                    return block(current, reason, Waiting::in_queue(endpoint, current));
+                }
+                Ok(Found::Partner(receiver)) => receiver,
+            };
+            // One that was cancelled just now is passed over.
+            let Some(claim) = receiver.claim_queued() else { continue };
+            let call = is_call.then(|| current.begin_wait(Phase::Taken));
+            let previous = call.and_then(|sequence| reply::owe(&receiver, current.to_ref(), sequence));
+            claim.complete(Ok(transfer::delivered(badge, message, is_call)));
+            drop(previous);
+            return match expects {
+                Expects::Nothing => Completion::Done(Ok(Default::default())),
+                Expects::Reply => {
+                    let reason = BlockReason::WaitingReply { from: Some(receiver.id) };
+                    block(current, reason, Waiting::for_reply(current))
+                }
+            };
+        }
+    }
+
+    /// Receives a message for the current thread.
+    pub fn receive(endpoint: &Ref<Self>, current: &Current, deadline: Deadline) -> Completion {
+        loop {
+            let sender = match endpoint.meet(current, Side::Receivers, deadline) {
+                Err(error) => return Completion::Done(Err(error.into())),
+                Ok(Found::Queued) => {
+                    let waiting = Waiting::in_queue(endpoint, current);
+                    return block(current, BlockReason::Receiving, waiting);
+                }
+                Ok(Found::Partner(sender)) => sender,
+            };
+            let Some(claim) = sender.claim_queued() else { continue };
+            return Completion::Done(Ok(take(current, &sender, claim)));
+        }
+    }
+}
+
+/// Takes a queued sender's message for the current thread.
+fn take(current: &Current, sender: &Ref<Tcb>, claim: Claim<'_>) -> orbital_abi::Registers {
+    let (badge, is_call) = claim.sending();
+    let message = claim.with_registers(|registers| {
+        let registers = registers.syscall_registers();
+        // The tag was decoded when the sender came, and nobody has touched it since.
+        let tag = Tag::from_bits(registers.control[1]).unwrap_or_default();
+        transfer::message(tag, &registers)
+    });
+    if is_call {
+        sender.set_block_reason(BlockReason::WaitingReply { from: Some(current.id) });
+        let sequence = claim.sequence();
+        claim.taken();
+        drop(reply::owe(current, sender.clone(), sequence));
+    } else {
+        claim.complete(Ok(Default::default()));
+    }
+    transfer::delivered(badge, &message, is_call)
+}

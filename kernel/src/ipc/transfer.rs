@@ -1,0 +1,28 @@
+//! What a message operation reads from a sender's registers and leaves in a receiver's. Everything
+//! that can fail is decoded before anything is changed.
+#![forbid(unsafe_code)]
+
+use orbital_abi::{Message, Registers, Tag, message::REGISTER_WORDS};
+
+/// Marks a delivered message as a call, in control word 2.
+pub const IS_CALL: u64 = 1;
+
+/// The message with `tag` in a sender's `registers`; words behind its count are zero.
+pub fn message(tag: Tag, registers: &Registers) -> Message {
+    let mut words = [0; REGISTER_WORDS];
+    words[..tag.words()].copy_from_slice(&registers.words[..tag.words()]);
+    Message { tag, words }
+}
+
+/// What a receiver finds: badge, tag, whether it is a call, and the words.
+pub fn delivered(badge: u64, message: &Message, is_call: bool) -> Registers {
+    Registers {
+        control: [badge, message.tag.bits(), if is_call { IS_CALL } else { 0 }, 0],
+        words: message.words,
+    }
+}
+
+/// What a caller finds: the reply's tag and words.
+pub fn replied(message: &Message) -> Registers {
+    Registers { control: [0, message.tag.bits(), 0, 0], words: message.words }
+}

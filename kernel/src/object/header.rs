@@ -1,0 +1,108 @@
+//! The header with which every kernel object starts.
+
+use core::{
+    ptr::NonNull,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use orbital_abi::ObjectKind;
+
+use super::registry;
+
+/// What is known of an object without knowing its type.
+#[repr(C)]
+pub struct Header {
+    /// `None` for objects that no capability names.
+    kind: Option<ObjectKind>,
+    /// Counted references, those of capabilities included. At 0 the memory is freed.
+    references: AtomicUsize,
+    /// Table entries that name the object. At 0 it is of no more use to anyone: `orphaned`.
+    capabilities: AtomicUsize,
+    /// Frees the object's memory.
+    free: unsafe fn(NonNull<Header>),
+    /// Called when the last capability is gone.
+    orphaned: fn(&Header),
+}
+
+/// A kernel object.
+///
+/// # Safety
+/// The type is `repr(C)` and its first field is its [`Header`].
+pub unsafe trait Object: Send + Sync + Sized + 'static {
+    /// Its kind; `None` for objects that no capability names.
+    const KIND: Option<ObjectKind>;
+
+    /// What happens when the last capability to it is gone: blocked threads are woken and the
+    /// like. The memory stays as long as someone holds a reference.
+    fn orphaned(&self) {}
+}
+
+impl Header {
+    /// The header of a new `T`, with one reference, which its maker holds.
+    pub fn new<T: Object>() -> Self {
+        if let Some(kind) = T::KIND {
+            registry::created(kind);
+        }
+        Self {
+            kind: T::KIND,
+            references: AtomicUsize::new(1),
+            capabilities: AtomicUsize::new(0),
+            free: super::reference::free::<T>,
+            orphaned: |header| {
+                // SAFETY: this header was made for a `T`, which starts with it.
+                unsafe { NonNull::from(header).cast::<T>().as_ref() }.orphaned();
+            },
+        }
+    }
+
+    /// The object's kind.
+    pub fn kind(&self) -> Option<ObjectKind> {
+        self.kind
+    }
+
+    pub(super) fn retain(&self) {
+        let before = self.references.fetch_add(1, Ordering::Relaxed);
+        // 2^63 references can't be: each takes memory.
+        debug_assert!(before > 0, "an object without references was found");
+    }
+
+    /// Gives one reference back; true when it was the last.
+    pub(super) fn release(&self) -> bool {
+        if self.references.fetch_sub(1, Ordering::Release) != 1 {
+            return false;
+        }
+        // What the other holders did happens before the object is freed.
+        core::sync::atomic::fence(Ordering::Acquire);
+        true
+    }
+
+    pub(super) fn free_function(&self) -> unsafe fn(NonNull<Header>) {
+        self.free
+    }
+
+    /// Counts one more table entry.
+    pub fn capability_added(&self) {
+        self.capabilities.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts one less; the last tells the object.
+    pub fn capability_removed(&self) {
+        if self.capabilities.fetch_sub(1, Ordering::AcqRel) == 1 {
+            (self.orphaned)(self);
+        }
+    }
+}
+
+impl Drop for Header {
+    fn drop(&mut self) {
+        if let Some(kind) = self.kind {
+            registry::destroyed(kind);
+        }
+    }
+}
+
+impl core::fmt::Debug for Header {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:?}", self.kind)
+    }
+}

@@ -1,0 +1,11 @@
+//! What all kernel objects share: a header with kind and counts, counted references, and the quota
+//! that pays. Every object is made through this layer; `capability` knows objects only by it.
+
+pub mod header;
+pub mod quota;
+pub mod reference;
+pub mod registry;
+
+pub use header::{Header, Object};
+pub use quota::{Charge, Quota};
+pub use reference::{AnyRef, Ref};

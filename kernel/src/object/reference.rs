@@ -1,0 +1,149 @@
+//! Counted references to kernel objects. Making one can fail; nothing here panics for want of
+//! memory.
+
+use alloc::boxed::Box;
+use core::{marker::PhantomData, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
+
+use orbital_abi::Error;
+
+use super::header::{Header, Object};
+use crate::memory::heap;
+
+/// A counted reference to a `T`.
+pub struct Ref<T: Object>(NonNull<T>, PhantomData<T>);
+
+// SAFETY: objects are `Send + Sync`, and the count is atomic.
+unsafe impl<T: Object> Send for Ref<T> {}
+// SAFETY: as above.
+unsafe impl<T: Object> Sync for Ref<T> {}
+
+/// A counted reference to an object of any kind.
+pub struct AnyRef(NonNull<Header>);
+
+// SAFETY: as for `Ref`.
+unsafe impl Send for AnyRef {}
+// SAFETY: as for `Ref`.
+unsafe impl Sync for AnyRef {}
+
+/// Frees the memory of a `T`.
+///
+/// # Safety
+/// `header` is the header of a `T` that came from a `Ref::new`, and the last reference to it is gone.
+pub(super) unsafe fn free<T: Object>(header: NonNull<Header>) {
+    // SAFETY: `Ref::new` made the object by a `Box`.
+    drop(unsafe { Box::from_raw(header.cast::<T>().as_ptr()) });
+}
+
+impl<T: Object> Ref<T> {
+    /// Puts `object` on the kernel heap.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`] without memory.
+    pub fn new(object: T) -> Result<Self, Error> {
+        let object = heap::try_box(object).map_err(|_| Error::QuotaExceeded)?;
+        Ok(Self(NonNull::from(Box::leak(object)), PhantomData))
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: the object lives as long as this reference, and starts with its header.
+        unsafe { self.0.cast::<Header>().as_ref() }
+    }
+
+    /// One more reference to an object that is known to have one.
+    pub fn from_object(object: &T) -> Self {
+        let reference = ManuallyDrop::new(Self(NonNull::from(object), PhantomData));
+        (*reference).clone()
+    }
+
+    /// The same reference, without its type.
+    pub fn erase(self) -> AnyRef {
+        AnyRef(ManuallyDrop::new(self).0.cast())
+    }
+
+    /// Whether both name the same object.
+    pub fn is(&self, other: &T) -> bool {
+        core::ptr::eq(self.0.as_ptr(), other)
+    }
+
+    /// Gives the counted reference away as a pointer; [`Ref::from_raw`] takes it back.
+    pub fn into_raw(self) -> NonNull<T> {
+        ManuallyDrop::new(self).0
+    }
+
+    /// Takes back what [`Ref::into_raw`] gave.
+    ///
+    /// # Safety
+    /// The pointer came from `into_raw` and is taken back once.
+    pub unsafe fn from_raw(pointer: NonNull<T>) -> Self {
+        Self(pointer, PhantomData)
+    }
+}
+
+impl<T: Object> Clone for Ref<T> {
+    fn clone(&self) -> Self {
+        self.header().retain();
+        Self(self.0, PhantomData)
+    }
+}
+
+impl<T: Object> Deref for Ref<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the object lives as long as a reference to it, and is never borrowed mutably.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T: Object> Drop for Ref<T> {
+    fn drop(&mut self) {
+        release(self.0.cast());
+    }
+}
+
+fn release(header: NonNull<Header>) {
+    // SAFETY: the caller holds a reference, which it gives up here.
+    let (last, free) = unsafe { (header.as_ref().release(), header.as_ref().free_function()) };
+    if last {
+        // SAFETY: that was the last one; the function was made for the object's type.
+        unsafe { free(header) };
+    }
+}
+
+impl AnyRef {
+    /// The object's header.
+    pub fn header(&self) -> &Header {
+        // SAFETY: the object lives as long as this reference.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The reference as one to a `T`.
+    ///
+    /// # Errors
+    /// [`Error::WrongKind`] when the object is of another kind.
+    pub fn downcast<T: Object>(self) -> Result<Ref<T>, Error> {
+        if T::KIND.is_none() || self.header().kind() != T::KIND {
+            return Err(Error::WrongKind);
+        }
+        // Each kind belongs to one type.
+        Ok(Ref(ManuallyDrop::new(self).0.cast(), PhantomData))
+    }
+
+    /// Whether this names `object`.
+    pub fn is<T: Object>(&self, object: &T) -> bool {
+        core::ptr::eq(self.0.as_ptr().cast_const().cast(), object)
+    }
+}
+
+impl Clone for AnyRef {
+    fn clone(&self) -> Self {
+        self.header().retain();
+        Self(self.0)
+    }
+}
+
+impl Drop for AnyRef {
+    fn drop(&mut self) {
+        release(self.0);
+    }
+}

@@ -1,0 +1,27 @@
+//! Capabilities.
+#![forbid(unsafe_code)]
+
+use orbital_abi::{CapSlot, Registers, arguments::CapabilityCopy};
+
+use super::{Answer, process_or_own, value};
+use crate::thread::Current;
+
+pub(super) fn copy(current: &Current, registers: &Registers) -> Answer {
+    let arguments = CapabilityCopy::decode(registers)?;
+    let source = current.process.capability(arguments.source)?;
+    let process = process_or_own(current, arguments.process)?;
+    let copy = source.derive(arguments.rights, arguments.badge)?;
+    Ok(value(process.install(copy)?.bits()))
+}
+
+pub(super) fn close(current: &Current, registers: &Registers) -> Answer {
+    current.process.close(CapSlot::from_bits(registers.control[0]))?;
+    Ok(Registers::default())
+}
+
+/// Kind, rights, badge.
+pub(super) fn inspect(current: &Current, registers: &Registers) -> Answer {
+    let capability = current.process.capability(CapSlot::from_bits(registers.control[0]))?;
+    let kind = capability.object.header().kind().map_or(0, |kind| kind as u64);
+    Ok(Registers::control([kind, capability.rights.bits().into(), capability.badge, 0]))
+}

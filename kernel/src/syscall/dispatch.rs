@@ -1,0 +1,65 @@
+//! The one `match` over all system calls.
+
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use orbital_abi::{Error, Syscall};
+
+use super::{capability, ipc, memory, process, system, thread};
+use crate::{
+    arch::SavedRegisters,
+    percpu::PerCpu,
+    sched::{Completion, dispatch},
+    thread::Current,
+};
+
+/// The system call that each CPU is in or was in last, for a panic's report.
+static LAST: PerCpu<AtomicU64> = PerCpu::new([const { AtomicU64::new(u64::MAX) }; _]);
+
+/// Called by the entry code: takes the call `number` of the current thread, whose registers are
+/// saved; gives the registers to leave with, its own or another thread's.
+#[unsafe(no_mangle)]
+extern "C" fn orbital_syscall(_: *mut SavedRegisters, number: u64) -> *mut SavedRegisters {
+    let current = dispatch::current();
+    LAST.here().store(number, Relaxed);
+    let completion = handle(&current, number);
+    dispatch::complete(current, completion)
+}
+
+/// The system call that this CPU is in or was in last.
+pub fn name_of_current() -> Option<Syscall> {
+    Syscall::from_number(LAST.here().load(Relaxed))
+}
+
+fn handle(current: &Current, number: u64) -> Completion {
+    let Some(syscall) = Syscall::from_number(number) else {
+        return Completion::Done(Err(Error::UnknownSyscall));
+    };
+    let registers = current.with_registers(|registers| registers.syscall_registers());
+    match syscall {
+        Syscall::Null => Completion::Done(Ok(Default::default())),
+        Syscall::Send => ipc::send(current, &registers),
+        Syscall::Receive => ipc::receive(current, &registers),
+        Syscall::Call => ipc::call(current, &registers),
+        Syscall::Reply => ipc::reply(current, &registers).into(),
+        Syscall::ReplyReceive => ipc::reply_receive(current, &registers),
+        Syscall::ThreadYield => Completion::Yield,
+        Syscall::ThreadExit => thread::exit(&registers),
+        Syscall::ThreadCreate => thread::create(current, &registers).into(),
+        Syscall::ThreadStart => thread::start(current, &registers).into(),
+        Syscall::ThreadWait => thread::wait(current, &registers),
+        Syscall::ProcessCreate => process::create(current, &registers).into(),
+        Syscall::ProcessExit => process::exit(current, &registers),
+        Syscall::ProcessKill => process::kill(current, &registers).into(),
+        Syscall::ProcessWait => process::wait(current, &registers),
+        Syscall::CapabilityCopy => capability::copy(current, &registers).into(),
+        Syscall::CapabilityClose => capability::close(current, &registers).into(),
+        Syscall::CapabilityInspect => capability::inspect(current, &registers).into(),
+        Syscall::EndpointCreate => ipc::create(current).into(),
+        Syscall::MemoryCreate => memory::create(current, &registers),
+        Syscall::MemoryMap => memory::map(current, &registers),
+        Syscall::MemoryUnmap => memory::unmap(current, &registers),
+        Syscall::SystemLog => system::log(current, &registers).into(),
+        Syscall::SystemShutdown => system::shutdown(current, &registers).into(),
+        Syscall::SystemStatistics => system::statistics(current, &registers).into(),
+    }
+}

@@ -1,0 +1,103 @@
+//! Message operations.
+#![forbid(unsafe_code)]
+
+use orbital_abi::{CapSlot, Deadline, Error, IpcError, Message, Registers, Rights, Tag};
+
+use super::{Answer, value};
+use crate::{
+    capability::Capability,
+    ipc::{
+        Endpoint,
+        reply::{self, Expects},
+    },
+    object::Ref,
+    sched::Completion,
+    thread::Current,
+};
+
+/// The endpoint in control word 0, with its capability's badge.
+fn endpoint(
+    current: &Current,
+    registers: &Registers,
+    needed: Rights,
+) -> Result<(Ref<Endpoint>, u64), Error> {
+    let capability = current.process.capability(CapSlot::from_bits(registers.control[0]))?;
+    let badge = capability.badge;
+    Ok((capability.object(needed)?, badge))
+}
+
+/// The message in control word 1 and the message words.
+fn message(registers: &Registers) -> Result<Message, IpcError> {
+    let tag = Tag::from_bits(registers.control[1])?;
+    let mut message = Message { tag, words: [0; _] };
+    message.words[..tag.words()].copy_from_slice(&registers.words[..tag.words()]);
+    Ok(message)
+}
+
+fn deadline(registers: &Registers) -> Result<Deadline, Error> {
+    Deadline::from_bits(registers.control[2])
+}
+
+fn send_with(current: &Current, registers: &Registers, expects: Expects) -> Completion {
+    let decoded = (|| {
+        let message = message(registers)?;
+        let deadline = deadline(registers)?;
+        let (endpoint, badge) = endpoint(current, registers, Rights::SEND)?;
+        Ok::<_, Error>((endpoint, badge, message, deadline))
+    })();
+    match decoded {
+        Ok((endpoint, badge, message, deadline)) => {
+            Endpoint::send(&endpoint, current, badge, &message, expects, deadline)
+        }
+        Err(error) => Completion::Done(Err(error)),
+    }
+}
+
+pub(super) fn send(current: &Current, registers: &Registers) -> Completion {
+    send_with(current, registers, Expects::Nothing)
+}
+
+pub(super) fn call(current: &Current, registers: &Registers) -> Completion {
+    send_with(current, registers, Expects::Reply)
+}
+
+pub(super) fn receive(current: &Current, registers: &Registers) -> Completion {
+    let decoded = deadline(registers)
+        .and_then(|deadline| Ok((deadline, endpoint(current, registers, Rights::RECEIVE)?.0)));
+    match decoded {
+        Ok((deadline, endpoint)) => Endpoint::receive(&endpoint, current, deadline),
+        Err(error) => Completion::Done(Err(error)),
+    }
+}
+
+pub(super) fn reply(current: &Current, registers: &Registers) -> Answer {
+    let message = message(registers)?;
+    reply::reply(current, &message)?;
+    Ok(Registers::default())
+}
+
+/// A caller that is gone does not keep the server from its next message: the answer to it is
+/// dropped. Every other failure changes nothing.
+pub(super) fn reply_receive(current: &Current, registers: &Registers) -> Completion {
+    let decoded = (|| {
+        let message = message(registers)?;
+        let deadline = deadline(registers)?;
+        let (endpoint, _) = endpoint(current, registers, Rights::RECEIVE)?;
+        Ok::<_, Error>((endpoint, message, deadline))
+    })();
+    let (endpoint, message, deadline) = match decoded {
+        Ok(decoded) => decoded,
+        Err(error) => return Completion::Done(Err(error)),
+    };
+    match reply::reply(current, &message) {
+        Ok(()) | Err(IpcError::PeerGone) => Endpoint::receive(&endpoint, current, deadline),
+        Err(error) => Completion::Done(Err(error.into())),
+    }
+}
+
+pub(super) fn create(current: &Current) -> Answer {
+    let endpoint = Endpoint::new(&current.process.quota)?;
+    let rights = Rights::SEND | Rights::RECEIVE | Rights::GRANT;
+    let slot = current.process.install(Capability::new(endpoint, rights))?;
+    Ok(value(slot.bits()))
+}

@@ -1,0 +1,44 @@
+//! System calls, from the entry code to the handlers: one file per family.
+//!
+//! A handler decodes everything that may fail, then commits what can't. It is a plain function
+//! unless it can wait; those give their future to [`sched::block`](crate::sched::block).
+
+mod capability;
+mod dispatch;
+mod ipc;
+mod memory;
+mod process;
+mod system;
+mod thread;
+
+pub use dispatch::name_of_current;
+pub use system::SystemObject;
+
+use orbital_abi::{CapSlot, Error, Registers, Rights};
+
+use crate::{
+    object::{Object, Ref},
+    process::Process,
+    thread::Current,
+};
+
+/// What most handlers give: the answer's registers.
+type Answer = Result<Registers, Error>;
+
+/// An answer of one control word.
+fn value(value: u64) -> Registers {
+    Registers::control([value, 0, 0, 0])
+}
+
+/// The object that `slot` of the current process names, if the capability has the rights.
+fn lookup<T: Object>(current: &Current, slot: CapSlot, needed: Rights) -> Result<Ref<T>, Error> {
+    current.process.capability(slot)?.object(needed)
+}
+
+/// The process that `slot` names, or the current one where it is null.
+fn process_or_own(current: &Current, slot: CapSlot) -> Result<Ref<Process>, Error> {
+    if slot.is_null() {
+        return Ok(current.process.clone());
+    }
+    lookup(current, slot, Rights::MANAGE)
+}

@@ -1,0 +1,66 @@
+//! Processes.
+#![forbid(unsafe_code)]
+
+use orbital_abi::{
+    CapSlot, Deadline, Error, ExitReason, Registers, Rights, arguments::ProcessCreate,
+};
+
+use super::{Answer, lookup, value};
+use crate::{
+    capability::Capability,
+    process::{Name, Process},
+    sched::{Completion, block},
+    thread::{BlockReason, Current, Outcome},
+};
+
+/// What its maker may do with a process.
+const RIGHTS: Rights = Rights::MANAGE.union(Rights::WAIT).union(Rights::GRANT);
+
+pub(super) fn create(current: &Current, registers: &Registers) -> Answer {
+    let arguments = ProcessCreate::decode(registers)?;
+    let text = core::str::from_utf8(&arguments.name).map_err(|_| Error::InvalidArgument)?;
+    let name = Name::from(text.trim_end_matches('\0')).map_err(|_| Error::InvalidArgument)?;
+    let process =
+        Process::new(&current.process, name, arguments.frames, arguments.kernel_bytes)?;
+    match current.process.install(Capability::new(process.clone(), RIGHTS)) {
+        Ok(slot) => Ok(value(slot.bits())),
+        Err(error) => {
+            process.end(ExitReason::Killed);
+            Err(error)
+        }
+    }
+}
+
+/// The calling thread ends with its process, which does the rest.
+pub(super) fn exit(current: &Current, registers: &Registers) -> Completion {
+    let reason = ExitReason::Exited(registers.control[0]);
+    current.process.end(reason);
+    Completion::End(reason)
+}
+
+pub(super) fn kill(current: &Current, registers: &Registers) -> Answer {
+    let slot = CapSlot::from_bits(registers.control[0]);
+    let process = lookup::<Process>(current, slot, Rights::MANAGE)?;
+    if process.end(ExitReason::Killed) { Ok(Registers::default()) } else { Err(Error::Ended) }
+}
+
+pub(super) fn wait(current: &Current, registers: &Registers) -> Completion {
+    let decoded = Deadline::from_bits(registers.control[1]).and_then(|deadline| {
+        let slot = CapSlot::from_bits(registers.control[0]);
+        Ok((deadline, lookup::<Process>(current, slot, Rights::WAIT)?))
+    });
+    let (deadline, process) = match decoded {
+        Ok(decoded) => decoded,
+        Err(error) => return Completion::Done(Err(error)),
+    };
+    if let Some(reason) = process.exit_reason() {
+        return Completion::Done(Ok(Registers::control(reason.encode())));
+    }
+    if deadline == Deadline::Now {
+        return Completion::Done(Err(Error::WouldBlock));
+    }
+    block(current, BlockReason::WaitingProcess(process.id), async move {
+        let reason = process.wait().await;
+        Outcome::Answer(Ok(Registers::control(reason.encode())))
+    })
+}

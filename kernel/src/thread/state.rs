@@ -1,0 +1,75 @@
+//! What a thread is doing.
+//!
+//! ```text
+//!             1          2           3
+//!  Inactive ────► Ready ───► Running ───► Ended
+//!                  ▲ ▲  ◄───  │
+//!                5 │ │    4   │ 6
+//!                  │ └─────── Blocked
+//!                  └ woken: on its CPU's wake queue
+//! ```
+//! 1. started; 2. picked; 3. exit, fault or kill (a kill also from any other state, when the
+//!    thread would be picked); 4. preempted or yielded; 5. woken; 6. its operation has to wait.
+//!
+//! While a thread runs or is ready after a preemption, its task counts as being polled, so a wake
+//! that comes meanwhile is remembered and not queued (see [`orbital_executor::task`]).
+#![forbid(unsafe_code)]
+
+use orbital_abi::{Error, Registers};
+
+/// Names a thread for as long as the machine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ThreadId(pub u64);
+
+impl core::fmt::Display for ThreadId {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// What a blocked thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockReason {
+    /// A receiver for its message.
+    Sending,
+    /// A message.
+    Receiving,
+    /// The answer to its call.
+    WaitingReply {
+        /// Who took the call; `None` while nobody has.
+        from: Option<ThreadId>,
+    },
+    /// The end of a thread.
+    WaitingThread(ThreadId),
+    /// The end of the process with this number.
+    WaitingProcess(u64),
+    /// Nothing but its turn: the kernel works for it in steps.
+    Working,
+}
+
+/// The states of the diagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ThreadState {
+    /// Made, not started.
+    Inactive,
+    /// Woken or started, waits for the CPU.
+    Woken,
+    /// Preempted or yielded, waits for the CPU.
+    Preempted,
+    /// Has the CPU.
+    Running,
+    /// Waits for something else.
+    Blocked,
+    /// Over.
+    Ended,
+}
+
+/// What an operation that had to wait ends with.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The completer wrote the answer into the thread's registers.
+    Written,
+    /// This answer is to be written.
+    Answer(Result<Registers, Error>),
+}

@@ -1,0 +1,334 @@
+//! The thread control block: everything of a thread, blocked or not. A blocked one holds no stack
+//! in the kernel, only the future in its slot.
+
+use core::{
+    cell::UnsafeCell,
+    mem::offset_of,
+    pin::Pin,
+    ptr::NonNull,
+    sync::atomic::{AtomicU8, AtomicU64, Ordering},
+    task::{Context, Poll},
+};
+
+use orbital_abi::{Error, ExitReason, ObjectKind};
+use orbital_executor::{
+    slot::FutureSlot,
+    task::{TaskHeader, TaskVtable},
+    wait_queue::WaitQueue,
+    waker,
+};
+use spin::Mutex;
+
+use super::{
+    BlockReason, Current, Outcome, ThreadId,
+    queue::Link,
+    registers::RegisterCell,
+    state::ThreadState,
+    wait::Wait,
+};
+use crate::{
+    arch::{FpuState, SavedRegisters},
+    object::{Charge, Header, Object, Ref},
+    process::Process,
+};
+
+/// Bytes of the slot for the future of the operation that a thread waits in.
+pub const SLOT_BYTES: usize = 256;
+
+/// A thread.
+#[repr(C)]
+pub struct Tcb {
+    header: Header,
+    /// What wakers point to.
+    task: TaskHeader,
+    pub(super) registers: RegisterCell,
+    pub(super) wait: Wait,
+    pub(super) link: Link,
+    state: AtomicU8,
+    requests: AtomicU8,
+    /// 0 to 255, the greater the more urgent.
+    pub priority: u8,
+    /// Names it in the log and in dumps.
+    pub id: ThreadId,
+    /// Whose it is.
+    pub process: Ref<Process>,
+    /// The call that it has taken and not answered.
+    pub owed: Mutex<Option<Reply>>,
+    reason: Mutex<BlockReason>,
+    exit: Mutex<Option<ExitReason>>,
+    exited: WaitQueue,
+    /// Touched only by the CPU that runs the thread.
+    home: UnsafeCell<Home>,
+    _charge: Charge,
+}
+
+struct Home {
+    slot: FutureSlot<Outcome, SLOT_BYTES>,
+    fpu: Option<(FpuState, Charge)>,
+}
+
+/// Someone asks the thread's CPU to end it.
+const KILL: u8 = 1;
+
+// SAFETY: `home` is touched only through `Current`, which proves that this CPU has the thread;
+// everything else is `Sync` by itself. Futures are dropped and polled on the home CPU alone.
+unsafe impl Sync for Tcb {}
+// SAFETY: as above; the last reference can be dropped anywhere because an ended thread's slot is
+// empty.
+unsafe impl Send for Tcb {}
+
+// SAFETY: `repr(C)`, and the header comes first.
+unsafe impl Object for Tcb {
+    const KIND: Option<ObjectKind> = Some(ObjectKind::Thread);
+
+    fn orphaned(&self) {
+        self.kill();
+    }
+}
+
+/// The right and duty to answer a call: one-shot, and worth nothing once the caller is gone.
+pub struct Reply {
+    /// Who waits.
+    pub caller: Ref<Tcb>,
+    /// Which of its waits.
+    pub sequence: u64,
+}
+
+impl Drop for Reply {
+    /// A reply that is dropped wakes the caller with [`Error::PeerGone`].
+    fn drop(&mut self) {
+        if let Some(claim) = self.caller.claim_taken(self.sequence) {
+            claim.complete(Err(Error::PeerGone));
+        }
+    }
+}
+
+static VTABLE: TaskVtable =
+    TaskVtable { schedule: queue_woken, retain: retain_task, release: release_task };
+
+unsafe extern "Rust" {
+    /// Puts a woken thread on the wake queue of its CPU. In `sched`.
+    safe fn orbital_thread_woken(thread: Ref<Tcb>);
+}
+
+fn from_task(task: NonNull<TaskHeader>) -> NonNull<Tcb> {
+    // SAFETY: the vtable belongs to the task headers of TCBs alone.
+    unsafe { task.byte_sub(offset_of!(Tcb, task)).cast() }
+}
+
+unsafe fn queue_woken(task: NonNull<TaskHeader>) {
+    // SAFETY: whoever woke it holds a reference.
+    orbital_thread_woken(Ref::from_object(unsafe { from_task(task).as_ref() }));
+}
+
+unsafe fn retain_task(task: NonNull<TaskHeader>) {
+    // SAFETY: whoever clones a waker holds one, and so a reference.
+    core::mem::forget(Ref::from_object(unsafe { from_task(task).as_ref() }));
+}
+
+unsafe fn release_task(task: NonNull<TaskHeader>) {
+    // SAFETY: takes back what `retain_task` forgot.
+    drop(unsafe { Ref::from_raw(from_task(task)) });
+}
+
+impl Tcb {
+    /// A thread of `process` that starts with `registers` once it is started.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`]; [`Error::Ended`] when the process is ending.
+    pub fn new(
+        process: &Ref<Process>,
+        registers: SavedRegisters,
+        priority: u8,
+    ) -> Result<Ref<Self>, Error> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let charge = Charge::new(&process.quota, 0, size_of::<Self>() as u64)?;
+        let thread = Ref::new(Self {
+            header: Header::new::<Self>(),
+            task: TaskHeader::new(&VTABLE),
+            registers: RegisterCell::new(registers),
+            wait: Wait::new(),
+            link: Link::new(),
+            state: AtomicU8::new(ThreadState::Inactive as u8),
+            requests: AtomicU8::new(0),
+            priority,
+            id: ThreadId(NEXT.fetch_add(1, Ordering::Relaxed)),
+            process: process.clone(),
+            owed: Mutex::new(None),
+            reason: Mutex::new(BlockReason::Working),
+            exit: Mutex::new(None),
+            exited: WaitQueue::new(),
+            home: UnsafeCell::new(Home { slot: FutureSlot::new(), fpu: None }),
+            _charge: charge,
+        })?;
+        process.add_thread(thread.clone().erase())?;
+        Ok(thread)
+    }
+
+    /// What it is doing.
+    pub fn state(&self) -> ThreadState {
+        match self.state.load(Ordering::Acquire) {
+            0 => ThreadState::Inactive,
+            1 => ThreadState::Woken,
+            2 => ThreadState::Preempted,
+            3 => ThreadState::Running,
+            4 => ThreadState::Blocked,
+            _ => ThreadState::Ended,
+        }
+    }
+
+    /// Changes what it is doing. For its CPU's dispatcher.
+    pub fn set_state(&self, state: ThreadState) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    /// Lets it run for the first time.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyStarted`]; [`Error::Ended`].
+    pub fn start(&self) -> Result<(), Error> {
+        let (inactive, woken) = (ThreadState::Inactive as u8, ThreadState::Woken as u8);
+        match self.state.compare_exchange(inactive, woken, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => {
+                self.wake();
+                Ok(())
+            }
+            Err(old) if old == ThreadState::Ended as u8 => Err(Error::Ended),
+            Err(_) => Err(Error::AlreadyStarted),
+        }
+    }
+
+    /// Wakes it: from anywhere, without memory, without waiting, and never twice.
+    pub fn wake(&self) {
+        self.task.wake();
+    }
+
+    /// The task that its wakers point to.
+    pub fn task(&self) -> &TaskHeader {
+        &self.task
+    }
+
+    /// Asks its CPU to end it. Its operation, if it waits in one, is cancelled there.
+    pub fn kill(&self) {
+        self.requests.fetch_or(KILL, Ordering::AcqRel);
+        self.wake();
+    }
+
+    /// Whether someone asked for its end.
+    pub fn is_killed(&self) -> bool {
+        self.requests.load(Ordering::Acquire) & KILL != 0
+    }
+
+    /// What it waits for.
+    pub fn block_reason(&self) -> BlockReason {
+        *self.reason.lock()
+    }
+
+    /// Notes what it waits for.
+    pub fn set_block_reason(&self, reason: BlockReason) {
+        *self.reason.lock() = reason;
+    }
+
+    /// Why it ended, once it has.
+    pub fn exit_reason(&self) -> Option<ExitReason> {
+        *self.exit.lock()
+    }
+
+    /// Waits until it has ended.
+    pub async fn wait_for_exit(&self) -> ExitReason {
+        let mut reason = None;
+        self.exited
+            .wait_until(|| {
+                reason = self.exit_reason();
+                reason.is_some()
+            })
+            .await;
+        reason.unwrap_or(ExitReason::Killed)
+    }
+}
+
+impl Current {
+    fn home(&self) -> &mut Home {
+        // SAFETY: this proof says that the thread is this CPU's; no method below hands the
+        // reference out or calls another that makes a second one.
+        unsafe { &mut *self.home.get() }
+    }
+
+    fn slot(&self) -> Pin<&mut FutureSlot<Outcome, SLOT_BYTES>> {
+        // SAFETY: a TCB never moves.
+        unsafe { Pin::new_unchecked(&mut self.home().slot) }
+    }
+
+    /// Puts the future of its operation into the slot, which is empty.
+    pub fn set_operation(&self, future: impl Future<Output = Outcome> + 'static) {
+        self.slot().set(future);
+    }
+
+    /// Whether it is in the middle of an operation.
+    pub fn has_operation(&self) -> bool {
+        !self.home().slot.is_empty()
+    }
+
+    /// Polls the operation. The slot is empty afterwards where it is ready.
+    pub fn poll_operation(&self) -> Poll<Outcome> {
+        let waker = waker::waker_ref(&self.task);
+        let mut context = Context::from_waker(&waker);
+        self.slot().poll(&mut context)
+    }
+
+    /// Where the entry code stores and finds its registers.
+    pub fn register_pointer(&self) -> *mut SavedRegisters {
+        self.registers.pointer()
+    }
+
+    /// Gives it floating point, or says why not.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`].
+    pub fn give_fpu(&self) -> Result<(), Error> {
+        let charge = Charge::new(&self.process.quota, 0, FpuState::bytes() as u64)?;
+        let state = FpuState::new()?;
+        state.restore();
+        self.home().fpu = Some((state, charge));
+        Ok(())
+    }
+
+    /// It leaves the CPU: keeps its floating-point registers.
+    pub fn save_fpu(&self) {
+        if let Some((state, _)) = &mut self.home().fpu {
+            state.save();
+        }
+    }
+
+    /// It comes to the CPU: loads its floating-point registers, or makes their first use trap.
+    pub fn restore_fpu(&self) {
+        match &self.home().fpu {
+            Some((state, _)) => state.restore(),
+            None => FpuState::forbid(),
+        }
+    }
+
+    /// Ends it: cancels its operation, drops the reply that it owes, tells those who wait. It never
+    /// runs again.
+    pub fn finish(&self, reason: ExitReason) {
+        self.slot().clear();
+        self.home().fpu = None;
+        let owed = self.owed.lock().take();
+        drop(owed);
+        *self.exit.lock() = Some(reason);
+        self.set_state(ThreadState::Ended);
+        self.exited.wake_all();
+        self.process.thread_ended(&**self, reason);
+    }
+}
+
+impl Tcb {
+    /// The thread whose task was on a wake queue, with the reference that the queue held.
+    ///
+    /// # Safety
+    /// `task` is a thread's, was pushed with a reference given away, and is taken off once.
+    pub unsafe fn from_woken(task: NonNull<TaskHeader>) -> Ref<Self> {
+        // SAFETY: the caller's.
+        unsafe { Ref::from_raw(from_task(task)) }
+    }
+}

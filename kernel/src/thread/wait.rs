@@ -1,0 +1,173 @@
+//! The leaf wait: one word in the TCB over which completers, kills and (later) deadlines compete.
+//!
+//! ```text
+//!          1           2            3
+//!   Idle ─────► Queued ───► Claimed ───► Ready ──► Idle
+//!                 │          │  ▲  4
+//!                 │ 6        ▼5 │
+//!                 └► Idle   Taken ──6──► Idle
+//! ```
+//! 1. the thread queues itself; 2. a partner claims it by compare-exchange: from here on the
+//!    partner alone may touch its registers; 3. the partner has written the answer; 4. the reply's
+//!    holder claims it; 5. a call was taken by a server and waits for its reply; 6. the wait is
+//!    cancelled, by compare-exchange too: whoever comes later finds the word changed.
+//!
+//! The word holds a sequence number beside the phase, so that a reply to a call of the past can't
+//! answer a later one.
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use orbital_abi::{Error, Registers};
+
+use super::{Tcb, registers::write_answer};
+use crate::arch::SavedRegisters;
+
+/// Where the wait is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Phase {
+    /// No wait.
+    Idle,
+    /// In an endpoint's queue.
+    Queued,
+    /// A partner writes the answer.
+    Claimed,
+    /// The call was taken; its reply is awaited.
+    Taken,
+    /// The answer is written.
+    Ready,
+}
+
+const PHASE_BITS: u32 = 3;
+
+/// The word, and what a queued sender's partner must know beside its registers.
+pub(super) struct Wait {
+    word: AtomicU64,
+    badge: AtomicU64,
+    is_call: AtomicBool,
+}
+
+fn word(sequence: u64, phase: Phase) -> u64 {
+    sequence << PHASE_BITS | phase as u64
+}
+
+fn split(word: u64) -> (u64, Phase) {
+    let phase = match word & ((1 << PHASE_BITS) - 1) {
+        0 => Phase::Idle,
+        1 => Phase::Queued,
+        2 => Phase::Claimed,
+        3 => Phase::Taken,
+        _ => Phase::Ready,
+    };
+    (word >> PHASE_BITS, phase)
+}
+
+impl Wait {
+    pub(super) const fn new() -> Self {
+        Self {
+            word: AtomicU64::new(0),
+            badge: AtomicU64::new(0),
+            is_call: AtomicBool::new(false),
+        }
+    }
+
+    fn exchange(&self, sequence: u64, from: Phase, to: Phase) -> bool {
+        let (old, new) = (word(sequence, from), word(sequence, to));
+        self.word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    fn load(&self) -> (u64, Phase) {
+        split(self.word.load(Ordering::Acquire))
+    }
+}
+
+impl Tcb {
+    /// Starts a wait of the current thread in `phase` (queued, or taken where the partner was
+    /// there already). Gives its sequence number. Before anyone can find the thread.
+    pub fn begin_wait(&self, phase: Phase) -> u64 {
+        let (sequence, old) = self.wait.load();
+        debug_assert!(matches!(old, Phase::Idle), "a wait begins while another goes on");
+        let sequence = (sequence + 1) & (u64::MAX >> PHASE_BITS);
+        self.wait.word.store(word(sequence, phase), Ordering::Release);
+        sequence
+    }
+
+    /// Notes what the partner of a queued sender must know. Before [`Tcb::begin_wait`].
+    pub fn set_sending(&self, badge: u64, is_call: bool) {
+        self.wait.badge.store(badge, Ordering::Relaxed);
+        self.wait.is_call.store(is_call, Ordering::Relaxed);
+    }
+
+    /// Claims the wait that is queued now, if there is one.
+    pub fn claim_queued(&self) -> Option<Claim<'_>> {
+        let (sequence, phase) = self.wait.load();
+        let claimed =
+            phase == Phase::Queued && self.wait.exchange(sequence, Phase::Queued, Phase::Claimed);
+        claimed.then_some(Claim { thread: self, sequence })
+    }
+
+    /// Claims the call `sequence`, if it still waits for its reply.
+    pub fn claim_taken(&self, sequence: u64) -> Option<Claim<'_>> {
+        let claimed = self.wait.exchange(sequence, Phase::Taken, Phase::Claimed);
+        claimed.then_some(Claim { thread: self, sequence })
+    }
+
+    /// Whether the answer is there; then the wait is over.
+    pub fn take_ready(&self) -> bool {
+        let (sequence, phase) = self.wait.load();
+        phase == Phase::Ready && self.wait.exchange(sequence, Phase::Ready, Phase::Idle)
+    }
+
+    /// Ends the wait, whatever its phase. A partner that has claimed it writes to the end first:
+    /// with interrupts off and no lock to wait for, so in a few instructions.
+    pub fn cancel_wait(&self) {
+        loop {
+            let (sequence, phase) = self.wait.load();
+            match phase {
+                Phase::Idle => return,
+                Phase::Claimed => core::hint::spin_loop(),
+                phase if self.wait.exchange(sequence, phase, Phase::Idle) => return,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A claimed wait: exclusive access to the waiting thread's registers until it is completed.
+#[must_use = "a claimed thread never wakes unless it is completed"]
+pub struct Claim<'a> {
+    thread: &'a Tcb,
+    sequence: u64,
+}
+
+impl Claim<'_> {
+    /// Runs `f` on the thread's registers.
+    pub fn with_registers<R>(&self, f: impl FnOnce(&mut SavedRegisters) -> R) -> R {
+        // SAFETY: the thread is blocked, and the compare-exchange that made this claim has only
+        // one winner.
+        unsafe { self.thread.registers.with(f) }
+    }
+
+    /// The number of the wait.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The badge of a queued sender's capability, and whether it calls.
+    pub fn sending(&self) -> (u64, bool) {
+        let wait = &self.thread.wait;
+        (wait.badge.load(Ordering::Relaxed), wait.is_call.load(Ordering::Relaxed))
+    }
+
+    /// Writes the answer and wakes the thread.
+    pub fn complete(self, answer: Result<Registers, Error>) {
+        self.with_registers(|registers| write_answer(registers, answer));
+        self.thread.wait.word.store(word(self.sequence, Phase::Ready), Ordering::Release);
+        self.thread.wake();
+    }
+
+    /// The call has been taken: from now on it waits for its reply.
+    pub fn taken(self) {
+        self.thread.wait.word.store(word(self.sequence, Phase::Taken), Ordering::Release);
+    }
+}

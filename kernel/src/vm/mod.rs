@@ -1,0 +1,7 @@
+//! Virtual memory: memory objects, and the address spaces that map them.
+
+pub mod address_space;
+pub mod memory_object;
+
+pub use address_space::AddressSpace;
+pub use memory_object::MemoryObject;
