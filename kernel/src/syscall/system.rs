@@ -43,7 +43,7 @@ pub(super) fn log(current: &Current, registers: &Registers) -> Answer {
     let text = &mut buffer[..arguments.bytes as usize];
     arch::copy_from_user(text, arguments.text)?;
     // What a program writes can't forge lines or drive the terminal.
-    for byte in text.iter_mut() {
+    for byte in &mut *text {
         if byte.is_ascii_control() {
             *byte = b'?';
         }

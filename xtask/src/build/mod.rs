@@ -1,0 +1,8 @@
+//! From sources to what a machine can load.
+#![forbid(unsafe_code)]
+
+pub mod archive;
+pub mod cargo;
+pub mod image;
+pub mod symbols;
+pub mod system;

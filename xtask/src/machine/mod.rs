@@ -1,0 +1,13 @@
+//! Machines: how each is started, and what becomes of a running one.
+
+pub mod bochs;
+pub mod ending;
+mod process;
+pub mod qemu;
+pub mod running;
+pub mod tail;
+mod terminal;
+
+pub use ending::Ending;
+pub use running::{Running, boot};
+pub use tail::Tail;

@@ -1,0 +1,73 @@
+//! The toolchain's own checks, with warnings denied.
+#![forbid(unsafe_code)]
+
+use std::process::Command;
+
+use crate::{
+    Failure,
+    build::cargo::{GUESTS, INIT, KERNEL, TARGET_OPTIONS, command},
+    setup::{paths, toolchain::Toolchain},
+};
+
+/// Whether every file has rustfmt's form.
+pub fn format(toolchain: &Toolchain) -> Result<Vec<String>, Failure> {
+    let mut fmt = command(toolchain, "cargo-fmt");
+    fmt.args(["fmt", "--all", "--check"]).env("RUSTFMT", toolchain.program("rustfmt"));
+    complaints(fmt)
+}
+
+/// Clippy over everything, as the host sees it.
+pub fn clippy_host(toolchain: &Toolchain) -> Result<Vec<String>, Failure> {
+    let mut clippy = host(toolchain, "cargo-clippy");
+    clippy.args(["clippy", "--workspace", "--all-targets", "--locked"]);
+    complaints(deny(clippy))
+}
+
+/// Clippy over what runs on the machine.
+pub fn clippy_target(toolchain: &Toolchain) -> Result<Vec<String>, Failure> {
+    let mut clippy = command(toolchain, "cargo-clippy");
+    clippy.arg("clippy").args(packages()).args(TARGET_OPTIONS);
+    complaints(deny(clippy))
+}
+
+/// The documentation, as the host sees it.
+pub fn doc_host(toolchain: &Toolchain) -> Result<Vec<String>, Failure> {
+    let mut doc = host(toolchain, "cargo");
+    doc.args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-Dwarnings");
+    complaints(doc)
+}
+
+/// The documentation of what runs on the machine.
+pub fn doc_target(toolchain: &Toolchain) -> Result<Vec<String>, Failure> {
+    let mut doc = command(toolchain, "cargo");
+    doc.args(["doc", "--no-deps", "--lib"]).args(packages()).args(TARGET_OPTIONS);
+    doc.env("RUSTDOCFLAGS", "-Dwarnings");
+    complaints(doc)
+}
+
+fn packages() -> [String; 3] {
+    [KERNEL, INIT, GUESTS].map(|package| format!("--package={package}"))
+}
+
+/// A command for the host, which must not mix with what the calling cargo builds.
+fn host(toolchain: &Toolchain, program: &str) -> Command {
+    let mut host = command(toolchain, program);
+    host.env("CARGO_TARGET_DIR", paths::output().join("host"));
+    host
+}
+
+fn deny(mut clippy: Command) -> Command {
+    clippy.args(["--", "-Dwarnings"]);
+    clippy
+}
+
+/// What the command says when it fails.
+fn complaints(mut command: Command) -> Result<Vec<String>, Failure> {
+    let name = command.get_program().display().to_string();
+    let output = command.output().map_err(Failure::of(&name))?;
+    if output.status.success() {
+        return Ok(Vec::new());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Ok(vec![String::from_utf8_lossy(&said).into_owned()])
+}
