@@ -1,1 +1,47 @@
-//! Stub.
+//! The runtime of Orbital's user programs: what stands between a program and the system calls.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`syscall`] | the instruction itself |
+//! | [`start`] | [`entry!`](crate::entry), the bootstrap block, the end |
+//! | [`print`] | [`println!`](crate::println) into the system's log |
+//! | [`capability`] | the handle that closes on drop, beneath all objects |
+//! | [`endpoint`], [`server`] | messages |
+//! | [`memory`] | memory objects and mappings; the heap stands on it |
+//! | [`lock`] | a mutex between threads |
+//! | [`thread`], [`process`], [`spawn`] | what runs |
+//! | [`program`] | the archive of programs that init was given |
+//! | [`system`] | shutdown and counters |
+//!
+//! On the host it compiles too, for its unit tests; there every system call fails.
+#![cfg_attr(target_os = "none", no_std)]
+
+extern crate alloc;
+
+pub mod capability;
+pub mod endpoint;
+#[cfg(target_os = "none")]
+mod heap;
+pub mod lock;
+pub mod memory;
+#[cfg(target_os = "none")]
+mod panic;
+pub mod print;
+pub mod process;
+pub mod program;
+pub mod server;
+pub mod spawn;
+pub mod start;
+pub mod syscall;
+pub mod system;
+pub mod thread;
+
+pub use orbital_abi as abi;
+pub use orbital_abi::{
+    CapSlot, Error, ExitReason, Fault, FaultKind, IpcError, Message, Received, Rights,
+};
+
+pub use endpoint::Endpoint;
+pub use memory::MemoryObject;
+pub use process::Process;
+pub use thread::Thread;

@@ -1,0 +1,18 @@
+//! What the programs of the demo agree on.
+#![cfg_attr(target_os = "none", no_std)]
+#![forbid(unsafe_code)]
+
+/// The arithmetic service of the demo's server.
+pub mod service {
+    /// Two words; the answer is their sum, their product, and the badge of whoever asked.
+    pub const CALCULATE: u32 = 1;
+    /// No words: the server ends. The answer is how many it has answered.
+    pub const STOP: u32 = 2;
+    /// The label of an answer.
+    pub const ANSWER: u32 = 3;
+    /// The label of an answer to a question that the server does not know.
+    pub const REFUSED: u32 = 4;
+
+    /// How many calls a client makes.
+    pub const CALLS: u64 = 1000;
+}

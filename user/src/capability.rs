@@ -1,0 +1,96 @@
+//! Handles of capabilities.
+#![forbid(unsafe_code)]
+
+use orbital_abi::{
+    CapSlot, Error, ObjectKind, Registers, Rights, Syscall, arguments::CapabilityCopy,
+};
+
+use crate::syscall::harmless;
+
+/// A capability of this process, closed on drop.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Capability(CapSlot);
+
+/// What a capability is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// The kind of its object.
+    pub kind: Option<ObjectKind>,
+    /// What it allows.
+    pub rights: Rights,
+    /// Its badge; 0 for none.
+    pub badge: u64,
+}
+
+impl Capability {
+    /// Takes over the capability in `slot`.
+    pub const fn from_slot(slot: CapSlot) -> Self {
+        Self(slot)
+    }
+
+    /// Its slot.
+    pub const fn slot(&self) -> CapSlot {
+        self.0
+    }
+
+    /// Gives the slot away: it stays open.
+    pub fn into_slot(self) -> CapSlot {
+        let slot = self.0;
+        core::mem::forget(self);
+        slot
+    }
+
+    /// A copy in one's own table, with these rights at most, and `badge` where it is not 0.
+    ///
+    /// # Errors
+    /// [`Error::MissingRights`] without `GRANT`; [`Error::AlreadyBadged`]; [`Error::TableFull`];
+    /// [`Error::QuotaExceeded`].
+    pub fn copy(&self, rights: Rights, badge: u64) -> Result<Self, Error> {
+        copy_to(self.0, CapSlot::NULL, rights, badge).map(Self)
+    }
+}
+
+impl Drop for Capability {
+    fn drop(&mut self) {
+        // One that is stale is closed already.
+        let _ = close(self.0);
+    }
+}
+
+/// Copies a capability into the table of `process`, or one's own where that is null; gives the slot
+/// there.
+///
+/// # Errors
+/// As [`Capability::copy`]; those of the lookup of both slots.
+pub fn copy_to(
+    source: CapSlot,
+    process: CapSlot,
+    rights: Rights,
+    badge: u64,
+) -> Result<CapSlot, Error> {
+    let arguments = CapabilityCopy { source, process, rights, badge };
+    let results = harmless(Syscall::CapabilityCopy, &arguments.encode())?;
+    Ok(CapSlot::from_bits(results.control[0]))
+}
+
+/// Empties a slot.
+///
+/// # Errors
+/// [`Error::EmptySlot`]; [`Error::StaleCapability`].
+pub fn close(slot: CapSlot) -> Result<(), Error> {
+    harmless(Syscall::CapabilityClose, &Registers::control([slot.bits(), 0, 0, 0])).map(|_| ())
+}
+
+/// Tells what the capability in `slot` is.
+///
+/// # Errors
+/// [`Error::EmptySlot`]; [`Error::StaleCapability`].
+pub fn inspect(slot: CapSlot) -> Result<Inspection, Error> {
+    let registers = Registers::control([slot.bits(), 0, 0, 0]);
+    let [kind, rights, badge, _] = harmless(Syscall::CapabilityInspect, &registers)?.control;
+    Ok(Inspection {
+        kind: ObjectKind::from_number(kind),
+        rights: Rights::from_bits_truncate(rights as u32),
+        badge,
+    })
+}

@@ -1,0 +1,133 @@
+//! Endpoints: where messages are sent and received.
+#![forbid(unsafe_code)]
+
+use orbital_abi::{
+    CapSlot, Deadline, Error, IpcError, Message, Received, Registers, Rights, Syscall, Tag,
+};
+
+use crate::{capability::Capability, syscall::harmless};
+
+/// An endpoint, closed on drop. When its last capability is closed, all who wait on it get
+/// [`IpcError::EndpointGone`].
+#[derive(Debug)]
+pub struct Endpoint(Capability);
+
+impl Endpoint {
+    /// A new endpoint, with all rights.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`]; [`Error::TableFull`].
+    pub fn create() -> Result<Self, Error> {
+        let results = harmless(Syscall::EndpointCreate, &Registers::default())?;
+        Ok(Self::from_slot(CapSlot::from_bits(results.control[0])))
+    }
+
+    /// Takes over the endpoint capability in `slot`.
+    pub const fn from_slot(slot: CapSlot) -> Self {
+        Self(Capability::from_slot(slot))
+    }
+
+    /// Its slot.
+    pub const fn slot(&self) -> CapSlot {
+        self.0.slot()
+    }
+
+    /// A copy with these rights at most, and `badge` where it is not 0.
+    ///
+    /// # Errors
+    /// As [`Capability::copy`].
+    pub fn copy(&self, rights: Rights, badge: u64) -> Result<Self, Error> {
+        self.0.copy(rights, badge).map(Self)
+    }
+
+    /// Sends `message` and waits until it is received.
+    ///
+    /// # Errors
+    /// [`IpcError::MissingRights`] without `SEND`; [`IpcError::EndpointGone`]; those of the slot.
+    pub fn send(&self, message: &Message) -> Result<(), IpcError> {
+        self.transfer(Syscall::Send, Some(message), Deadline::Never).map(|_| ())
+    }
+
+    /// Sends `message` if someone waits for it.
+    ///
+    /// # Errors
+    /// As [`Endpoint::send`]; [`IpcError::WouldBlock`] when nobody waits.
+    pub fn try_send(&self, message: &Message) -> Result<(), IpcError> {
+        self.transfer(Syscall::Send, Some(message), Deadline::Now).map(|_| ())
+    }
+
+    /// Sends `message` and waits for the reply.
+    ///
+    /// # Errors
+    /// As [`Endpoint::send`]; [`IpcError::PeerGone`] when the server ends without a reply.
+    pub fn call(&self, message: &Message) -> Result<Message, IpcError> {
+        let results = self.transfer(Syscall::Call, Some(message), Deadline::Never)?;
+        received(&results).map(|received| received.message)
+    }
+
+    /// Sends `message` if someone waits for it, and waits for the reply.
+    ///
+    /// # Errors
+    /// As [`Endpoint::call`]; [`IpcError::WouldBlock`] when nobody waits.
+    pub fn try_call(&self, message: &Message) -> Result<Message, IpcError> {
+        let results = self.transfer(Syscall::Call, Some(message), Deadline::Now)?;
+        received(&results).map(|received| received.message)
+    }
+
+    /// Waits for a message. When it is a call, one that this thread took before and has not answered
+    /// is dropped: its caller gets [`IpcError::PeerGone`].
+    ///
+    /// # Errors
+    /// [`IpcError::MissingRights`] without `RECEIVE`; [`IpcError::EndpointGone`]; those of the slot.
+    pub fn receive(&self) -> Result<Received, IpcError> {
+        received(&self.transfer(Syscall::Receive, None, Deadline::Never)?)
+    }
+
+    /// Takes a message that is there.
+    ///
+    /// # Errors
+    /// As [`Endpoint::receive`]; [`IpcError::WouldBlock`] when there is none.
+    pub fn try_receive(&self) -> Result<Received, IpcError> {
+        received(&self.transfer(Syscall::Receive, None, Deadline::Now)?)
+    }
+
+    /// Answers the call that this thread took last, and waits for the next message.
+    ///
+    /// # Errors
+    /// As [`Endpoint::receive`]; [`IpcError::NoReplyOwed`]. A caller that is gone is no error.
+    pub fn reply_receive(&self, reply: &Message) -> Result<Received, IpcError> {
+        received(&self.transfer(Syscall::ReplyReceive, Some(reply), Deadline::Never)?)
+    }
+
+    fn transfer(
+        &self,
+        syscall: Syscall,
+        message: Option<&Message>,
+        deadline: Deadline,
+    ) -> Result<Registers, IpcError> {
+        let (tag, words) = message.map_or((0, [0; _]), |m| (m.tag.bits(), m.words));
+        let control = [self.slot().bits(), tag, deadline as u64, 0];
+        harmless(syscall, &Registers { control, words }).map_err(ipc_error)
+    }
+}
+
+/// Answers the call that this thread took last.
+///
+/// # Errors
+/// [`IpcError::NoReplyOwed`]; [`IpcError::PeerGone`] when the caller is gone.
+pub fn reply(message: &Message) -> Result<(), IpcError> {
+    let control = [0, message.tag.bits(), 0, 0];
+    let registers = Registers { control, words: message.words };
+    harmless(Syscall::Reply, &registers).map(|_| ()).map_err(ipc_error)
+}
+
+fn received(results: &Registers) -> Result<Received, IpcError> {
+    let [badge, tag, is_call, _] = results.control;
+    let message = Message { tag: Tag::from_bits(tag)?, words: results.words };
+    Ok(Received { badge, is_call: is_call != 0, message })
+}
+
+/// Message operations answer no other errors than these.
+fn ipc_error(error: Error) -> IpcError {
+    IpcError::try_from(error).unwrap_or(IpcError::InvalidArgument)
+}

@@ -1,0 +1,257 @@
+//! Starts programs: a new process, its memory from an ELF file, its first capabilities, its first
+//! thread. All of it is done here, in user space, by system calls that any process may make.
+
+use alloc::boxed::Box;
+
+use orbital_abi::{
+    CapSlot, Error, ExitReason, Rights,
+    arguments::{MemoryMap, ThreadCreate},
+    bootstrap::{Bootstrap, GRANTED},
+    layout::{BOOTSTRAP_ADDRESS, PAGE_SIZE, STACK_SIZE, STACK_TOP},
+};
+use orbital_elf::{ElfError, Plan, Segment, SegmentAccess};
+
+use crate::{
+    capability::copy_to,
+    memory::{MemoryObject, map},
+    process::Process,
+    start::bootstrap,
+    thread::{DEFAULT_PRIORITY, Thread},
+};
+
+/// Why a program could not be started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpawnError {
+    /// The file is no program.
+    Elf(ElfError),
+    /// The kernel refused a step.
+    Kernel(Error),
+    /// More capabilities than a bootstrap block has places for.
+    TooManyGrants,
+}
+
+impl core::fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Elf(error) => error.fmt(f),
+            Self::Kernel(error) => error.fmt(f),
+            Self::TooManyGrants => f.write_str("more capabilities than can be handed over"),
+        }
+    }
+}
+
+impl core::error::Error for SpawnError {}
+
+impl From<Error> for SpawnError {
+    fn from(error: Error) -> Self {
+        Self::Kernel(error)
+    }
+}
+
+impl From<ElfError> for SpawnError {
+    fn from(error: ElfError) -> Self {
+        Self::Elf(error)
+    }
+}
+
+/// A program that was started: its process and its first thread. Dropping this lets it run on, for it
+/// has a capability to itself.
+#[derive(Debug)]
+pub struct Child {
+    /// The process.
+    pub process: Process,
+    /// Its first thread.
+    pub thread: Thread,
+}
+
+impl Child {
+    /// Waits until it has ended and all it had is given back.
+    ///
+    /// # Errors
+    /// Those of [`Process::wait`].
+    pub fn wait(&self) -> Result<ExitReason, Error> {
+        self.process.wait()
+    }
+}
+
+/// How to start a program: what it is named, gets and may use.
+#[derive(Clone, Debug)]
+pub struct Spawn<'a> {
+    name: &'a str,
+    arguments: &'a str,
+    priority: u8,
+    frames: u64,
+    kernel_bytes: u64,
+    system: Rights,
+    grants: [Option<Grant>; GRANTED],
+    too_many: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Grant {
+    source: CapSlot,
+    rights: Rights,
+    badge: u64,
+}
+
+impl<'a> Spawn<'a> {
+    /// A program named `name`, with modest quotas and the right to log.
+    pub const fn new(name: &'a str) -> Self {
+        Self {
+            name,
+            arguments: "",
+            priority: DEFAULT_PRIORITY,
+            frames: 256,
+            kernel_bytes: 64 * 1024,
+            system: Rights::LOG,
+            grants: [None; GRANTED],
+            too_many: false,
+        }
+    }
+
+    /// Its command line.
+    #[must_use]
+    pub const fn arguments(mut self, arguments: &'a str) -> Self {
+        self.arguments = arguments;
+        self
+    }
+
+    /// Its first thread's priority; at most the caller's.
+    #[must_use]
+    pub const fn priority(mut self, priority: u8) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Its quota: frames of 4 KiB, and bytes of kernel memory.
+    #[must_use]
+    pub const fn quota(mut self, frames: u64, kernel_bytes: u64) -> Self {
+        self.frames = frames;
+        self.kernel_bytes = kernel_bytes;
+        self
+    }
+
+    /// What it may do with the system; nothing, with no rights.
+    #[must_use]
+    pub const fn system(mut self, rights: Rights) -> Self {
+        self.system = rights;
+        self
+    }
+
+    /// Hands over a copy of a capability, which it finds at the next place of its bootstrap block.
+    #[must_use]
+    pub fn grant(mut self, source: CapSlot, rights: Rights, badge: u64) -> Self {
+        match self.grants.iter_mut().find(|grant| grant.is_none()) {
+            Some(place) => *place = Some(Grant { source, rights, badge }),
+            None => self.too_many = true,
+        }
+        self
+    }
+
+    /// Starts the program in `file`, an ELF file.
+    ///
+    /// # Errors
+    /// A [`SpawnError`]; then nothing of the program is left.
+    pub fn start(self, file: &[u8]) -> Result<Child, SpawnError> {
+        let child = self.prepare(file)?;
+        child.thread.start()?;
+        Ok(child)
+    }
+
+    /// The same, but its thread does not run yet.
+    ///
+    /// # Errors
+    /// As [`Spawn::start`].
+    pub fn prepare(self, file: &[u8]) -> Result<Child, SpawnError> {
+        if self.too_many {
+            return Err(SpawnError::TooManyGrants);
+        }
+        let plan = Plan::parse(file)?;
+        let process = Process::create(self.name, self.frames, self.kernel_bytes)?;
+        match self.fill(&process, &plan, file) {
+            Ok(thread) => Ok(Child { process, thread }),
+            Err(error) => {
+                // It may have a capability to itself by now, so closing ours is not enough.
+                let _ = process.kill();
+                Err(error.into())
+            }
+        }
+    }
+
+    fn fill(&self, process: &Process, plan: &Plan, file: &[u8]) -> Result<Thread, Error> {
+        for segment in &plan.segments {
+            load(process, segment, segment.file_bytes(file))?;
+        }
+        let stack = MemoryObject::create(STACK_SIZE)?;
+        map_into(process, &stack, STACK_TOP - STACK_SIZE, STACK_SIZE, SegmentAccess::ReadWrite)?;
+        let arguments = ThreadCreate {
+            process: process.slot(),
+            entry: plan.entry,
+            stack: STACK_TOP,
+            argument: BOOTSTRAP_ADDRESS,
+            priority: self.priority,
+        };
+        // SAFETY: the thread runs in another process.
+        let thread = unsafe { Thread::create(&arguments) }?;
+        let block = self.bootstrap(process, &thread)?;
+        load_bootstrap(process, &block)?;
+        Ok(thread)
+    }
+
+    /// Hands over the capabilities, and notes where they are.
+    fn bootstrap(&self, process: &Process, thread: &Thread) -> Result<Box<Bootstrap>, Error> {
+        let to = process.slot();
+        let own = Rights::MANAGE | Rights::WAIT | Rights::GRANT;
+        let mut block = Box::new(Bootstrap::new());
+        block.thread = copy_to(thread.slot(), to, own, 0)?;
+        block.process = copy_to(process.slot(), to, own, 0)?;
+        if !self.system.is_empty() {
+            block.system = copy_to(bootstrap().system, to, self.system, 0)?;
+        }
+        for (place, grant) in block.granted.iter_mut().zip(self.grants) {
+            if let Some(Grant { source, rights, badge }) = grant {
+                *place = copy_to(source, to, rights, badge)?;
+            }
+        }
+        block.stack_bottom = STACK_TOP - STACK_SIZE;
+        block.set_command_line(self.arguments);
+        Ok(block)
+    }
+}
+
+fn load(process: &Process, segment: &Segment, content: &[u8]) -> Result<(), Error> {
+    let bytes = segment.pages * PAGE_SIZE;
+    let memory = MemoryObject::create(bytes)?;
+    if !content.is_empty() {
+        let end = segment.offset + content.len();
+        memory.map_write(end as u64)?[segment.offset..end].copy_from_slice(content);
+    }
+    map_into(process, &memory, segment.start, bytes, segment.access)
+}
+
+fn load_bootstrap(process: &Process, block: &Bootstrap) -> Result<(), Error> {
+    let memory = MemoryObject::create(PAGE_SIZE)?;
+    // SAFETY: the block is plain numbers without padding, one page of them.
+    let bytes = unsafe {
+        core::slice::from_raw_parts(core::ptr::from_ref(block).cast::<u8>(), size_of::<Bootstrap>())
+    };
+    memory.map_write(PAGE_SIZE)?.copy_from_slice(bytes);
+    map_into(process, &memory, BOOTSTRAP_ADDRESS, PAGE_SIZE, SegmentAccess::Read)
+}
+
+fn map_into(
+    process: &Process,
+    memory: &MemoryObject,
+    address: u64,
+    bytes: u64,
+    access: SegmentAccess,
+) -> Result<(), Error> {
+    let rights = match access {
+        SegmentAccess::Read => Rights::READ,
+        SegmentAccess::ReadWrite => Rights::READ | Rights::WRITE,
+        SegmentAccess::ReadExecute => Rights::READ | Rights::EXECUTE,
+    };
+    let (process, memory) = (process.slot(), memory.slot());
+    // SAFETY: the memory is mapped into another process.
+    unsafe { map(&MemoryMap { process, memory, address, offset: 0, bytes, rights }) }
+}

@@ -1,0 +1,195 @@
+//! Threads of this process.
+
+use alloc::{boxed::Box, sync::Arc};
+
+use orbital_abi::{
+    CapSlot, Deadline, Error, ExitReason, Registers, Syscall, arguments::ThreadCreate,
+};
+
+use crate::{
+    capability::Capability,
+    lock::Mutex,
+    memory::{MappingMut, MemoryObject},
+    start::bootstrap,
+    syscall::{call, harmless},
+};
+
+/// The priority of threads and processes for which none is named.
+pub const DEFAULT_PRIORITY: u8 = 128;
+/// Bytes of a thread's stack.
+const STACK_BYTES: u64 = 64 * 1024;
+
+/// A thread, of this process or another's. Closed on drop; a thread that nobody has a capability to
+/// is ended.
+#[derive(Debug)]
+pub struct Thread(Capability);
+
+impl Thread {
+    /// Makes a thread that does not run yet.
+    ///
+    /// # Safety
+    /// In one's own process: what it does when it runs is sound.
+    ///
+    /// # Errors
+    /// [`Error::InvalidAddress`] for an entry or a stack outside of user space;
+    /// [`Error::PriorityTooHigh`]; [`Error::Ended`]; [`Error::QuotaExceeded`];
+    /// [`Error::TableFull`]; those of the process's slot.
+    pub unsafe fn create(arguments: &ThreadCreate) -> Result<Self, Error> {
+        // SAFETY: the caller's.
+        let results = unsafe { call(Syscall::ThreadCreate, &arguments.encode()) }?;
+        Ok(Self::from_slot(CapSlot::from_bits(results.control[0])))
+    }
+
+    /// Takes over the thread capability in `slot`.
+    pub const fn from_slot(slot: CapSlot) -> Self {
+        Self(Capability::from_slot(slot))
+    }
+
+    /// Its slot.
+    pub const fn slot(&self) -> CapSlot {
+        self.0.slot()
+    }
+
+    /// Lets it run for the first time.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyStarted`]; [`Error::Ended`]; those of the slot.
+    pub fn start(&self) -> Result<(), Error> {
+        let registers = Registers::control([self.slot().bits(), 0, 0, 0]);
+        harmless(Syscall::ThreadStart, &registers).map(|_| ())
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// Those of the slot.
+    pub fn wait(&self) -> Result<ExitReason, Error> {
+        wait(Syscall::ThreadWait, self.slot(), Deadline::Never)
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    /// [`Error::WouldBlock`] when it has not; those of the slot.
+    pub fn try_wait(&self) -> Result<ExitReason, Error> {
+        wait(Syscall::ThreadWait, self.slot(), Deadline::Now)
+    }
+}
+
+/// Waits for the end of what `slot` names.
+pub(crate) fn wait(
+    syscall: Syscall,
+    slot: CapSlot,
+    deadline: Deadline,
+) -> Result<ExitReason, Error> {
+    let results = harmless(syscall, &Registers::control([slot.bits(), deadline as u64, 0, 0]))?;
+    // The kernel has no other reasons than the ABI's.
+    ExitReason::decode(results.control).ok_or(Error::UnknownSyscall)
+}
+
+/// Lets other threads of the same priority run first.
+pub fn yield_now() {
+    // It can't fail.
+    let _ = harmless(Syscall::ThreadYield, &Registers::default());
+}
+
+/// A thread of this process that will give a `T`.
+pub struct JoinHandle<T> {
+    thread: Thread,
+    result: Arc<Mutex<Option<T>>>,
+    /// Its stack, which must stay until it has ended.
+    stack: MappingMut,
+}
+
+impl<T> JoinHandle<T> {
+    /// The thread itself.
+    pub fn thread(&self) -> &Thread {
+        &self.thread
+    }
+
+    /// Waits until it has ended; gives what it gave.
+    ///
+    /// # Errors
+    /// How it ended, when it gave nothing.
+    pub fn join(self) -> Result<T, ExitReason> {
+        let reason = self.thread.wait().unwrap_or(ExitReason::Killed);
+        // It has ended: nobody uses the stack any more.
+        drop(self.stack);
+        self.result.lock().take().ok_or(reason)
+    }
+
+    /// Lets it run on for itself.
+    pub fn detach(self) {
+        // Closing the capability would end it, and it needs its stack.
+        core::mem::forget((self.thread, self.stack));
+    }
+}
+
+/// Runs `f` as a thread with [`DEFAULT_PRIORITY`]. If the handle is dropped, the thread is ended at
+/// its next entry into the kernel, and its stack is gone: join or detach it.
+///
+/// # Errors
+/// As [`spawn_with_priority`].
+pub fn spawn<T: Send + 'static>(
+    f: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Error> {
+    spawn_with_priority(DEFAULT_PRIORITY, f)
+}
+
+/// Runs `f` as a thread with this priority.
+///
+/// # Errors
+/// [`Error::PriorityTooHigh`] above the caller's own; [`Error::QuotaExceeded`];
+/// [`Error::TableFull`]; [`Error::EmptySlot`] when the process was not given to itself.
+pub fn spawn_with_priority<T: Send + 'static>(
+    priority: u8,
+    f: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<T>, Error> {
+    let stack = MemoryObject::create(STACK_BYTES)?.map_write(STACK_BYTES)?;
+    let result = Arc::new(Mutex::new(None));
+    let work: Work = Box::new({
+        let result = Arc::clone(&result);
+        move || {
+            let value = f();
+            *result.lock() = Some(value);
+        }
+    });
+    let work = Box::into_raw(Box::new(work));
+    let arguments = ThreadCreate {
+        process: bootstrap().process,
+        entry: run as *const () as u64,
+        // As if `run` had been called: its return address would stand here.
+        stack: stack.end() - 8,
+        argument: work as u64,
+        priority,
+    };
+    // SAFETY: `run` gets what it wants, on a stack of its own.
+    let started = unsafe { Thread::create(&arguments) }
+        .and_then(|thread| thread.start().map(|()| thread));
+    match started {
+        Ok(thread) => Ok(JoinHandle { thread, result, stack }),
+        Err(error) => {
+            // SAFETY: no thread started with it.
+            drop(unsafe { Box::from_raw(work) });
+            Err(error)
+        }
+    }
+}
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// A thread's first function.
+extern "C" fn run(work: *mut Work) -> ! {
+    // SAFETY: `spawn_with_priority` made it for this thread alone.
+    let work = unsafe { Box::from_raw(work) };
+    work();
+    exit(0)
+}
+
+/// Ends the calling thread.
+pub fn exit(code: u64) -> ! {
+    loop {
+        // It does not return.
+        let _ = harmless(Syscall::ThreadExit, &Registers::control([code, 0, 0, 0]));
+    }
+}
