@@ -76,19 +76,21 @@ impl ExitReason {
         match self {
             Self::Exited(code) => [0, code, 0, 0],
             Self::Killed => [1, 0, 0, 0],
-            Self::Faulted(fault) => [2, fault.kind as u64, fault.address, fault.instruction_pointer],
+            Self::Faulted(fault) => {
+                [2, fault.kind as u64, fault.address, fault.instruction_pointer]
+            }
         }
     }
 
     /// The reason that [`ExitReason::encode`] made `words` from; `None` for any other words.
     pub fn decode(words: [u64; 4]) -> Option<Self> {
-        match words[0] {
-            0 => Some(Self::Exited(words[1])),
-            1 => Some(Self::Killed),
-            2 => Some(Self::Faulted(Fault {
-                kind: FaultKind::ALL.into_iter().find(|kind| *kind as u64 == words[1])?,
-                address: words[2],
-                instruction_pointer: words[3],
+        match words {
+            [0, code, 0, 0] => Some(Self::Exited(code)),
+            [1, 0, 0, 0] => Some(Self::Killed),
+            [2, kind, address, instruction_pointer] => Some(Self::Faulted(Fault {
+                kind: FaultKind::ALL.into_iter().find(|known| *known as u64 == kind)?,
+                address,
+                instruction_pointer,
             })),
             _ => None,
         }

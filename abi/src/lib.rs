@@ -6,6 +6,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
 pub mod arguments;
 pub mod bootstrap;
 pub mod error;
@@ -18,6 +21,8 @@ pub mod rights;
 pub mod slot;
 pub mod statistics;
 pub mod syscall;
+#[cfg(test)]
+mod tests;
 
 pub use error::{Error, IpcError};
 pub use exit::{ExitReason, Fault, FaultKind};

@@ -1,0 +1,69 @@
+//! Tags, messages and deadlines.
+
+use crate::{Deadline, Error, IpcError, Message, Tag, message::REGISTER_WORDS};
+
+#[test]
+fn a_tag_keeps_label_and_count_apart() {
+    for label in [0, 1, u32::MAX] {
+        for words in 0..=REGISTER_WORDS {
+            let tag = Tag::new(label, words).unwrap();
+            assert_eq!((tag.label(), tag.words()), (label, words));
+            assert_eq!(Tag::from_bits(tag.bits()), Ok(tag));
+        }
+    }
+    assert_eq!(Tag::new(7, 3).map(Tag::bits), Ok(3 << 32 | 7));
+}
+
+#[test]
+fn a_tag_with_more_words_than_a_message_has_is_refused() {
+    // The later ones would vanish, or look small, if they were cut to the field's width.
+    for words in [REGISTER_WORDS + 1, 0x1ff, 0x200, 1 << 32, usize::MAX] {
+        assert_eq!(Tag::new(0, words), Err(IpcError::InvalidMessage), "{words}");
+    }
+    for words in REGISTER_WORDS as u64 + 1..=0x1ff {
+        assert_eq!(Tag::from_bits(words << 32), Err(IpcError::InvalidMessage), "{words}");
+    }
+}
+
+#[test]
+fn a_tag_with_bits_that_mean_nothing_is_refused() {
+    for bit in 41..64 {
+        assert_eq!(Tag::from_bits(1 << bit | 1), Err(IpcError::InvalidMessage), "bit {bit}");
+    }
+    assert_eq!(Tag::from_bits(u64::MAX), Err(IpcError::InvalidMessage));
+}
+
+#[test]
+fn the_empty_tag_is_zero() {
+    assert_eq!(Tag::new(0, 0), Ok(Tag::default()));
+    assert_eq!(Tag::default().bits(), 0);
+}
+
+#[test]
+fn a_message_has_the_words_it_was_made_of_and_zeros_behind() {
+    let all = [1, 2, 3, 4, 5, 6, 7, u64::MAX];
+    for count in 0..=REGISTER_WORDS {
+        let message = Message::new(9, &all[..count]).unwrap();
+        assert_eq!((message.label(), message.words()), (9, &all[..count]));
+        assert_eq!(message.words[count..], [0; REGISTER_WORDS][count..]);
+    }
+    assert_eq!(Message::new(0, &[]), Ok(Message::default()));
+}
+
+#[test]
+fn a_message_of_too_many_words_is_refused() {
+    let words = [0; 0x200];
+    for count in [REGISTER_WORDS + 1, 0x1ff, 0x200] {
+        assert_eq!(Message::new(0, &words[..count]), Err(IpcError::InvalidMessage), "{count}");
+    }
+}
+
+#[test]
+fn only_the_two_ends_of_time_are_deadlines() {
+    for deadline in [Deadline::Now, Deadline::Never] {
+        assert_eq!(Deadline::from_bits(deadline as u64), Ok(deadline));
+    }
+    for bits in [1, 1 << 32, u64::MAX - 1] {
+        assert_eq!(Deadline::from_bits(bits), Err(Error::InvalidArgument), "{bits:#x}");
+    }
+}
