@@ -21,5 +21,5 @@ fn main() -> Result<(), orbital_user::Error> {
             1
         }
     };
-    system::shutdown(code).map(|_| ())
+    Err(system::shutdown(code))
 }

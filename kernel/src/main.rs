@@ -5,6 +5,9 @@
 #![cfg_attr(all(test, target_os = "none"), reexport_test_harness_main = "run_tests")]
 
 #[cfg(all(test, target_os = "none"))]
+extern crate alloc;
+
+#[cfg(all(test, target_os = "none"))]
 mod in_kernel;
 
 /// Called by the boot code, on the first CPU, with what the loader said.

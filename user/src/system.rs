@@ -5,16 +5,12 @@ use orbital_abi::{Error, Registers, Syscall, statistics::Statistic};
 
 use crate::{start::bootstrap, syscall::harmless};
 
-/// Powers off, with success where `code` is 0.
-///
-/// # Errors
-/// [`Error::MissingRights`] without `SHUTDOWN`; [`Error::EmptySlot`] without the system. On success
-/// it does not return.
-pub fn shutdown(code: u64) -> Result<core::convert::Infallible, Error> {
+/// Powers off, with success where `code` is 0. Where it returns, it gives the reason:
+/// [`Error::MissingRights`] without `SHUTDOWN`, [`Error::EmptySlot`] without the system.
+pub fn shutdown(code: u64) -> Error {
     let registers = Registers::control([bootstrap().system.bits(), code, 0, 0]);
-    harmless(Syscall::SystemShutdown, &registers)?;
-    // The kernel has powered off.
-    Err(Error::UnknownSyscall)
+    // On success the kernel does not come back.
+    harmless(Syscall::SystemShutdown, &registers).err().unwrap_or(Error::UnknownSyscall)
 }
 
 /// Reads a counter of the kernel's.

@@ -191,6 +191,21 @@ pub enum Machine {
     Bochs,
 }
 
+impl FromStr for Machine {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        ValueEnum::from_str(text, false)
+    }
+}
+
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // No variant is hidden, so each has a name.
+        f.write_str(self.to_possible_value().as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
 /// `FILE[=NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Module {

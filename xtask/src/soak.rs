@@ -3,8 +3,6 @@
 
 use std::process::Command;
 
-use clap::ValueEnum;
-
 use crate::{Failure, Status, cli::SoakOptions, setup::paths};
 
 /// Tells the tests to run their full counts.
@@ -27,8 +25,8 @@ pub fn soak(options: &SoakOptions) -> Result<Status, Failure> {
         if let Some(smp) = options.smp {
             cargo.env(SMP, smp.to_string());
         }
-        if let Some(machine) = options.machine.and_then(|machine| machine.to_possible_value()) {
-            cargo.env(MACHINE, machine.get_name());
+        if let Some(machine) = options.machine {
+            cargo.env(MACHINE, machine.to_string());
         }
         if let Some(name) = &options.name {
             cargo.arg("--").arg(name);

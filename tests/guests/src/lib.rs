@@ -1,1 +1,79 @@
-//! Stub.
+//! What the test programs share. Each program is a suite: it is booted as init with `case=NAME` on
+//! the command line, runs that one case, and powers off. Where a case needs other processes, the
+//! program starts itself again in a role.
+//!
+//! The harness on the host reads the names out of the section `.orbital.tests`, so it knows them
+//! without booting anything, and follows these lines of the log:
+//!
+//! ```text
+//! test NAME: start
+//! test NAME: pass
+//! test NAME: fail: why
+//! ```
+//! A case that panics, faults or hangs prints no `pass`; the harness sees how the machine ended.
+#![cfg_attr(target_os = "none", no_std)]
+
+extern crate alloc;
+
+pub mod children;
+pub mod counters;
+
+use orbital_user::{println, start::bootstrap, system};
+
+/// A function with its name.
+pub type Named = (&'static str, fn());
+
+/// Makes this program a suite of cases and roles: functions of this crate without arguments. A case
+/// fails by a panic.
+#[macro_export]
+macro_rules! suite {
+    (cases: [$($case:ident),* $(,)?], roles: [$($role:ident),* $(,)?] $(,)?) => {
+        $(const _: () = {
+            const NAME: &str = concat!(stringify!($case), "\n");
+            #[cfg(target_os = "none")]
+            #[used]
+            #[unsafe(link_section = ".orbital.tests")]
+            static BYTES: [u8; NAME.len()] = *match NAME.as_bytes().first_chunk() {
+                Some(bytes) => bytes,
+                None => panic!("the length is the name's own"),
+            };
+            #[cfg(not(target_os = "none"))]
+            let _ = NAME;
+        };)*
+
+        fn orbital_suite() {
+            $crate::run(
+                &[$((stringify!($case), $case as fn())),*],
+                &[$((stringify!($role), $role as fn())),*],
+            );
+        }
+
+        orbital_user::entry!(orbital_suite);
+    };
+}
+
+/// The value of `key` on the command line.
+pub fn option(key: &str) -> Option<&'static str> {
+    let words = bootstrap().command_line().split_whitespace();
+    words.filter_map(|word| word.split_once('=')).find(|(name, _)| *name == key).map(|(_, v)| v)
+}
+
+/// Runs the case or the role that the command line names.
+///
+/// # Panics
+/// When it names none of them.
+pub fn run(cases: &[Named], roles: &[Named]) {
+    let find = |list: &[Named], name| {
+        list.iter().find(|(other, _)| *other == name).map(|(_, function)| *function)
+    };
+    if let Some(name) = option("role") {
+        let role = find(roles, name).expect("a role of this suite");
+        return role();
+    }
+    let name = option("case").expect("case=NAME on the command line");
+    let case = find(cases, name).expect("a case of this suite");
+    println!("test {name}: start");
+    case();
+    println!("test {name}: pass");
+    println!("test {name}: fail: can't power off: {}", system::shutdown(0));
+}

@@ -1,0 +1,120 @@
+//! One case in one machine.
+
+use std::{fs, path::PathBuf, str::FromStr};
+
+use xtask::{
+    Failure,
+    build::system::{INIT, System, read},
+    cli::{Boot, Machine, MemorySize, RunOptions},
+    machine::{boot, qemu::Console, tail},
+    setup::paths,
+    soak,
+};
+
+use crate::{slots::Slots, suites::Suite, verdict::Verdict};
+
+/// How long a case may take, in seconds, before `ORBITAL_TIMEOUT_SCALE`.
+const WATCHDOG: u64 = 60;
+
+/// What to boot for one case.
+#[derive(Clone, Debug)]
+pub struct Guest<'a> {
+    kernel: &'a PathBuf,
+    init: Option<&'a PathBuf>,
+    case: &'a str,
+    /// Its name in the report, and its log's.
+    pub name: String,
+    options: RunOptions,
+}
+
+/// How it went.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// In one word, and why.
+    pub verdict: Verdict,
+    /// All that came out of the serial port.
+    pub log: String,
+    /// Where the log was kept.
+    pub file: PathBuf,
+}
+
+impl<'a> Guest<'a> {
+    /// The case `case` of the user program `suite` on `kernel`.
+    pub fn user(kernel: &'a PathBuf, suite: &'a Suite, case: &'a str) -> Self {
+        let name = format!("guest::{}::{case}", suite.name);
+        Self { kernel, init: Some(&suite.program), case, name, options: options() }
+    }
+
+    /// The case `case` inside the kernel `suite`.
+    pub fn kernel(suite: &'a Suite, case: &'a str) -> Self {
+        let name = format!("kernel::{case}");
+        Self { kernel: &suite.program, init: None, case, name, options: options() }
+    }
+
+    /// With another watchdog, in seconds.
+    #[must_use]
+    pub fn timeout(mut self, seconds: u64) -> Self {
+        self.options.timeout = Some(seconds * timeout_scale());
+        self
+    }
+
+    /// Boots it and waits for its end.
+    ///
+    /// # Errors
+    /// When the machine can't be started.
+    pub fn run(&self, slots: &Slots) -> Result<Report, Failure> {
+        let init = self.init.map(|file| Ok((INIT.to_owned(), read(file)?))).transpose()?;
+        let command_line = format!("case={}", self.case);
+        let files = init.into_iter().collect();
+        let system = System::assemble(self.kernel.clone(), files, &command_line)?;
+        let slot = slots.take(self.options.cpus());
+        let mut log = Vec::new();
+        let ending = boot(&system, &self.options, Console::Output)?.watch(&mut log)?;
+        drop(slot);
+        let log = String::from_utf8_lossy(&log).into_owned();
+        let file = keep(&self.name, &log)?;
+        Ok(Report { verdict: Verdict::of(self.case, &log, ending), log, file })
+    }
+}
+
+impl Report {
+    /// The end of the log.
+    pub fn tail(&self) -> String {
+        let mut tail = tail::Tail::default();
+        tail.push(self.log.as_bytes());
+        tail.lines().join("\n")
+    }
+}
+
+/// Keeps a log as `NAME.log`.
+fn keep(name: &str, log: &str) -> Result<PathBuf, Failure> {
+    let folder = paths::output().join("logs");
+    let file = folder.join(format!("{}.log", name.replace("::", ".")));
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&file, log))
+        .map_err(Failure::of(file.display()))?;
+    Ok(file)
+}
+
+/// The machine for a case, as the environment wants it.
+fn options() -> RunOptions {
+    let smp = variable(soak::SMP).unwrap_or(1);
+    let machine = variable(soak::MACHINE).unwrap_or(Machine::Q35);
+    RunOptions {
+        boot: if machine == Machine::Bochs { Boot::Iso } else { Boot::Direct },
+        machine,
+        smp: Some(smp),
+        memory: MemorySize { mebibytes: 128 },
+        timeout: Some(WATCHDOG * timeout_scale()),
+        ..RunOptions::default()
+    }
+}
+
+/// What slow hosts multiply their watchdogs with.
+pub fn timeout_scale() -> u64 {
+    variable("ORBITAL_TIMEOUT_SCALE").unwrap_or(1)
+}
+
+fn variable<T: FromStr>(name: &str) -> Option<T> {
+    std::env::var(name).ok()?.parse().ok()
+}
