@@ -1,1 +1,6 @@
-fn main() { println!("cargo::rustc-cfg=loom"); }
+//! Sets `cfg(loom)` for this package alone: the executor's sources and the models.
+
+fn main() {
+    println!("cargo::rustc-cfg=loom");
+    println!("cargo::rerun-if-changed=build.rs");
+}

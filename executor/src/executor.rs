@@ -3,14 +3,13 @@
 
 use alloc::boxed::Box;
 use core::{
-    cell::UnsafeCell,
     pin::Pin,
     ptr::NonNull,
     task::{Context, Poll},
 };
 
 use crate::{
-    sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering},
+    sync::{AtomicPtr, AtomicU64, AtomicUsize, Ordering, UnsafeCell},
     task::{AfterPoll, TaskHeader, TaskVtable},
     wake_queue::WakeQueue,
     waker::waker_ref,
@@ -82,20 +81,27 @@ unsafe fn release(task: NonNull<TaskHeader>) {
 impl<F: Future<Output = ()> + 'static> Task<F> {
     const FUNCTIONS: Functions = Functions {
         poll: |core, context| {
-            // SAFETY: `core` starts a `Task<F>`; only the poller touches the future, which is
-            // pinned by the task's own allocation.
-            unsafe {
-                let future = &mut *core.cast::<Self>().as_ref().future.get();
+            // SAFETY: `core` starts a `Task<F>`.
+            let task = unsafe { core.cast::<Self>().as_ref() };
+            task.future.with_mut(|future| {
+                // SAFETY: only the poller touches the future.
+                let future = unsafe { &mut *future };
                 let Some(pinned) = future else { return Poll::Ready(()) };
-                let result = Pin::new_unchecked(pinned).poll(context);
+                // SAFETY: it is pinned by the task's own allocation.
+                let result = unsafe { Pin::new_unchecked(pinned) }.poll(context);
                 if result.is_ready() {
                     *future = None;
                 }
                 result
-            }
+            })
         },
-        // SAFETY: `spawn` took the task out of a `Box`, and the last reference is gone.
-        free: |core| unsafe { drop(Box::from_raw(core.cast::<Self>().as_ptr())) },
+        free: |core| {
+            // SAFETY: `spawn` took the task out of a `Box`, and the last reference is gone.
+            let task = unsafe { Box::from_raw(core.cast::<Self>().as_ptr()) };
+            // Through the cell, where loom checks that this comes after the last poll.
+            // SAFETY: nobody else knows of the task.
+            task.future.with_mut(|future| unsafe { *future = None });
+        },
     };
 
     /// A task that runs `future` once it is spawned.

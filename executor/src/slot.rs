@@ -1,6 +1,7 @@
 //! Inline room for one future of any type: what a thread control block holds instead of a stack.
 
 use core::{
+    marker::{PhantomData, PhantomPinned},
     mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll},
@@ -9,11 +10,46 @@ use core::{
 /// Room for a future of up to `BYTES` bytes whose output is `T`.
 ///
 /// The future is pinned where the slot stands, so a slot must not move while it holds one: hence
-/// [`FutureSlot::poll`] and [`FutureSlot::clear`] take it pinned.
+/// [`FutureSlot::poll`] and [`FutureSlot::clear`] take it pinned, and it is not `Unpin`:
+///
+/// ```compile_fail,E0277
+/// fn unpin<T: Unpin>() {}
+/// unpin::<orbital_executor::slot::FutureSlot<(), 16>>();
+/// ```
+///
+/// Nor can it be sent, since its future may not be. Whoever holds it answers for that.
+///
+/// ```compile_fail,E0277
+/// fn send<T: Send>() {}
+/// send::<orbital_executor::slot::FutureSlot<(), 16>>();
+/// ```
+///
+/// A future that is too large, or aligned too strictly, does not compile:
+///
+/// ```compile_fail,E0080
+/// # use orbital_executor::slot::FutureSlot;
+/// let mut slot = std::pin::pin!(FutureSlot::<(), 8>::new());
+/// let large = [0_u8; 64];
+/// slot.as_mut().set(async move {
+///     std::future::ready(()).await;
+///     drop(large);
+/// });
+/// ```
+///
+/// ```compile_fail,E0080
+/// # use orbital_executor::slot::FutureSlot;
+/// #[repr(align(32))]
+/// struct Aligned(u8);
+/// let mut slot = std::pin::pin!(FutureSlot::<Aligned, 256>::new());
+/// slot.as_mut().set(std::future::ready(Aligned(0)));
+/// ```
 #[repr(C, align(16))]
 pub struct FutureSlot<T, const BYTES: usize> {
     room: MaybeUninit<[u8; BYTES]>,
     functions: Option<Functions<T>>,
+    _pinned: PhantomPinned,
+    /// The future may be bound to its thread.
+    _not_send: PhantomData<*mut ()>,
 }
 
 struct Functions<T> {
@@ -24,7 +60,12 @@ struct Functions<T> {
 impl<T, const BYTES: usize> FutureSlot<T, BYTES> {
     /// An empty slot.
     pub const fn new() -> Self {
-        Self { room: MaybeUninit::uninit(), functions: None }
+        Self {
+            room: MaybeUninit::uninit(),
+            functions: None,
+            _pinned: PhantomPinned,
+            _not_send: PhantomData,
+        }
     }
 
     /// Whether it holds no future.

@@ -59,21 +59,13 @@ impl TaskHeader {
     /// The header of an idle task.
     #[cfg(not(loom))]
     pub const fn new(vtable: &'static TaskVtable) -> Self {
-        Self {
-            state: AtomicUsize::new(IDLE),
-            next: AtomicPtr::new(ptr::null_mut()),
-            vtable,
-        }
+        Self { state: AtomicUsize::new(IDLE), next: AtomicPtr::new(ptr::null_mut()), vtable }
     }
 
     /// The header of an idle task.
     #[cfg(loom)]
     pub fn new(vtable: &'static TaskVtable) -> Self {
-        Self {
-            state: AtomicUsize::new(IDLE),
-            next: AtomicPtr::new(ptr::null_mut()),
-            vtable,
-        }
+        Self { state: AtomicUsize::new(IDLE), next: AtomicPtr::new(ptr::null_mut()), vtable }
     }
 
     pub(crate) fn vtable(&self) -> &'static TaskVtable {
@@ -110,8 +102,7 @@ impl TaskHeader {
     /// Transition 2: the consumer has taken the task off its queue and is about to poll it. False
     /// when it is done, and must not be polled.
     pub fn start_poll(&self) -> bool {
-        let old =
-            self.state.compare_exchange(QUEUED, POLLING, Ordering::AcqRel, Ordering::Acquire);
+        let old = self.state.compare_exchange(QUEUED, POLLING, Ordering::AcqRel, Ordering::Acquire);
         debug_assert!(matches!(old, Ok(_) | Err(DONE)), "polled without being queued");
         old.is_ok()
     }
@@ -121,10 +112,19 @@ impl TaskHeader {
         let idle = self.state.compare_exchange(POLLING, IDLE, Ordering::AcqRel, Ordering::Acquire);
         match idle {
             Ok(_) => AfterPoll::Idle,
+            // Wakes don't change this state, but they do write it: a plain store would cut off
+            // those since the exchange above, and the next poll need not see what they announce.
+            // Nor may a task that was ended meanwhile come back to life.
             Err(WOKEN) => {
-                // Wakes change nothing in this state, so nobody else writes now.
-                self.state.store(QUEUED, Ordering::Release);
-                AfterPoll::Requeue
+                match self.state.compare_exchange(
+                    WOKEN,
+                    QUEUED,
+                    Ordering::AcqRel,
+                    Ordering::Acquire,
+                ) {
+                    Ok(_) => AfterPoll::Requeue,
+                    Err(_) => AfterPoll::Idle,
+                }
             }
             // A task that is done while its own poll returns "pending": it was ended from within.
             Err(_) => AfterPoll::Idle,
@@ -133,7 +133,9 @@ impl TaskHeader {
 
     /// Transition 6, from any state.
     pub fn complete(&self) {
-        self.state.store(DONE, Ordering::Release);
+        // An exchange, as wherever the state changes. A store would do, but loom does not know that
+        // none comes between an exchange and what it has read: it would see tasks come to life.
+        self.state.swap(DONE, Ordering::AcqRel);
     }
 
     /// Whether it is done.

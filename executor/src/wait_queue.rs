@@ -4,14 +4,14 @@
 //! A short spin lock guards the list. Wakers are called outside of it.
 
 use core::{
-    cell::UnsafeCell,
+    cell,
     marker::PhantomPinned,
     pin::Pin,
     ptr::NonNull,
     task::{Context, Poll, Waker},
 };
 
-use crate::sync::{AtomicUsize, Ordering, spin};
+use crate::sync::{AtomicUsize, Ordering, UnsafeCell, spin};
 
 /// Futures that wait.
 pub struct WaitQueue {
@@ -29,6 +29,9 @@ struct Node {
     after: Option<NonNull<Node>>,
     /// There while the node is in the list.
     waker: Option<Waker>,
+    /// [`WaitQueue::wake_one`] took the node out of the list, and its future has not checked its
+    /// condition since. Then it has someone else's wake in hand: whoever would have got it.
+    owes_wake: bool,
     _pinned: PhantomPinned,
 }
 
@@ -44,19 +47,13 @@ impl WaitQueue {
     /// A queue in which nobody waits.
     #[cfg(not(loom))]
     pub const fn new() -> Self {
-        Self {
-            lock: AtomicUsize::new(0),
-            list: UnsafeCell::new(List { first: None, last: None }),
-        }
+        Self { lock: AtomicUsize::new(0), list: UnsafeCell::new(List { first: None, last: None }) }
     }
 
     /// A queue in which nobody waits.
     #[cfg(loom)]
     pub fn new() -> Self {
-        Self {
-            lock: AtomicUsize::new(0),
-            list: UnsafeCell::new(List { first: None, last: None }),
-        }
+        Self { lock: AtomicUsize::new(0), list: UnsafeCell::new(List { first: None, last: None }) }
     }
 
     fn locked<R>(&self, f: impl FnOnce(&mut List) -> R) -> R {
@@ -64,7 +61,7 @@ impl WaitQueue {
             spin();
         }
         // SAFETY: the lock is held, and `f` can't take it again: it sees the list alone.
-        let result = f(unsafe { &mut *self.list.get() });
+        let result = self.list.with_mut(|list| f(unsafe { &mut *list }));
         self.lock.store(0, Ordering::Release);
         result
     }
@@ -75,18 +72,26 @@ impl WaitQueue {
         WaitUntil {
             queue: self,
             condition,
-            node: UnsafeCell::new(Node {
+            node: cell::UnsafeCell::new(Node {
                 before: None,
                 after: None,
                 waker: None,
+                owes_wake: false,
                 _pinned: PhantomPinned,
             }),
         }
     }
 
-    /// Wakes whoever has waited longest; whether there was someone.
+    /// Wakes whoever has waited longest; whether there was someone. If that one goes away instead
+    /// of checking its condition again, the next one is woken: one wake for each thing that can be
+    /// had is enough.
     pub fn wake_one(&self) -> bool {
-        let waker = self.locked(|list| list.take_first());
+        let waker = self.locked(|list| {
+            let first = list.first?;
+            // SAFETY: nodes in the list live, and the lock is held.
+            unsafe { (*first.as_ptr()).owes_wake = true };
+            list.unlink(first)
+        });
         let found = waker.is_some();
         if let Some(waker) = waker {
             waker.wake();
@@ -175,7 +180,7 @@ impl List {
 pub struct WaitUntil<'a, C> {
     queue: &'a WaitQueue,
     condition: C,
-    node: UnsafeCell<Node>,
+    node: cell::UnsafeCell<Node>,
 }
 
 // SAFETY: the node is touched only under the queue's lock; the waker in it can be sent.
@@ -187,10 +192,18 @@ impl<C> WaitUntil<'_, C> {
         unsafe { NonNull::new_unchecked(self.node.get()) }
     }
 
-    fn unlink(&self) {
+    /// Waits no longer. A wake that came after the last check is not this future's to keep.
+    fn leave(&self) {
         let node = self.node();
-        // The waker is dropped outside the lock.
-        drop(self.queue.locked(|list| list.unlink(node)));
+        let (waker, owes_wake) = self.queue.locked(|list| {
+            // SAFETY: the node is this future's, and the lock is held.
+            (list.unlink(node), core::mem::take(unsafe { &mut (*node.as_ptr()).owes_wake }))
+        });
+        // Outside the lock, as the waker's drop may run anything.
+        drop(waker);
+        if owes_wake {
+            self.queue.wake_one();
+        }
     }
 }
 
@@ -205,8 +218,10 @@ impl<C: FnMut() -> bool> Future for WaitUntil<'_, C> {
         // Register, then check.
         let old = this.queue.locked(|list| {
             // SAFETY: the node is this future's, pinned, and the lock is held.
-            let waiting = unsafe { &mut (*node.as_ptr()).waker };
-            let old = waiting.replace(waker);
+            let own = unsafe { &mut *node.as_ptr() };
+            // The check below is what the wake was for.
+            own.owes_wake = false;
+            let old = own.waker.replace(waker);
             if old.is_none() {
                 list.push(node);
             }
@@ -214,7 +229,7 @@ impl<C: FnMut() -> bool> Future for WaitUntil<'_, C> {
         });
         drop(old);
         if (this.condition)() {
-            this.unlink();
+            this.leave();
             return Poll::Ready(());
         }
         Poll::Pending
@@ -223,6 +238,6 @@ impl<C: FnMut() -> bool> Future for WaitUntil<'_, C> {
 
 impl<C> Drop for WaitUntil<'_, C> {
     fn drop(&mut self) {
-        self.unlink();
+        self.leave();
     }
 }

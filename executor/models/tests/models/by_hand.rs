@@ -1,0 +1,51 @@
+//! Futures that are polled by hand.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    task::{Context, Wake, Waker},
+};
+
+/// A future that waits.
+pub type Waiting<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// A waker that counts.
+#[derive(Default)]
+struct Counter(AtomicUsize);
+
+impl Wake for Counter {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+/// A future that is polled by hand, with a waker of its own. `None` once it is ready or dropped.
+pub struct ByHand {
+    future: Option<Waiting<'static>>,
+    wakes: Arc<Counter>,
+}
+
+impl ByHand {
+    pub fn new(future: Waiting<'static>) -> Self {
+        Self { future: Some(future), wakes: Arc::default() }
+    }
+
+    pub fn poll(&mut self) {
+        let waker = Waker::from(self.wakes.clone());
+        let future = self.future.as_mut().unwrap().as_mut();
+        if future.poll(&mut Context::from_waker(&waker)).is_ready() {
+            self.future = None;
+        }
+    }
+
+    pub fn is_pending(&self) -> bool {
+        self.future.is_some()
+    }
+
+    pub fn wakes(&self) -> usize {
+        self.wakes.0.load(SeqCst)
+    }
+}
