@@ -22,6 +22,7 @@ pub struct Guest<'a> {
     kernel: &'a PathBuf,
     init: Option<&'a PathBuf>,
     case: &'a str,
+    append: &'a str,
     /// Its name in the report, and its log's.
     pub name: String,
     options: RunOptions,
@@ -42,13 +43,13 @@ impl<'a> Guest<'a> {
     /// The case `case` of the user program `suite` on `kernel`.
     pub fn user(kernel: &'a PathBuf, suite: &'a Suite, case: &'a str) -> Self {
         let name = format!("guest::{}::{case}", suite.name);
-        Self { kernel, init: Some(&suite.program), case, name, options: options() }
+        Self { kernel, init: Some(&suite.program), case, append: "", name, options: options() }
     }
 
     /// The case `case` inside the kernel `suite`.
     pub fn kernel(suite: &'a Suite, case: &'a str) -> Self {
         let name = format!("kernel::{case}");
-        Self { kernel: &suite.program, init: None, case, name, options: options() }
+        Self { kernel: &suite.program, init: None, case, append: "", name, options: options() }
     }
 
     /// With another watchdog, in seconds.
@@ -58,13 +59,20 @@ impl<'a> Guest<'a> {
         self
     }
 
+    /// With more words on the kernel's command line.
+    #[must_use]
+    pub fn append(mut self, words: &'a str) -> Self {
+        self.append = words;
+        self
+    }
+
     /// Boots it and waits for its end.
     ///
     /// # Errors
     /// When the machine can't be started.
     pub fn run(&self, slots: &Slots) -> Result<Report, Failure> {
         let init = self.init.map(|file| Ok((INIT.to_owned(), read(file)?))).transpose()?;
-        let command_line = format!("case={}", self.case);
+        let command_line = format!("case={} {}", self.case, self.append);
         let files = init.into_iter().collect();
         let system = System::assemble(self.kernel.clone(), files, &command_line)?;
         let slot = slots.take(self.options.cpus());
