@@ -4,7 +4,9 @@ use core::ops::Range;
 
 use arrayvec::ArrayVec;
 use goblin::elf64::{
-    header::{EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_X86_64, ET_DYN, ET_EXEC, Header},
+    header::{
+        EI_CLASS, EI_DATA, ELFCLASS64, ELFDATA2LSB, ELFMAG, EM_X86_64, ET_DYN, ET_EXEC, Header,
+    },
     program_header::{PF_R, PF_W, PF_X, PT_DYNAMIC, PT_INTERP, PT_LOAD, ProgramHeader},
 };
 
@@ -141,9 +143,7 @@ fn program_headers<'a>(
 /// Read field by field: the table may stand anywhere in the file, so the structure need not be
 /// aligned.
 fn read_program_header(entry: &[u8; PROGRAM_HEADER_BYTES]) -> ProgramHeader {
-    let word = |at: usize| {
-        entry[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
-    };
+    let word = |at: usize| entry[at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes));
     let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
     ProgramHeader {
         p_type: word(0),

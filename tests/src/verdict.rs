@@ -37,9 +37,7 @@ impl Verdict {
             Ending::TimedOut => Self::TimeOut,
             Ending::Interrupted => Self::Interrupted,
             Ending::NoVerdict => Self::Reset,
-            Ending::Verdict(VERDICT_PANIC) => {
-                Self::Panic(line("panicked at").unwrap_or_default())
-            }
+            Ending::Verdict(VERDICT_PANIC) => Self::Panic(line("panicked at").unwrap_or_default()),
             Ending::Verdict(VERDICT_SUCCESS) => {
                 match (line(&format!("test {case}: fail")), line(&format!("test {case}: pass"))) {
                     (None, Some(_)) => Self::Pass,

@@ -164,8 +164,8 @@ pub fn spawn_with_priority<T: Send + 'static>(
         priority,
     };
     // SAFETY: `run` gets what it wants, on a stack of its own.
-    let started = unsafe { Thread::create(&arguments) }
-        .and_then(|thread| thread.start().map(|()| thread));
+    let started =
+        unsafe { Thread::create(&arguments) }.and_then(|thread| thread.start().map(|()| thread));
     match started {
         Ok(thread) => Ok(JoinHandle { thread, result, stack }),
         Err(error) => {

@@ -4,11 +4,7 @@
 
 use alloc::{format, string::ToString};
 
-use orbital_user::{
-    ExitReason, FaultKind, println,
-    program::Archive,
-    spawn::Spawn,
-};
+use orbital_user::{ExitReason, FaultKind, println, program::Archive, spawn::Spawn};
 
 use super::failure::{Failure, program};
 

@@ -95,11 +95,7 @@ pub const TARGET_OPTIONS: [&str; 5] = [
 ///
 /// # Errors
 /// [`Status::BuildFailed`] after the compiler's own messages.
-pub fn build(
-    toolchain: &Toolchain,
-    goal: Goal<'_>,
-    profile: Profile,
-) -> Result<Programs, Failure> {
+pub fn build(toolchain: &Toolchain, goal: Goal<'_>, profile: Profile) -> Result<Programs, Failure> {
     let mut cargo = command(toolchain, "cargo");
     let what = match goal {
         Goal::Programs(packages) => {

@@ -53,8 +53,7 @@ pub fn write(system: &System, screen: Screen, output: &Path) -> Result<(), Failu
 }
 
 fn configuration(command_line: &str, screen: Screen) -> String {
-    let words: String =
-        words(command_line).iter().map(|word| format!(" '{word}'")).collect();
+    let words: String = words(command_line).iter().map(|word| format!(" '{word}'")).collect();
     let payload = match screen {
         Screen::Any => "insmod all_video\n",
         Screen::Text => "set gfxpayload=text\n",

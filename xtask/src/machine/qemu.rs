@@ -52,9 +52,7 @@ pub fn command(options: &RunOptions, files: &Files, console: Console) -> Result<
     qemu.arg("-smp").arg(options.cpus().to_string());
     match options.machine {
         Machine::Pc => qemu.args(["-machine", "pc", "-vga", "std"]),
-        Machine::Microvm => {
-            qemu.args(["-machine", "microvm,isa-serial=on,pic=on,pit=on,rtc=on"])
-        }
+        Machine::Microvm => qemu.args(["-machine", "microvm,isa-serial=on,pic=on,pit=on,rtc=on"]),
         Machine::Q35 | Machine::Bochs => qemu.args(["-machine", "q35", "-vga", "std"]),
     };
     match console {

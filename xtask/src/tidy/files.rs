@@ -118,7 +118,9 @@ mod tests {
     #[test]
     fn the_modules_above_a_file_are_known() {
         let parents = parents("kernel/src/arch/x86_64/idt.rs");
-        for parent in ["kernel/src/lib.rs", "kernel/src/arch/mod.rs", "kernel/src/arch/x86_64/mod.rs"] {
+        for parent in
+            ["kernel/src/lib.rs", "kernel/src/arch/mod.rs", "kernel/src/arch/x86_64/mod.rs"]
+        {
             assert!(parents.iter().any(|p| p == parent), "{parent}");
         }
         assert!(!parents.iter().any(|p| p == "kernel/src/log/mod.rs"));

@@ -2,11 +2,9 @@
 //! Boots QEMU directly, which is the fastest.
 #![forbid(unsafe_code)]
 
-mod support;
-
 use std::{fs, process::Stdio};
 
-use support::{Ran, elf, run, xtask};
+use crate::support::{self, Ran, elf, run, xtask};
 
 const DIRECT: [&str; 2] = ["--boot", "direct"];
 

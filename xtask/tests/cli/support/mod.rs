@@ -1,4 +1,5 @@
 //! Runs the command as a user would, without a terminal.
+#![forbid(unsafe_code)]
 
 pub mod elf;
 
@@ -45,7 +46,9 @@ pub fn run(words: &[&str]) -> Ran {
 
 /// Whether a line on stderr only says what is going on.
 pub fn is_progress(line: &str) -> bool {
-    ["building", "making", "installing"].iter().any(|what| line.starts_with(&format!("xtask: {what}")))
+    ["building", "making", "installing"]
+        .iter()
+        .any(|what| line.starts_with(&format!("xtask: {what}")))
 }
 
 /// Reads until `line` has come; then goes on reading in the background, so that the writer never has

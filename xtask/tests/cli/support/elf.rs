@@ -1,4 +1,5 @@
 //! Small ELF files, good and hostile, written field by field.
+#![forbid(unsafe_code)]
 
 const HEADER_BYTES: usize = 64;
 const PROGRAM_HEADER_BYTES: usize = 56;

@@ -1,0 +1,6 @@
+//! The command as its users see it.
+#![forbid(unsafe_code)]
+
+mod boot;
+mod commands;
+mod support;
