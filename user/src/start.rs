@@ -9,9 +9,9 @@ use orbital_abi::{
 
 use crate::{capability::Capability, syscall::harmless};
 
-/// Makes a function of this crate the program's main: without arguments, and with whatever
-/// [`Termination`] takes as its result. The program needs
-/// `#![cfg_attr(target_os = "none", no_std, no_main)]`.
+/// Makes the crate's `main` the program's: without arguments, and with whatever [`Termination`] takes
+/// as its result. The program needs `#![cfg_attr(target_os = "none", no_std, no_main)]`; on the host,
+/// where it only has to compile, its `main` is an ordinary one.
 #[macro_export]
 macro_rules! entry {
     ($main:path) => {
@@ -22,12 +22,6 @@ macro_rules! entry {
                 $crate::start::Termination::code($main())
             }
         };
-
-        /// This program runs on Orbital alone.
-        #[cfg(not(target_os = "none"))]
-        fn main() {
-            let _ = $main as fn() -> _;
-        }
     };
 }
 

@@ -15,6 +15,7 @@
 
 extern crate alloc;
 
+pub mod bare;
 pub mod children;
 pub mod counters;
 
@@ -41,14 +42,14 @@ macro_rules! suite {
             let _ = NAME;
         };)*
 
-        fn orbital_suite() {
+        fn main() {
             $crate::run(
                 &[$((stringify!($case), $case as fn())),*],
                 &[$((stringify!($role), $role as fn())),*],
             );
         }
 
-        orbital_user::entry!(orbital_suite);
+        orbital_user::entry!(main);
     };
 }
 

@@ -18,7 +18,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tempfile::TempDir;
 
 use super::{
-    Ending, Tail, bochs, process,
+    Ending, Tail,
+    bochs::{self, SerialPipe},
+    process,
     qemu::{self, Console, Files},
     terminal,
 };
@@ -41,20 +43,16 @@ pub struct Running {
     child: Child,
     serial: Receiver<Vec<u8>>,
     complaints: Receiver<Vec<u8>>,
+    /// The program's own output where it is not the serial port's: taken, so that it never waits.
+    _messages: Option<Receiver<Vec<u8>>>,
     deadline: Option<Instant>,
-    verdict_from: VerdictFrom,
+    /// Where the machine is Bochs, which has no other way to tell its verdict than its last line.
+    pipe: Option<SerialPipe>,
     console: Console,
     interrupted: Arc<AtomicBool>,
     tail: Tail,
     _files: TempDir,
     _terminal: terminal::Restore,
-}
-
-/// Where the verdict is found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum VerdictFrom {
-    ExitStatus,
-    LastLine,
 }
 
 /// Set when the user wants an end: Ctrl-C, or a signal that ends processes.
@@ -98,11 +96,12 @@ pub fn boot(system: &System, options: &RunOptions, console: Console) -> Result<R
             Files::Image(file)
         }
     };
-    let (mut command, verdict_from) = match (&files, options.machine) {
+    let (mut command, pipe) = match (&files, options.machine) {
         (Files::Image(image), Machine::Bochs) => {
-            (bochs::command(options, image, folder.path())?, VerdictFrom::LastLine)
+            let pipe = SerialPipe::create(folder.path())?;
+            (bochs::command(options, image, &pipe, folder.path())?, Some(pipe))
         }
-        _ => (qemu::command(options, &files, console)?, VerdictFrom::ExitStatus),
+        _ => (qemu::command(options, &files, console)?, None),
     };
     command.stdin(match console {
         Console::Terminal => Stdio::inherit(),
@@ -113,17 +112,18 @@ pub fn boot(system: &System, options: &RunOptions, console: Console) -> Result<R
     let terminal = terminal::Restore::later();
     let mut child =
         process::spawn(&mut command).map_err(Failure::of(command.get_program().display()))?;
-    let (stdout, stderr) = (read(child.stdout.take()), read(child.stderr.take()));
-    let (serial, complaints) = match verdict_from {
-        VerdictFrom::ExitStatus => (stdout, stderr),
-        VerdictFrom::LastLine => (stderr, stdout),
+    let (stdout, complaints) = (read(child.stdout.take()), read(child.stderr.take()));
+    let (serial, messages) = match &pipe {
+        Some(pipe) => (read(Some(pipe.reader())), Some(stdout)),
+        None => (stdout, None),
     };
     Ok(Running {
         child,
         serial,
         complaints,
+        _messages: messages,
         deadline: options.timeout.map(|seconds| Instant::now() + Duration::from_secs(seconds)),
-        verdict_from,
+        pipe,
         console,
         interrupted,
         tail: Tail::default(),
@@ -171,7 +171,7 @@ impl Running {
                     // A reader that has gone away does not end the machine.
                     let _ = sink.write_all(&bytes).and_then(|()| sink.flush());
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.release_reader(),
                 Err(RecvTimeoutError::Disconnected) => return self.ended(),
             }
             if self.interrupted.load(Relaxed) {
@@ -185,6 +185,15 @@ impl Running {
         }
     }
 
+    /// A machine that ended before it opened its serial port leaves a reader waiting.
+    fn release_reader(&mut self) {
+        if let Some(pipe) = &self.pipe
+            && !matches!(self.child.try_wait(), Ok(None))
+        {
+            pipe.release();
+        }
+    }
+
     fn ended(&mut self) -> Result<Ending, Failure> {
         let status = self.child.wait().map_err(Failure::of("the machine"))?;
         // Ctrl-C goes to the machine's process too, which may be quicker than our flag's reader.
@@ -195,7 +204,7 @@ impl Running {
         if self.console == Console::Terminal && last.contains(ENDED_BY_USER) {
             return Ok(Ending::Interrupted);
         }
-        if self.verdict_from == VerdictFrom::LastLine {
+        if self.pipe.is_some() {
             return Ok(Ending::from_last_line(&last));
         }
         let ending = Ending::from_exit_status(status.code());

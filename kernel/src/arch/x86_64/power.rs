@@ -1,7 +1,7 @@
 //! Ending the machine, and telling its owner how.
 #![forbid(unsafe_code)]
 
-use super::port;
+use super::{port, serial};
 
 /// I/O port of QEMU's debug-exit device, where `xtask` puts it.
 pub const DEBUG_EXIT_PORT: u16 = 0xf4;
@@ -17,6 +17,7 @@ const BOCHS_PORT: u16 = 0x8900;
 
 /// Powers off with this verdict. Where no device answers, the CPU stops for ever.
 pub fn off(verdict: u8) -> ! {
+    serial::flush();
     port::write_u8(DEBUG_EXIT_PORT, verdict);
     // No debug-exit device, so this is no QEMU that xtask started.
     for byte in *b"Shutdown" {

@@ -3,8 +3,16 @@
 
 use uart_16550::{Config, Uart16550, backend::PioBackend};
 
+use super::port;
+
 /// I/O port of COM1.
 const COM1: u16 = 0x3f8;
+/// Offset of the line status register, and the bit that both buffer and shift register are empty
+/// (PC16550D data sheet, 8.6.3).
+const LINE_STATUS: u16 = 5;
+const TRANSMITTER_EMPTY: u8 = 1 << 6;
+/// A byte takes 87 us at 115,200 baud, the buffer has 16, and a read of a port takes about 1 us.
+const FLUSH_TRIES: u32 = 1_000_000;
 
 static PORT: spin::Mutex<Option<Uart16550<PioBackend>>> = spin::Mutex::new(None);
 
@@ -24,6 +32,16 @@ pub fn init() {
 pub fn write(text: &str) {
     if let Some(port) = PORT.lock().as_mut() {
         port.send_bytes_exact(text.as_bytes());
+    }
+}
+
+/// Waits until the last byte has left the port: a machine that ends takes the rest with it.
+pub fn flush() {
+    // An absent port reads as ones, a stuck one must not keep the machine from its end.
+    for _ in 0..FLUSH_TRIES {
+        if port::read_u8(COM1 + LINE_STATUS) & TRANSMITTER_EMPTY != 0 {
+            return;
+        }
     }
 }
 

@@ -1,0 +1,88 @@
+//! What a user thread has in the CPU while it runs, as far as the kernel looks at it.
+#![forbid(unsafe_code)]
+
+use orbital_abi::{Error, Registers, layout};
+
+/// The registers of a user thread.
+#[derive(Clone, Debug)]
+#[repr(C)]
+pub struct SavedRegisters {
+    instruction_pointer: u64,
+    stack_pointer: u64,
+    argument: u64,
+    /// The system call's arguments, then its answer.
+    registers: Registers,
+    /// 0 or an error's code, once the call is answered.
+    code: u64,
+}
+
+/// Stands for "not answered": no error has this code.
+const UNANSWERED: u64 = u64::MAX;
+
+impl SavedRegisters {
+    /// The registers of a thread that starts at `entry` with `stack` as its stack pointer and
+    /// `argument`; all others are zero.
+    ///
+    /// # Errors
+    /// [`Error::InvalidAddress`] when `entry` or `stack` lies outside user space. `stack` may be
+    /// one past its end.
+    pub fn new(entry: u64, stack: u64, argument: u64) -> Result<Self, Error> {
+        if !(layout::USER_START..layout::USER_END).contains(&entry) || stack > layout::USER_END {
+            return Err(Error::InvalidAddress);
+        }
+        Ok(Self {
+            instruction_pointer: entry,
+            stack_pointer: stack,
+            argument,
+            registers: Registers::default(),
+            code: UNANSWERED,
+        })
+    }
+
+    /// What a system call was given, less its number.
+    pub fn syscall_registers(&self) -> Registers {
+        self.registers
+    }
+
+    /// Stores the answer of a system call: `code` is 0 or an error's.
+    pub fn set_answer(&mut self, code: u64, registers: &Registers) {
+        self.code = code;
+        self.registers = *registers;
+    }
+
+    /// Where the thread goes on: on this machine, where it started.
+    pub fn instruction_pointer(&self) -> u64 {
+        self.instruction_pointer
+    }
+
+    /// Its stack pointer.
+    pub fn stack_pointer(&self) -> u64 {
+        self.stack_pointer
+    }
+
+    /// What it was started with.
+    pub fn argument(&self) -> u64 {
+        self.argument
+    }
+
+    /// The program loads its registers for a system call.
+    pub fn set_call(&mut self, registers: &Registers) {
+        self.code = UNANSWERED;
+        self.registers = *registers;
+    }
+
+    /// What the program finds after its system call.
+    ///
+    /// # Panics
+    /// When the kernel let the thread go on without an answer, or with a code that means nothing,
+    /// or left anything beside an error's code.
+    pub fn answer(&self) -> Result<Registers, Error> {
+        if self.code == 0 {
+            return Ok(self.registers);
+        }
+        let error = Error::from_code(self.code);
+        let error = error.unwrap_or_else(|| panic!("the kernel answered {:#x}", self.code));
+        assert_eq!(self.registers, Registers::default(), "something beside {error:?}");
+        Err(error)
+    }
+}

@@ -1,0 +1,79 @@
+//! Simulated physical memory: one allocation of the host's, which all CPUs share.
+
+use std::{
+    alloc::{Layout, alloc_zeroed, handle_alloc_error},
+    sync::LazyLock,
+};
+
+use crate::memory::frame::Frame;
+
+/// Size of a frame in bytes.
+pub const FRAME_BYTES: usize = 4096;
+
+/// How much memory the machine has.
+pub const RAM_BYTES: u64 = 64 << 20;
+
+/// Where the memory starts in the host's.
+static RAM: LazyLock<usize> = LazyLock::new(|| {
+    // A quotient of constants: it can't fail.
+    let layout = Layout::from_size_align(RAM_BYTES as usize, FRAME_BYTES).expect("a layout");
+    // SAFETY: the layout has a size.
+    let start = unsafe { alloc_zeroed(layout) };
+    if start.is_null() {
+        handle_alloc_error(layout);
+    }
+    start.expose_provenance()
+});
+
+/// Where physical address `physical` stands in the kernel's address space.
+///
+/// # Panics
+/// Where the machine has no memory: the real one would fault at the first use.
+pub fn address(physical: u64) -> u64 {
+    assert!(physical < RAM_BYTES, "there is no memory at {physical:#x}");
+    *RAM as u64 + physical
+}
+
+/// A pointer to the first byte of `frame`.
+pub fn pointer(frame: Frame) -> *mut u8 {
+    core::ptr::with_exposed_provenance_mut(address(frame.address()) as usize)
+}
+
+/// Fills `frame` with zeroes. The frame belongs to the caller, who maps it nowhere yet.
+pub fn zero(frame: Frame) {
+    // SAFETY: `pointer` has checked that the frame is memory; the caller owns it.
+    unsafe { pointer(frame).write_bytes(0, FRAME_BYTES) }
+}
+
+/// Copies `bytes` to `offset` of `frame`, as far as the frame goes. The frame belongs to the caller.
+pub fn write(frame: Frame, offset: usize, bytes: &[u8]) {
+    let length = bytes.len().min(FRAME_BYTES.saturating_sub(offset));
+    // SAFETY: as above; the range ends within the frame.
+    unsafe {
+        pointer(frame).wrapping_add(offset).copy_from_nonoverlapping(bytes.as_ptr(), length);
+    }
+}
+
+/// Copies from `offset` of `frame`, as a program does that has it mapped.
+///
+/// # Panics
+/// When the range reaches over the frame's end.
+pub fn read(frame: Frame, offset: usize, buffer: &mut [u8]) {
+    assert!(offset + buffer.len() <= FRAME_BYTES, "a read over the frame's end");
+    // SAFETY: the range lies in a frame that is memory. Only the host thread that holds the
+    // machine uses frames, so nobody writes meanwhile.
+    unsafe {
+        pointer(frame).wrapping_add(offset).copy_to_nonoverlapping(buffer.as_mut_ptr(), buffer.len());
+    }
+}
+
+/// The physical range as bytes.
+///
+/// # Safety
+/// The range is RAM that the kernel owns, and nobody writes to it as long as the slice lives.
+pub unsafe fn bytes(physical: u64, length: usize) -> &'static [u8] {
+    assert!(physical + length as u64 <= RAM_BYTES, "there is no such memory");
+    let start = core::ptr::with_exposed_provenance(address(physical) as usize);
+    // SAFETY: within the memory; the rest the caller says.
+    unsafe { core::slice::from_raw_parts(start, length) }
+}

@@ -1,0 +1,39 @@
+//! A machine that is simulated in a host process: the same list as the real one's, so that the
+//! kernel above it runs in unit tests, whole. What a CPU has (its time, its timer, its interrupts,
+//! its registers, its serial line) stands in variables of the host thread that plays it; physical
+//! memory is one for all, as the kernel's own globals are.
+//!
+//! | who | how it comes to play a CPU |
+//! |---|---|
+//! | a test of the kernel's globals or its dispatcher | [`machine`]: CPU 0, one host thread at a time |
+//! | any other host thread | a CPU number of its own, at its first need |
+//!
+//! Nothing waits and nothing looks at the host's clock: a run is the same every time. Where the
+//! real machine would wait for ever, or end, the kernel's stack is unwound with a [`Stop`].
+
+pub mod backtrace;
+pub mod boot;
+pub mod clock;
+mod context;
+mod cpu;
+pub mod direct_map;
+pub mod entry;
+pub mod fpu;
+pub mod idle;
+mod machine;
+mod paging;
+pub mod power;
+pub mod serial;
+mod stop;
+pub mod timer;
+mod user_copy;
+
+pub use boot::{init_descriptors, init_memory, init_timer, init_user_entry};
+pub use context::SavedRegisters;
+pub use cpu::{cpu_index, current_registers, set_current};
+pub use entry::enter_user;
+pub use fpu::FpuState;
+pub use machine::{Machine, machine};
+pub use paging::PageTables;
+pub use stop::{Stop, run};
+pub use user_copy::copy_from_user;
