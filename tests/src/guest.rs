@@ -55,7 +55,7 @@ impl<'a> Guest<'a> {
     /// With another watchdog, in seconds.
     #[must_use]
     pub fn timeout(mut self, seconds: u64) -> Self {
-        self.options.timeout = Some(seconds * timeout_scale());
+        self.options.timeout = Some(scaled(seconds));
         self
     }
 
@@ -105,24 +105,32 @@ fn keep(name: &str, log: &str) -> Result<PathBuf, Failure> {
 }
 
 /// The machine for a case, as the environment wants it.
-fn options() -> RunOptions {
-    let smp = variable(soak::SMP).unwrap_or(1);
-    let machine = variable(soak::MACHINE).unwrap_or(Machine::Q35);
+pub fn options() -> RunOptions {
+    let smp = variable(soak::SMP, 1);
+    let machine = variable(soak::MACHINE, Machine::Q35);
     RunOptions {
         boot: if machine == Machine::Bochs { Boot::Iso } else { Boot::Direct },
         machine,
         smp: Some(smp),
         memory: MemorySize { mebibytes: 128 },
-        timeout: Some(WATCHDOG * timeout_scale()),
+        timeout: Some(scaled(WATCHDOG)),
         ..RunOptions::default()
     }
 }
 
-/// What slow hosts multiply their watchdogs with.
-pub fn timeout_scale() -> u64 {
-    variable("ORBITAL_TIMEOUT_SCALE").unwrap_or(1)
+/// Slow hosts multiply their watchdogs.
+fn scaled(seconds: u64) -> u64 {
+    let scale: f64 = variable("ORBITAL_TIMEOUT_SCALE", 1.0);
+    (seconds as f64 * scale).ceil() as u64
 }
 
-fn variable<T: FromStr>(name: &str) -> Option<T> {
-    std::env::var(name).ok()?.parse().ok()
+/// The variable `name` of the environment.
+///
+/// # Panics
+/// When it is no such value: to go on with another would test something else than was asked for.
+fn variable<T: FromStr>(name: &str, otherwise: T) -> T {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text}: no such value")),
+        Err(_) => otherwise,
+    }
 }

@@ -13,6 +13,8 @@ use xtask::{
     setup::{self, packages, toolchain::Toolchain},
 };
 
+use crate::guest;
+
 /// Where the names stand, one a line.
 const SECTION: &str = ".orbital.tests";
 /// The suite whose cases fail on purpose: the harness's own tests boot it.
@@ -49,7 +51,7 @@ impl Suites {
     /// [`Status::BuildFailed`]; [`Status::Usage`] when tools are missing and can't be installed.
     pub fn build() -> Result<Self, Failure> {
         setup::check_host()?;
-        packages::ensure(packages::DIRECT)?;
+        packages::ensure(&packages::for_run(&guest::options()))?;
         let toolchain = Toolchain::ensure()?;
         let mut programs =
             cargo::build(&toolchain, Goal::Programs(&[KERNEL, GUESTS]), Profile::Debug)?;

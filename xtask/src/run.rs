@@ -5,7 +5,7 @@ use std::io::stdout;
 
 use crate::{
     Failure, Status,
-    build::{image, system::System},
+    build::{image, system::Inputs},
     cli::{ImageOptions, RunOptions},
     machine::{
         self, Ending,
@@ -24,8 +24,10 @@ const TIMEOUT: u64 = 240;
 /// As the steps; the status of what became of the machine is no error.
 pub fn run(options: &RunOptions) -> Result<Status, Failure> {
     check_host()?;
-    let system = System::build(&options.system)?;
+    machine::running::check(options)?;
+    let inputs = Inputs::read(&options.system)?;
     packages::ensure(&packages::for_run(options))?;
+    let system = inputs.build()?;
     let console = console();
     let mut options = options.clone();
     if console == Console::Output && !options.gdb {
@@ -76,8 +78,9 @@ pub fn image(options: &ImageOptions) -> Result<Status, Failure> {
     check_host()?;
     let mut system_options = options.system.clone();
     system_options.append = format!("shell=off {}", system_options.append).trim_end().to_owned();
-    let system = System::build(&system_options)?;
+    let inputs = Inputs::read(&system_options)?;
     packages::ensure(packages::IMAGE)?;
+    let system = inputs.build()?;
     image::write(&system, image::Screen::Any, &options.output)?;
     Ok(Status::Success)
 }

@@ -29,42 +29,65 @@ pub struct System {
     pub command_line: String,
 }
 
-impl System {
-    /// Builds what `options` name.
+/// What the user brings along, read and checked before anything long begins.
+#[derive(Clone, Debug)]
+pub struct Inputs {
+    init: Option<Vec<u8>>,
+    modules: Vec<(String, Vec<u8>)>,
+    command_line: String,
+    profile: Profile,
+}
+
+impl Inputs {
+    /// Reads what `options` name.
     ///
     /// # Errors
-    /// [`Status::Usage`] for files that can't be read and a command line that can't be passed on;
-    /// [`Status::BuildFailed`].
-    pub fn build(options: &SystemOptions) -> Result<Self, Failure> {
-        // What the user got wrong is said before anything long begins.
+    /// [`Status::Usage`] for files that can't be read, names that are used twice, and a command line
+    /// that can't be passed on.
+    pub fn read(options: &SystemOptions) -> Result<Self, Failure> {
         check_command_line(&options.append)?;
-        let own_init = options.init.as_deref().map(read).transpose()?;
         let modules = options
             .modules
             .iter()
             .map(|module| Ok((module.name.clone(), read(&module.file)?)))
             .collect::<Result<Vec<_>, Failure>>()?;
+        // Finds names that are used twice.
+        archive(&modules)?;
+        Ok(Self {
+            init: options.init.as_deref().map(read).transpose()?,
+            modules,
+            command_line: options.append.clone(),
+            profile: if options.is_release() { Profile::Release } else { Profile::Debug },
+        })
+    }
 
+    /// Builds the rest.
+    ///
+    /// # Errors
+    /// [`Status::BuildFailed`]; [`Status::Usage`] for a module that is named as a program of init's.
+    pub fn build(self) -> Result<System, Failure> {
         setup::check_host()?;
         let toolchain = Toolchain::ensure()?;
-        let profile = if options.is_release() { Profile::Release } else { Profile::Debug };
         let packages = [cargo::KERNEL, cargo::INIT];
-        let mut programs = cargo::build(&toolchain, Goal::Programs(&packages), profile)?;
+        let mut programs = cargo::build(&toolchain, Goal::Programs(&packages), self.profile)?;
         let kernel = take(&mut programs, KERNEL)?;
         let init = read(&take(&mut programs, INIT)?)?;
 
-        let mut files = vec![(INIT.to_owned(), own_init.unwrap_or(init))];
+        let mut files = vec![(INIT.to_owned(), self.init.unwrap_or(init))];
         for (name, file) in &programs {
             files.push((name.clone(), read(file)?));
         }
-        files.extend(modules);
-        Self::assemble(kernel, files, &options.append)
+        files.extend(self.modules);
+        System::assemble(kernel, files, &self.command_line)
     }
+}
 
+impl System {
     /// The system of this kernel and these files.
     ///
     /// # Errors
-    /// As [`System::build`].
+    /// [`Status::Usage`] for a file that can't be read and names that are used twice;
+    /// [`Status::BuildFailed`] for a kernel that is no ELF file.
     pub fn assemble(
         kernel: PathBuf,
         mut files: Vec<(String, Vec<u8>)>,

@@ -35,9 +35,12 @@ impl Ending {
         }
     }
 
-    /// The ending that the kernel's last line tells, where no device carries the verdict.
+    /// The ending that the kernel's last line tells, where no device carries the verdict. A program
+    /// can write what it likes, but not before its module.
     pub fn from_last_line(line: &str) -> Self {
-        let digits = line.split_once("power: off, verdict 0x").map(|(_, digits)| digits.trim());
+        let said = line.split_once("] cpu").map_or("", |(_, rest)| rest);
+        let said = said.trim_start_matches(|c: char| c.is_ascii_digit());
+        let digits = said.strip_prefix(" INFO  power: off, verdict 0x").map(str::trim);
         match digits.map(|digits| u8::from_str_radix(digits, 16)) {
             Some(Ok(verdict)) => Self::Verdict(verdict),
             _ => Self::NoVerdict,
@@ -77,5 +80,7 @@ mod tests {
         assert_eq!(Ending::from_last_line(line), Ending::Verdict(0x10));
         assert_eq!(Ending::from_last_line("power: off, verdict 0xzz"), Ending::NoVerdict);
         assert_eq!(Ending::from_last_line(""), Ending::NoVerdict);
+        let forged = "[    1.0] cpu0 INFO  user.x: ] cpu0 INFO  power: off, verdict 0x10";
+        assert_eq!(Ending::from_last_line(forged), Ending::NoVerdict);
     }
 }

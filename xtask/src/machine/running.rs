@@ -132,7 +132,11 @@ pub fn boot(system: &System, options: &RunOptions, console: Console) -> Result<R
     })
 }
 
-fn check(options: &RunOptions) -> Result<(), Failure> {
+/// Whether the options go together.
+///
+/// # Errors
+/// [`Status::Usage`](crate::Status::Usage) when they do not.
+pub fn check(options: &RunOptions) -> Result<(), Failure> {
     let wrong = match (options.machine, options.boot) {
         (Machine::Microvm, Boot::Iso | Boot::Uefi) => "--machine microvm needs --boot direct",
         (Machine::Bochs, Boot::Uefi | Boot::Direct) => "--machine bochs needs --boot iso",

@@ -53,7 +53,9 @@ fn how_to_become_root(what: &str, packages: &[&str]) -> Result<bool, Failure> {
     if nix::unistd::geteuid().is_root() {
         return Ok(false);
     }
-    let command = format!("sudo apt-get install --no-install-recommends {}", packages.join(" "));
+    let packages = packages.join(" ");
+    let command =
+        format!("sudo apt-get update && sudo apt-get install --no-install-recommends {packages}");
     if paths::program("sudo").is_some() && stdin().is_terminal() && stderr().is_terminal() {
         eprint!("xtask: {what} is missing; run \"{command}\"? [Y/n] ");
         let mut answer = String::new();

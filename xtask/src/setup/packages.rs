@@ -67,9 +67,6 @@ pub fn firmware() -> Option<(PathBuf, PathBuf)> {
 /// What an image needs.
 pub const IMAGE: &[Need] = &[GRUB];
 
-/// What a direct boot needs.
-pub const DIRECT: &[Need] = &[QEMU];
-
 /// What a run with these options needs.
 pub fn for_run(options: &RunOptions) -> Vec<Need> {
     let mut needs = Vec::new();

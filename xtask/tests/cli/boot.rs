@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::{Ran, run};
 use xtask::{
-    build::system::System,
+    build::system::Inputs,
     cli::{Boot, RunOptions, SystemOptions},
     machine::qemu::{self, Console, Files},
 };
@@ -127,7 +127,7 @@ fn without_a_module_there_is_a_clear_line() {
 /// Kernel and archive for QEMU's own loader. The files stay until the host cleans up its folder for
 /// temporary files, which tests may do.
 fn direct() -> Files {
-    let system = System::build(&SystemOptions::default()).unwrap();
+    let system = Inputs::read(&SystemOptions::default()).unwrap().build().unwrap();
     let folder = tempfile::tempdir().unwrap().keep();
     let archive = folder.join("programs.tar");
     std::fs::write(&archive, &system.archive).unwrap();
