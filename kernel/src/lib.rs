@@ -17,6 +17,7 @@ pub mod process;
 pub mod thread;
 pub mod sched;
 pub mod ipc;
+pub mod system;
 pub mod reap;
 pub mod loader;
 pub mod fault;
@@ -26,3 +27,6 @@ pub mod syscall;
 #[cfg(target_os = "none")]
 mod panic;
 pub mod self_test;
+
+#[cfg(test)]
+mod tests;

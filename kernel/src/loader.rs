@@ -13,11 +13,11 @@ use crate::{
     arch::{Access, SavedRegisters, direct_map},
     boot::{BootInfo, Module},
     capability::Capability,
-    memory::{self, frame::Frame},
+    memory::{self, frame::Frame, heap},
     object::{Quota, Ref},
     process::{Name, Process},
     symbols,
-    syscall::SystemObject,
+    system::SystemObject,
     thread::Tcb,
     vm::{MemoryObject, address_space::Mapping, memory_object::Builder},
 };
@@ -123,7 +123,7 @@ pub fn load_init(boot_info: &BootInfo) -> Result<(Ref<Process>, Ref<Tcb>), LoadE
 /// What the machine has left, as init's quota.
 fn root_quota() -> Result<Ref<Quota>, Error> {
     let frames = memory::free_frames();
-    let heap_frames = frames / HEAP_SHARE;
+    let heap_frames = (frames / HEAP_SHARE).min(heap::LIMIT / PAGE_SIZE);
     let heap_bytes = heap_frames * PAGE_SIZE * HEAP_FILL_PERCENT / 100;
     Quota::root(frames - heap_frames, heap_bytes)
 }

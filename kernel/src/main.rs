@@ -29,7 +29,7 @@ fn kernel_main(boot_info: &kernel::boot::BootInfo) -> ! {
     ipc::init();
     self_test::run(&boot_info.command_line);
     #[cfg(test)]
-    in_kernel::select(&boot_info.command_line, run_tests);
+    in_kernel::select(boot_info, run_tests);
     match loader::load_init(boot_info) {
         Ok((init, thread)) => start(init, &thread),
         Err(error) => shutdown::init_failed(error),

@@ -7,9 +7,11 @@ use core::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
+use orbital_abi::Syscall;
+
 use crate::{
     arch::{backtrace, cpu_index, power, serial},
-    kprintln, sched, symbols, syscall,
+    kprintln, sched, symbols,
 };
 
 static PANICKED: AtomicBool = AtomicBool::new(false);
@@ -22,15 +24,18 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         power::off(power::VERDICT_PANIC);
     }
     kprintln!("cpu{} {info}", cpu_index());
-    match sched::dispatch::describe_current() {
-        Some(thread) => {
-            kprintln!("  thread: {} of process {}", thread.id, thread.process.name);
-        }
+    let (thread, number) = match sched::dispatch::describe_current() {
+        Some((thread, number)) => (Some(thread), number),
+        None => (None, None),
+    };
+    match thread {
+        Some(thread) => kprintln!("  thread: {} of process {}", thread.id, thread.process.name),
         None => kprintln!("  thread: none"),
     }
-    match syscall::name_of_current() {
-        Some(syscall) => kprintln!("  syscall: {syscall:?}"),
-        None => kprintln!("  syscall: none"),
+    match (number.and_then(Syscall::from_number), number) {
+        (Some(syscall), _) => kprintln!("  syscall: {syscall:?}"),
+        (None, Some(number)) => kprintln!("  syscall: {number}, which does not exist"),
+        (None, None) => kprintln!("  syscall: none"),
     }
     kprintln!("  backtrace:");
     backtrace::callers(|address| {

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`cpu_index`] | which CPU this is |
 //! | [`SavedRegisters`] | a user thread's registers |
-//! | [`FpuState`] | its floating-point registers, kept apart |
+//! | [`FpuState`], [`UserSegments`] | its other registers, kept apart |
 //! | [`enter_user`], [`set_current`] | leaving the kernel |
 //! | [`PageTables`], [`Access`], [`Translation`] | an address space's tables |
 //! | [`direct_map`] | the kernel's view of physical memory |
@@ -14,7 +14,7 @@
 //! | [`idle`] | waiting for interrupts, letting them in |
 //! | [`clock`], [`timer`] | time, and the interrupt that ends a slice |
 //! | [`serial`], [`power`], [`backtrace`] | the log's way out, the machine's end |
-//! | [`start_machine`] and friends | the boot order's steps |
+//! | `init_memory`, `init_descriptors`, `init_timer`, `init_user_entry` | the boot order's steps |
 //!
 //! Entry code calls up by symbol: `kernel_main`, `orbital_syscall`, and through
 //! [`Trap`] `orbital_trap`.
@@ -30,7 +30,7 @@ use host as machine;
 use x86_64 as machine;
 
 pub use machine::{
-    FpuState, PageTables, SavedRegisters, backtrace, clock, copy_from_user, cpu_index, direct_map,
+    FpuState, PageTables, SavedRegisters, UserSegments, backtrace, clock, copy_from_user, cpu_index, direct_map,
     enter_user, idle, init_descriptors, init_memory, init_timer, init_user_entry, power, serial,
     set_current, timer,
 };

@@ -104,10 +104,15 @@ impl MemoryMap {
         usable.map(|region| region.range.start.max(at)).min().filter(|start| *start < 1 << 52)
     }
 
-    /// Where the usable entries that hold `at` end.
+    /// Where the usable entries that hold `at`, and those that join them without a gap, end.
     fn usable_end(&self, at: u64) -> u64 {
-        let holding = self.regions.iter().filter(|r| r.usable && r.range.contains(&at));
+        let mut end = at;
+        for region in self.regions.iter().filter(|region| region.usable) {
+            if region.range.start <= end {
+                end = end.max(region.range.end);
+            }
+        }
         // Frames above this would overflow the arithmetic of addresses.
-        holding.map(|region| region.range.end).max().unwrap_or(at).min(1 << 52)
+        end.min(1 << 52)
     }
 }

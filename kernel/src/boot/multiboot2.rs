@@ -1,9 +1,15 @@
 //! Multiboot2's information (specification 2.0, 3.6), read by the `multiboot2` crate.
 
 use arrayvec::{ArrayString, ArrayVec};
-use multiboot2::{BootInformation, BootInformationHeader, MemoryAreaType};
+use multiboot2::{
+    BootInformation, BootInformationHeader, DynSizedStructure, MaybeDynSized, MemoryArea,
+    MemoryAreaType, ModuleTag, RsdpV1Tag, RsdpV2Tag, TagHeader, TagType,
+};
 
 use super::{AcpiRoot, BootError, BootInfo, CommandLine, Framebuffer, MemoryMap, Module};
+
+/// Total size and a reserved word, with which the information starts.
+const HEADER_BYTES: usize = 8;
 
 /// Reads the information, which starts at `bytes` and is aligned to 8.
 ///
@@ -12,12 +18,16 @@ use super::{AcpiRoot, BootError, BootInfo, CommandLine, Framebuffer, MemoryMap, 
 pub fn parse(bytes: &[u8]) -> Result<BootInfo, BootError> {
     let damaged = BootError::Damaged("the Multiboot2 information");
     let size = bytes.first_chunk::<4>().map(|size| u32::from_le_bytes(*size) as usize);
-    if !bytes.as_ptr().cast::<u64>().is_aligned() || size.is_none_or(|size| size > bytes.len()) {
+    let complete = size.is_some_and(|size| (HEADER_BYTES..=bytes.len()).contains(&size));
+    if !bytes.as_ptr().cast::<u64>().is_aligned() || !complete {
         return Err(damaged);
     }
-    // SAFETY: aligned, and as long as it says it is.
+    // SAFETY: aligned, has a header, and is as long as that says.
     let information = unsafe { BootInformation::load(bytes.as_ptr().cast::<BootInformationHeader>()) };
     let information = information.map_err(|_| damaged)?;
+    if !information.tags().all(is_sound) {
+        return Err(damaged);
+    }
     let command_line = information.command_line_tag().and_then(|tag| tag.cmdline().ok());
     let loader = information.boot_loader_name_tag().and_then(|tag| tag.name().ok());
     BootInfo {
@@ -29,6 +39,36 @@ pub fn parse(bytes: &[u8]) -> Result<BootInfo, BootError> {
         framebuffer: framebuffer(&information),
     }
     .check()
+}
+
+/// Whether a tag is what its type says. The crate checks that a tag lies in the information, but
+/// panics over one that is too short for its own fields.
+fn is_sound(tag: &DynSizedStructure<TagHeader>) -> bool {
+    let (bytes, content) = (tag.header().size as usize, tag.payload());
+    let word = |at: usize| content.get(at..).and_then(|content| content.first_chunk::<2>());
+    // The size of the crate's structures is that of the tag, rounded up to 8.
+    let fits = |wanted: usize| bytes >= wanted && bytes <= wanted.next_multiple_of(8);
+    match TagType::from(tag.header().typ) {
+        TagType::Module => bytes >= ModuleTag::BASE_SIZE,
+        TagType::Mmap => {
+            let size_of_one = content.first_chunk().map(|size| u32::from_le_bytes(*size) as usize);
+            size_of_one == Some(size_of::<MemoryArea>())
+                && content.len() >= 8
+                && (content.len() - 8).is_multiple_of(size_of::<MemoryArea>())
+        }
+        TagType::AcpiV1 => fits(RsdpV1Tag::BASE_SIZE),
+        TagType::AcpiV2 => fits(RsdpV2Tag::BASE_SIZE),
+        // The type of its colours, then (24 bytes on) their description: a palette with its length,
+        // or three fields of position and size.
+        TagType::Framebuffer => match content.get(21) {
+            Some(0) => word(24).is_some_and(|colours| {
+                content.len() >= 26 + 3 * usize::from(u16::from_le_bytes(*colours))
+            }),
+            Some(1) => content.len() >= 24 + 6,
+            kind => kind.is_some() && content.len() >= 24,
+        },
+        _ => true,
+    }
 }
 
 fn memory(information: &BootInformation<'_>) -> Result<MemoryMap, BootError> {

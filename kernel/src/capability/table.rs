@@ -51,6 +51,12 @@ pub struct Table {
     closed: bool,
 }
 
+impl Default for Table {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Table {
     /// An empty table, which takes no memory.
     pub const fn new() -> Self {

@@ -6,11 +6,43 @@
 //! test NAME: start
 //! test NAME: pass
 //! ```
-//! A test fails by a panic, as everything in the kernel does.
+//! A test fails by a panic, as everything in the kernel does. Each has a machine of its own, so none
+//! needs to leave it as it was. They run on the first CPU, right before init would be loaded: nothing
+//! is scheduled yet, interrupts are off, and the kernel's own address space is loaded.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`loaded`] | what the loader said, for the tests |
+//! | [`walk`] | the page tables as the CPU reads them |
+//! | [`frames`], [`heap`] | memory is given out once, runs out, and comes back |
+//! | [`kernel_space`], [`guards`] | what the kernel's own tables map, and what not |
+//! | [`address_space`], [`user_copy`] | a process's tables, and reads through them |
+//! | [`descriptors`], [`protections`] | the CPU's tables and control registers |
+//! | [`own_stacks`], [`fpu`] | exceptions with stacks of their own, vector registers |
+//! | [`time`] | clock and timer |
+//! | [`executor`], [`dispatch`] | tasks and wakers; the dispatcher, which never returns |
+//! | [`objects`] | quotas and counts |
+//! | [`diagnostics`] | log, symbols, backtrace |
 
-mod memory;
+mod address_space;
+mod descriptors;
+mod diagnostics;
+mod dispatch;
+mod executor;
+mod fpu;
+mod frames;
+mod guards;
+mod heap;
+mod kernel_space;
+mod loaded;
+mod objects;
+mod own_stacks;
+mod protections;
+mod time;
+mod user_copy;
+mod walk;
 
-use kernel::{arch::power, boot::CommandLine, kprintln};
+use kernel::{arch::power, boot::BootInfo, kprintln};
 
 /// A test.
 pub struct Case {
@@ -47,9 +79,10 @@ pub(crate) use kernel_test;
 static SELECTED: spin::Once<&'static str> = spin::Once::new();
 
 /// Runs the test that the command line names, and powers off; goes on where it names none.
-pub fn select(command_line: &CommandLine, run_tests: fn()) {
-    if let Some(name) = command_line.get("case") {
+pub fn select(boot_info: &BootInfo, run_tests: fn()) {
+    if let Some(name) = boot_info.command_line.get("case") {
         SELECTED.call_once(|| alloc::boxed::Box::leak(name.into()));
+        loaded::keep(boot_info);
         run_tests();
     }
 }
@@ -60,6 +93,11 @@ pub fn run(cases: &[&Case]) {
     let case = cases.iter().find(|case| case.name == name).expect("a test of this name");
     kprintln!("test {name}: start");
     (case.run)();
-    kprintln!("test {name}: pass");
+    pass()
+}
+
+/// The test passed: the machine ends. For tests that can't return.
+pub fn pass() -> ! {
+    kprintln!("test {}: pass", SELECTED.get().expect("a test was selected"));
     power::off(power::VERDICT_SUCCESS)
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     object::{Charge, Header, Object, Quota, Ref},
     sched::{Completion, block},
-    thread::{BlockReason, Claim, Current, Phase, Tcb, TcbQueue},
+    thread::{BlockReason, Claim, Current, Phase, Tcb, WaitingQueue},
 };
 
 /// A communication point.
@@ -28,8 +28,8 @@ pub struct Endpoint {
 }
 
 struct Queues {
-    senders: TcbQueue,
-    receivers: TcbQueue,
+    senders: WaitingQueue,
+    receivers: WaitingQueue,
     /// The last capability is gone.
     closed: bool,
 }
@@ -72,8 +72,8 @@ impl Endpoint {
         Ref::new(Self {
             header: Header::new::<Self>(),
             queues: Mutex::new(Queues {
-                senders: TcbQueue::new(),
-                receivers: TcbQueue::new(),
+                senders: WaitingQueue::new(),
+                receivers: WaitingQueue::new(),
                 closed: false,
             }),
             _charge: charge,
@@ -111,13 +111,11 @@ impl Endpoint {
     /// Takes a thread out of whichever queue it is in: its wait was cancelled.
     pub(super) fn forget(&self, thread: &Tcb) {
         let mut queues = self.queues.lock();
-        // SAFETY: a thread that waits here is in one of these two queues or, claimed, in none.
-        let removed = unsafe {
-            match queues.senders.remove(thread) {
-                Some(removed) => Some(removed),
-                None => queues.receivers.remove(thread),
-            }
-        };
+        let Queues { senders, receivers, .. } = &mut *queues;
+        // One of the two is empty, always.
+        let queue = if senders.is_empty() { receivers } else { senders };
+        // SAFETY: a thread that waits here is in the queue that is not empty or, claimed, in none.
+        let removed = unsafe { queue.remove(thread) };
         drop(queues);
         drop(removed);
     }

@@ -5,6 +5,9 @@ pub mod reply;
 mod transfer;
 mod waiting;
 
+#[cfg(test)]
+mod tests;
+
 pub use endpoint::Endpoint;
 
 /// Starts message passing: nothing to set up yet but the log's line.

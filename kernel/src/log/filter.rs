@@ -38,9 +38,14 @@ impl Filter {
         Some(())
     }
 
-    /// Whether a line of `module` at `level` is logged.
+    /// Whether a line of `module` at `level` is logged. A level for `user` holds for `user.client`
+    /// and the like, too.
     pub fn allows(&self, module: &str, level: Level) -> bool {
-        let named = self.modules.iter().rev().find(|(name, _)| name.as_str() == module);
+        let group = module.split_once('.').map_or(module, |(group, _)| group);
+        let has = |wanted: &str| {
+            self.modules.iter().rev().find(|(name, _)| name.as_str() == wanted)
+        };
+        let named = has(module).or_else(|| has(group));
         level <= named.map_or(self.default, |(_, level)| *level)
     }
 
@@ -62,6 +67,14 @@ mod tests {
         assert!(!filter.allows("sched", Level::Error));
         assert!(filter.allows("boot", Level::Info) && !filter.allows("boot", Level::Debug));
         assert_eq!(filter.most(), LevelFilter::Trace);
+    }
+
+    #[test]
+    fn a_group_has_a_level_and_its_members_can_have_others() {
+        let filter = Filter::parse("user=off,user.client=debug").0;
+        assert!(!filter.allows("user.server", Level::Error));
+        assert!(filter.allows("user.client", Level::Debug));
+        assert!(!filter.allows("user", Level::Error) && filter.allows("users", Level::Info));
     }
 
     #[test]

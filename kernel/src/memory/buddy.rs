@@ -128,7 +128,8 @@ impl<'a> FrameAllocator<'a> {
     /// In debug builds, when the block is free already, or was allocated with another order. In
     /// release builds such a block is left alone.
     pub fn free(&mut self, frame: Frame, order: usize) {
-        let mut frame = frame.number() as u32;
+        // No books have a record for the largest number, so it stands for all that are too large.
+        let mut frame = u32::try_from(frame.number()).unwrap_or(NONE);
         let state = self.state(frame);
         debug_assert_eq!(
             state,

@@ -11,6 +11,9 @@ use core::{
 use linked_list_allocator::Heap;
 use spin::Mutex;
 
+/// How large the heap can get, in bytes: quotas promise no more.
+pub const LIMIT: u64 = 1 << 30;
+
 /// There is no memory left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;

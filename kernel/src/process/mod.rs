@@ -26,6 +26,9 @@ use crate::{
 
 mod reap_queue;
 
+#[cfg(test)]
+mod tests;
+
 pub use reap_queue::next_to_reap;
 
 /// A process's name, for the log.
@@ -39,6 +42,7 @@ pub struct Process {
     pub id: u64,
     /// For the log.
     pub name: Name,
+    is_first: bool,
     /// Pays for all that is made on its behalf.
     pub quota: Ref<Quota>,
     /// What it sees.
@@ -111,6 +115,7 @@ impl Process {
             header: Header::new::<Self>(),
             id: NEXT.fetch_add(1, Relaxed),
             name,
+            is_first: parent.is_none(),
             space: AddressSpace::new(&quota)?,
             quota,
             table: Mutex::new(Table::new()),
@@ -124,6 +129,11 @@ impl Process {
             parent: Mutex::new(parent),
             _charge: charge,
         })
+    }
+
+    /// Whether this is the first process.
+    pub fn is_first(&self) -> bool {
+        self.is_first
     }
 
     /// What `slot` of its table holds.
@@ -170,6 +180,19 @@ impl Process {
         life.threads.try_reserve(1).map_err(|_| Error::QuotaExceeded)?;
         life.threads.push(thread);
         Ok(())
+    }
+
+    /// Forgets a thread that was added and will never run: as if it had not been.
+    pub fn take_back_thread(&self, thread: &impl Object) {
+        let mut life = self.life.lock();
+        let place = life.threads.iter().position(|other| other.is(thread));
+        let forgotten = place.map(|place| life.threads.swap_remove(place));
+        let waiting = matches!(life.state, State::Ending(_)) && life.threads.is_empty();
+        drop(life);
+        drop(forgotten);
+        if waiting {
+            reap_queue::push(Ref::from_object(self));
+        }
     }
 
     /// Forgets a thread, which ended for `reason`. The last one ends the process.

@@ -10,6 +10,9 @@ use spin::Mutex;
 use super::Process;
 use crate::object::Ref;
 
+#[cfg(test)]
+mod tests;
+
 /// A process's place in the queue.
 pub(super) struct Link(Mutex<LinkState>);
 
@@ -24,8 +27,10 @@ impl Link {
     }
 }
 
+type End = Option<Ref<Process>>;
+
 /// First and last. Lock order: the queue, then a link.
-static QUEUE: Mutex<(Option<Ref<Process>>, Option<Ref<Process>>)> = Mutex::new((None, None));
+static QUEUE: Mutex<(End, End)> = Mutex::new((None, None));
 static REAPER: AtomicWaker = AtomicWaker::new();
 
 /// Queues `process`, unless it is queued.

@@ -96,9 +96,14 @@ pub fn current() -> Current {
     unsafe { Current::new(thread) }
 }
 
-/// The name and numbers of the thread that runs, for a panic's report.
-pub fn describe_current() -> Option<Ref<Tcb>> {
-    CPU.here().current.try_borrow().ok()?.clone()
+/// The thread that runs, and the number of the system call that it is in, for a panic's report.
+pub fn describe_current() -> Option<(Ref<Tcb>, Option<u64>)> {
+    let thread = CPU.here().current.try_borrow().ok()?.clone()?;
+    // SAFETY: this CPU runs the thread, and whoever below us on the stack has a proof for it does not
+    // go on: the machine ends.
+    let current = unsafe { Current::new(thread.clone()) };
+    let number = current.with_registers(|registers| registers.syscall_number());
+    Some((thread, number))
 }
 
 /// Switches from one thread to another, and timer interrupts, since boot.
@@ -131,7 +136,7 @@ pub fn complete(current: Current, completion: Completion) -> *mut SavedRegisters
 }
 
 fn block(current: &Current) {
-    current.save_fpu();
+    current.leave_cpu();
     CPU.here().current.take();
     after_pending_poll(current);
 }
@@ -146,7 +151,9 @@ fn after_pending_poll(thread: &Current) {
 }
 
 fn end(thread: &Current, reason: ExitReason) {
-    CPU.here().current.take();
+    if CPU.here().current.take().is_some() {
+        thread.leave_cpu();
+    }
     thread.finish(reason);
     thread.task().complete();
 }
@@ -210,7 +217,7 @@ fn keep_current() -> Option<*mut SavedRegisters> {
     let top = cpu.ready.borrow().top();
     let slice_over = cpu.slice_over.replace(false);
     if top.is_some_and(|top| top > current.priority || top == current.priority && slice_over) {
-        current.save_fpu();
+        current.leave_cpu();
         current.set_state(ThreadState::Preempted);
         cpu.current.take();
         let mut ready = cpu.ready.borrow_mut();
@@ -250,7 +257,7 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
             }
         }
     }
-    next.restore_fpu();
+    next.enter_cpu();
     next.set_state(ThreadState::Running);
     let cpu = CPU.here();
     cpu.slice_over.set(false);

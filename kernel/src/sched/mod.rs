@@ -4,5 +4,8 @@ pub mod block;
 pub mod dispatch;
 pub mod run_queue;
 
+#[cfg(test)]
+mod tests;
+
 pub use block::{Completion, block};
 pub use dispatch::{current, init, spawn};

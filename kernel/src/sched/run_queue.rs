@@ -4,7 +4,7 @@
 
 use crate::{
     object::Ref,
-    thread::{Tcb, TcbQueue},
+    thread::{ReadyQueue, Tcb},
 };
 
 /// How many priorities there are; 0 is the lowest.
@@ -13,7 +13,7 @@ const WORD_BITS: usize = 64;
 
 /// Ready threads, by priority.
 pub struct RunQueue {
-    levels: [TcbQueue; PRIORITIES],
+    levels: [ReadyQueue; PRIORITIES],
     occupied: [u64; PRIORITIES / WORD_BITS],
 }
 
@@ -21,12 +21,12 @@ impl RunQueue {
     /// An empty run queue.
     pub const fn new() -> Self {
         Self {
-            levels: [const { TcbQueue::new() }; PRIORITIES],
+            levels: [const { ReadyQueue::new() }; PRIORITIES],
             occupied: [0; PRIORITIES / WORD_BITS],
         }
     }
 
-    fn mark(&mut self, priority: u8) -> &mut TcbQueue {
+    fn mark(&mut self, priority: u8) -> &mut ReadyQueue {
         let level = usize::from(priority);
         self.occupied[level / WORD_BITS] |= 1 << (level % WORD_BITS);
         &mut self.levels[level]

@@ -1,33 +1,21 @@
 //! The one `match` over all system calls.
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-
 use orbital_abi::{Error, Syscall};
 
 use super::{capability, ipc, memory, process, system, thread};
 use crate::{
     arch::SavedRegisters,
-    percpu::PerCpu,
     sched::{Completion, dispatch},
     thread::Current,
 };
 
-/// The system call that each CPU is in or was in last, for a panic's report.
-static LAST: PerCpu<AtomicU64> = PerCpu::new([const { AtomicU64::new(u64::MAX) }; _]);
-
 /// Called by the entry code: takes the call `number` of the current thread, whose registers are
 /// saved; gives the registers to leave with, its own or another thread's.
 #[unsafe(no_mangle)]
-extern "C" fn orbital_syscall(_: *mut SavedRegisters, number: u64) -> *mut SavedRegisters {
+extern "C-unwind" fn orbital_syscall(_: *mut SavedRegisters, number: u64) -> *mut SavedRegisters {
     let current = dispatch::current();
-    LAST.here().store(number, Relaxed);
     let completion = handle(&current, number);
     dispatch::complete(current, completion)
-}
-
-/// The system call that this CPU is in or was in last.
-pub fn name_of_current() -> Option<Syscall> {
-    Syscall::from_number(LAST.here().load(Relaxed))
 }
 
 fn handle(current: &Current, number: u64) -> Completion {

@@ -1,7 +1,7 @@
 //! System calls, from the entry code to the handlers: one file per family.
 //!
 //! A handler decodes everything that may fail, then commits what can't. It is a plain function
-//! unless it can wait; those give their future to [`sched::block`](crate::sched::block).
+//! unless it can wait; those give their future to [`sched::block`](crate::sched::block()).
 
 mod capability;
 mod dispatch;
@@ -11,8 +11,8 @@ mod process;
 mod system;
 mod thread;
 
-pub use dispatch::name_of_current;
-pub use system::SystemObject;
+#[cfg(test)]
+mod tests;
 
 use orbital_abi::{CapSlot, Error, Registers, Rights};
 

@@ -1,7 +1,13 @@
 //! The system: log, shutdown, counters.
 
+#![forbid(unsafe_code)]
+
+use core::fmt::Write;
+
+use arrayvec::ArrayString;
 use orbital_abi::{
-    CapSlot, Error, ObjectKind, Registers, Rights, arguments::{LOG_BYTES, SystemLog},
+    CapSlot, Error, ObjectKind, Registers, Rights,
+    arguments::{LOG_BYTES, NAME_BYTES, SystemLog},
     statistics::Statistic,
 };
 
@@ -10,31 +16,12 @@ use crate::{
     arch,
     capability::table,
     memory::{self, heap},
-    object::{Header, Object, Ref, registry},
+    object::registry,
+    process::Process,
     sched::dispatch,
+    system::SystemObject,
     thread::Current,
 };
-
-/// The object behind System capabilities. There is one; it holds nothing.
-#[repr(C)]
-pub struct SystemObject {
-    header: Header,
-}
-
-// SAFETY: `repr(C)`, and the header comes first.
-unsafe impl Object for SystemObject {
-    const KIND: Option<ObjectKind> = Some(ObjectKind::System);
-}
-
-impl SystemObject {
-    /// The system.
-    ///
-    /// # Errors
-    /// [`Error::QuotaExceeded`] without memory.
-    pub fn new() -> Result<Ref<Self>, Error> {
-        Ref::new(Self { header: Header::new::<Self>() })
-    }
-}
 
 pub(super) fn log(current: &Current, registers: &Registers) -> Answer {
     let arguments = SystemLog::decode(registers)?;
@@ -49,8 +36,20 @@ pub(super) fn log(current: &Current, registers: &Registers) -> Answer {
         }
     }
     let text = core::str::from_utf8(text).map_err(|_| Error::InvalidArgument)?;
-    log::info!(target: current.process.name.as_str(), "{text}");
+    log::info!(target: &log_module(&current.process), "{text}");
     Ok(Registers::default())
+}
+
+/// The module that a process's lines have. Names are free, so only the first process, which the kernel
+/// has named itself, goes by its name alone: no other can pass for a part of the kernel.
+fn log_module(process: &Process) -> ArrayString<{ NAME_BYTES + 5 }> {
+    let mut module = ArrayString::new();
+    // The capacity is that of the longest name behind the prefix.
+    let _ = match process.is_first() {
+        true => write!(module, "{}", process.name),
+        false => write!(module, "user.{}", process.name),
+    };
+    module
 }
 
 pub(super) fn shutdown(current: &Current, registers: &Registers) -> Answer {

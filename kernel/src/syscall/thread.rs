@@ -34,8 +34,8 @@ pub(super) fn create(current: &Current, registers: &Registers) -> Answer {
     match current.process.install(Capability::new(thread.clone(), RIGHTS)) {
         Ok(slot) => Ok(value(slot.bits())),
         Err(error) => {
-            // Nobody can start it: the process forgets it again.
-            thread.kill();
+            // Nobody can start it. Its end, were it the first thread, would be the process's.
+            process.take_back_thread(&*thread);
             Err(error)
         }
     }

@@ -1,12 +1,17 @@
 //! Threads: the TCB, its states, and the leaf waits that stand in it.
 
+mod home;
 pub mod queue;
 pub mod registers;
 pub mod state;
 pub mod tcb;
 pub mod wait;
 
-pub use queue::TcbQueue;
+#[cfg(test)]
+mod tests;
+
+pub use home::SLOT_BYTES;
+pub use queue::{ReadyQueue, WaitingQueue};
 pub use registers::Current;
 pub use state::{BlockReason, Outcome, ThreadId};
 pub use tcb::Tcb;

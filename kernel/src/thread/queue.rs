@@ -1,12 +1,15 @@
-//! Intrusive FIFO queues of threads: run queues and endpoints'. A thread is in at most one, and
-//! being in one takes no memory and keeps the thread alive.
+//! Intrusive FIFO queues of threads: run queues and endpoints'. Being in one takes no memory and
+//! keeps the thread alive.
+//!
+//! A thread is in at most one queue of each kind. It can be in one of both: a kill makes a thread
+//! ready that still waits at an endpoint, and leaves that queue when it would run.
 
-use core::{cell::UnsafeCell, ptr::NonNull};
+use core::{cell::UnsafeCell, marker::PhantomData, ptr::NonNull};
 
 use super::Tcb;
 use crate::object::Ref;
 
-/// A thread's place in a queue.
+/// A thread's place in a queue of one kind.
 pub(super) struct Link(UnsafeCell<Neighbours>);
 
 #[derive(Default)]
@@ -28,25 +31,53 @@ impl Link {
     }
 }
 
-/// A queue of threads. The caller sees to it that a thread is in one queue at a time: run queues
-/// hold ready threads, endpoints blocked ones.
-pub struct TcbQueue {
+/// A kind of queue.
+pub trait Kind {
+    /// Which of a thread's links it uses.
+    const LINK: usize;
+}
+
+/// How many kinds there are.
+pub(super) const KINDS: usize = 2;
+
+/// The kind of run queues, which hold threads that are ready.
+pub enum Ready {}
+
+impl Kind for Ready {
+    const LINK: usize = 0;
+}
+
+/// The kind of endpoints' queues, which hold threads that wait.
+pub enum Waiting {}
+
+impl Kind for Waiting {
+    const LINK: usize = 1;
+}
+
+/// A run queue's queue.
+pub type ReadyQueue = TcbQueue<Ready>;
+/// An endpoint's queue.
+pub type WaitingQueue = TcbQueue<Waiting>;
+
+/// A queue of threads. The caller sees to it that a thread is in one queue of the kind at a time.
+pub struct TcbQueue<K: Kind> {
     first: Option<NonNull<Tcb>>,
     last: Option<NonNull<Tcb>>,
+    _kind: PhantomData<K>,
 }
 
 // SAFETY: the queue owns a counted reference to each thread in it, and those can be sent.
-unsafe impl Send for TcbQueue {}
+unsafe impl<K: Kind> Send for TcbQueue<K> {}
 
-fn neighbours(thread: NonNull<Tcb>) -> *mut Neighbours {
+fn neighbours<K: Kind>(thread: NonNull<Tcb>) -> *mut Neighbours {
     // SAFETY: the queue or the caller holds a reference to the thread.
-    unsafe { thread.as_ref() }.link.0.get()
+    unsafe { thread.as_ref() }.links[K::LINK].0.get()
 }
 
-impl TcbQueue {
+impl<K: Kind> TcbQueue<K> {
     /// An empty queue.
     pub const fn new() -> Self {
-        Self { first: None, last: None }
+        Self { first: None, last: None, _kind: PhantomData }
     }
 
     /// Whether it is empty.
@@ -73,8 +104,8 @@ impl TcbQueue {
         let thread = thread.into_raw();
         // SAFETY: the thread is in no queue, so the link is this queue's from now on.
         unsafe {
-            debug_assert!(!(*neighbours(thread)).linked, "a thread in two queues");
-            *neighbours(thread) = Neighbours { linked: true, before, after };
+            debug_assert!(!(*neighbours::<K>(thread)).linked, "a thread in two queues");
+            *neighbours::<K>(thread) = Neighbours { linked: true, before, after };
         }
         self.join(before, Some(thread));
         self.join(Some(thread), after);
@@ -85,11 +116,11 @@ impl TcbQueue {
         // SAFETY: both are in this queue, whose `&mut` we have.
         unsafe {
             match left {
-                Some(left) => (*neighbours(left)).after = right,
+                Some(left) => (*neighbours::<K>(left)).after = right,
                 None => self.first = right,
             }
             match right {
-                Some(right) => (*neighbours(right)).before = left,
+                Some(right) => (*neighbours::<K>(right)).before = left,
                 None => self.last = left,
             }
         }
@@ -108,27 +139,27 @@ impl TcbQueue {
     pub unsafe fn remove(&mut self, thread: &Tcb) -> Option<Ref<Tcb>> {
         let thread = NonNull::from(thread);
         // SAFETY: the link is this queue's or nobody's, by the caller's word.
-        let linked = unsafe { (*neighbours(thread)).linked };
+        let linked = unsafe { (*neighbours::<K>(thread)).linked };
         linked.then(|| self.unlink(thread))
     }
 
     fn unlink(&mut self, thread: NonNull<Tcb>) -> Ref<Tcb> {
         // SAFETY: the thread is in this queue.
         let Neighbours { before, after, .. } =
-            unsafe { core::mem::take(&mut *neighbours(thread)) };
+            unsafe { core::mem::take(&mut *neighbours::<K>(thread)) };
         self.join(before, after);
         // SAFETY: `insert` gave this reference away, and the thread has just left the queue.
         unsafe { Ref::from_raw(thread) }
     }
 }
 
-impl Default for TcbQueue {
+impl<K: Kind> Default for TcbQueue<K> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for TcbQueue {
+impl<K: Kind> Drop for TcbQueue<K> {
     fn drop(&mut self) {
         while self.pop_front().is_some() {}
     }

@@ -2,9 +2,7 @@
 //! in the kernel, only the future in its slot.
 
 use core::{
-    cell::UnsafeCell,
     mem::offset_of,
-    pin::Pin,
     ptr::NonNull,
     sync::atomic::{AtomicU8, AtomicU64, Ordering},
     task::{Context, Poll},
@@ -12,7 +10,6 @@ use core::{
 
 use orbital_abi::{Error, ExitReason, ObjectKind};
 use orbital_executor::{
-    slot::FutureSlot,
     task::{TaskHeader, TaskVtable},
     wait_queue::WaitQueue,
     waker,
@@ -21,19 +18,17 @@ use spin::Mutex;
 
 use super::{
     BlockReason, Current, Outcome, ThreadId,
-    queue::Link,
+    home::{Home, HomeCell},
+    queue::{KINDS, Link},
     registers::RegisterCell,
     state::ThreadState,
     wait::Wait,
 };
 use crate::{
     arch::{FpuState, SavedRegisters},
-    object::{Charge, Header, Object, Ref},
+    object::{AnyRef, Charge, Header, Object, Ref},
     process::Process,
 };
-
-/// Bytes of the slot for the future of the operation that a thread waits in.
-pub const SLOT_BYTES: usize = 256;
 
 /// A thread.
 #[repr(C)]
@@ -43,7 +38,7 @@ pub struct Tcb {
     task: TaskHeader,
     pub(super) registers: RegisterCell,
     pub(super) wait: Wait,
-    pub(super) link: Link,
+    pub(super) links: [Link; KINDS],
     state: AtomicU8,
     requests: AtomicU8,
     /// 0 to 255, the greater the more urgent.
@@ -58,13 +53,8 @@ pub struct Tcb {
     exit: Mutex<Option<ExitReason>>,
     exited: WaitQueue,
     /// Touched only by the CPU that runs the thread.
-    home: UnsafeCell<Home>,
+    home: HomeCell,
     _charge: Charge,
-}
-
-struct Home {
-    slot: FutureSlot<Outcome, SLOT_BYTES>,
-    fpu: Option<(FpuState, Charge)>,
 }
 
 /// Someone asks the thread's CPU to end it.
@@ -142,13 +132,15 @@ impl Tcb {
         priority: u8,
     ) -> Result<Ref<Self>, Error> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let charge = Charge::new(&process.quota, 0, size_of::<Self>() as u64)?;
+        // Its place in the process's list is paid for too: that grows by doubling.
+        let bytes = size_of::<Self>() + 2 * size_of::<AnyRef>();
+        let charge = Charge::new(&process.quota, 0, bytes as u64)?;
         let thread = Ref::new(Self {
             header: Header::new::<Self>(),
             task: TaskHeader::new(&VTABLE),
             registers: RegisterCell::new(registers),
             wait: Wait::new(),
-            link: Link::new(),
+            links: [const { Link::new() }; KINDS],
             state: AtomicU8::new(ThreadState::Inactive as u8),
             requests: AtomicU8::new(0),
             priority,
@@ -158,7 +150,7 @@ impl Tcb {
             reason: Mutex::new(BlockReason::Working),
             exit: Mutex::new(None),
             exited: WaitQueue::new(),
-            home: UnsafeCell::new(Home { slot: FutureSlot::new(), fpu: None }),
+            home: HomeCell::new(),
             _charge: charge,
         })?;
         process.add_thread(thread.clone().erase())?;
@@ -248,32 +240,27 @@ impl Tcb {
 }
 
 impl Current {
-    fn home(&self) -> &mut Home {
-        // SAFETY: this proof says that the thread is this CPU's; no method below hands the
-        // reference out or calls another that makes a second one.
-        unsafe { &mut *self.home.get() }
-    }
-
-    fn slot(&self) -> Pin<&mut FutureSlot<Outcome, SLOT_BYTES>> {
-        // SAFETY: a TCB never moves.
-        unsafe { Pin::new_unchecked(&mut self.home().slot) }
+    fn with_home<R>(&self, f: impl FnOnce(&mut Home) -> R) -> R {
+        // SAFETY: this proof says that the thread is this CPU's. The methods below call nothing that
+        // comes here again: an operation's future has no proof.
+        unsafe { self.home.with(f) }
     }
 
     /// Puts the future of its operation into the slot, which is empty.
     pub fn set_operation(&self, future: impl Future<Output = Outcome> + 'static) {
-        self.slot().set(future);
+        self.with_home(|home| home.slot().set(future));
     }
 
     /// Whether it is in the middle of an operation.
     pub fn has_operation(&self) -> bool {
-        !self.home().slot.is_empty()
+        self.with_home(|home| !home.slot().is_empty())
     }
 
     /// Polls the operation. The slot is empty afterwards where it is ready.
     pub fn poll_operation(&self) -> Poll<Outcome> {
         let waker = waker::waker_ref(&self.task);
         let mut context = Context::from_waker(&waker);
-        self.slot().poll(&mut context)
+        self.with_home(|home| home.slot().poll(&mut context))
     }
 
     /// Where the entry code stores and finds its registers.
@@ -289,30 +276,37 @@ impl Current {
         let charge = Charge::new(&self.process.quota, 0, FpuState::bytes() as u64)?;
         let state = FpuState::new()?;
         state.restore();
-        self.home().fpu = Some((state, charge));
+        self.with_home(|home| home.fpu = Some((state, charge)));
         Ok(())
     }
 
-    /// It leaves the CPU: keeps its floating-point registers.
-    pub fn save_fpu(&self) {
-        if let Some((state, _)) = &mut self.home().fpu {
-            state.save();
-        }
+    /// It leaves the CPU: keeps the registers that the entry code leaves alone.
+    pub fn leave_cpu(&self) {
+        self.with_home(|home| {
+            home.segments.save();
+            if let Some((state, _)) = &mut home.fpu {
+                state.save();
+            }
+        });
     }
 
-    /// It comes to the CPU: loads its floating-point registers, or makes their first use trap.
-    pub fn restore_fpu(&self) {
-        match &self.home().fpu {
-            Some((state, _)) => state.restore(),
-            None => FpuState::forbid(),
-        }
+    /// It comes to the CPU: loads those registers, or makes the first use of floating point trap.
+    pub fn enter_cpu(&self) {
+        self.with_home(|home| {
+            home.segments.restore();
+            match &home.fpu {
+                Some((state, _)) => state.restore(),
+                None => FpuState::forbid(),
+            }
+        });
     }
 
     /// Ends it: cancels its operation, drops the reply that it owes, tells those who wait. It never
     /// runs again.
     pub fn finish(&self, reason: ExitReason) {
-        self.slot().clear();
-        self.home().fpu = None;
+        self.with_home(|home| home.slot().clear());
+        let fpu = self.with_home(|home| home.fpu.take());
+        drop(fpu);
         let owed = self.owed.lock().take();
         drop(owed);
         *self.exit.lock() = Some(reason);

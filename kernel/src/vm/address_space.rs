@@ -138,10 +138,14 @@ impl AddressSpace {
     /// are there now; all of them end the operation.
     ///
     /// # Errors
-    /// [`Error::QuotaExceeded`] without frames for tables. The caller then takes back what is
-    /// there by [`AddressSpace::unmap_step`].
+    /// [`Error::QuotaExceeded`] without frames for tables; [`Error::Ended`] when the process ended
+    /// meanwhile. The caller then takes back what is there by [`AddressSpace::unmap_step`].
     pub fn map_step(&self, mapping: &Mapping, done: u64) -> Result<u64, Error> {
         let mut state = self.state.lock();
+        // The region and perhaps the tables are gone.
+        if state.closed {
+            return Err(Error::Ended);
+        }
         let end = mapping.pages.min(done + STEP_PAGES);
         for page in done..end {
             let address = mapping.address + page * PAGE_SIZE;
@@ -244,5 +248,12 @@ impl AddressSpace {
             self.quota.refund_frames(1);
         }
         false
+    }
+}
+
+impl Drop for AddressSpace {
+    /// One that no process ever ended with: there were means for it, but not for its process.
+    fn drop(&mut self) {
+        while !self.close_step() {}
     }
 }

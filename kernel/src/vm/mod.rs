@@ -3,5 +3,8 @@
 pub mod address_space;
 pub mod memory_object;
 
+#[cfg(test)]
+mod tests;
+
 pub use address_space::AddressSpace;
 pub use memory_object::MemoryObject;

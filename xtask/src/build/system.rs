@@ -121,7 +121,7 @@ pub fn take(programs: &mut cargo::Programs, name: &str) -> Result<PathBuf, Failu
 /// them could read otherwise is refused.
 fn check_command_line(text: &str) -> Result<(), Failure> {
     let wrong = |c: char| c.is_control() || ['\'', '\\'].contains(&c);
-    if text.contains(wrong) || text.matches('"').count() % 2 != 0 {
+    if text.contains(wrong) || !text.matches('"').count().is_multiple_of(2) {
         return Err(Failure::usage(format!(
             "--append {text:?}: quotes come in pairs, and neither ' nor \\ nor line ends can be passed on"
         )));

@@ -14,6 +14,9 @@ pub struct SavedRegisters {
     registers: Registers,
     /// 0 or an error's code, once the call is answered.
     code: u64,
+    /// Whether there was a system call, and its number.
+    by_syscall: bool,
+    number: u64,
 }
 
 /// Stands for "not answered": no error has this code.
@@ -36,6 +39,8 @@ impl SavedRegisters {
             argument,
             registers: Registers::default(),
             code: UNANSWERED,
+            by_syscall: false,
+            number: 0,
         })
     }
 
@@ -48,6 +53,11 @@ impl SavedRegisters {
     pub fn set_answer(&mut self, code: u64, registers: &Registers) {
         self.code = code;
         self.registers = *registers;
+    }
+
+    /// The number of the system call that it is in or comes from.
+    pub fn syscall_number(&self) -> Option<u64> {
+        self.by_syscall.then_some(self.number)
     }
 
     /// Where the thread goes on: on this machine, where it started.
@@ -65,8 +75,10 @@ impl SavedRegisters {
         self.argument
     }
 
-    /// The program loads its registers for a system call.
-    pub fn set_call(&mut self, registers: &Registers) {
+    /// The program loads its registers for system call `number`.
+    pub fn set_call(&mut self, number: u64, registers: &Registers) {
+        self.by_syscall = true;
+        self.number = number;
         self.code = UNANSWERED;
         self.registers = *registers;
     }

@@ -13,7 +13,7 @@ pub fn callers(mut visit: impl FnMut(u64)) {
     for _ in 0..DEPTH {
         // Frames lie on one of the kernel's stacks; entry code sets the outermost to 0.
         let on_stack = (WINDOW..WINDOW + WINDOW_BYTES).contains(&frame) || frame >= KERNEL_BASE;
-        if frame < DIRECT_MAP || !on_stack || frame % 8 != 0 || frame > u64::MAX - 4096 {
+        if frame < DIRECT_MAP || !on_stack || !frame.is_multiple_of(8) || frame > u64::MAX - 4096 {
             return;
         }
         // SAFETY: a frame pointer on a kernel stack: the target's ABI keeps the chain.

@@ -16,8 +16,8 @@ const FLAGS: u64 = 1 << 9 | 1 << 1;
 /// How a thread entered the kernel, and so how it leaves.
 pub const ENTERED_BY_SYSCALL: u64 = 0x100;
 
-/// The registers of a user thread. The end of the structure (less nothing: it has no tail) is where
-/// the CPU pushes on an interrupt from user mode, so its layout ends with the interrupt frame.
+/// The registers of a user thread. On an interrupt from user mode the CPU pushes downwards from the
+/// end of the structure, so its last fields are the interrupt frame.
 #[derive(Clone, Debug)]
 #[repr(C, align(16))]
 pub struct SavedRegisters {
@@ -38,7 +38,7 @@ pub struct SavedRegisters {
     pub(super) rax: u64,
     /// The vector of the interrupt, or [`ENTERED_BY_SYSCALL`].
     pub(super) entered_by: u64,
-    /// The error code that some exceptions push; else 0.
+    /// The error code that some exceptions push, or the number of the system call; else 0.
     pub(super) error_code: u64,
     pub(super) rip: u64,
     pub(super) cs: u64,
@@ -105,6 +105,11 @@ impl SavedRegisters {
         [self.rdi, self.rsi, self.rdx, self.r8] = registers.control;
         [self.r9, self.r10, self.r12, self.r13, self.r14, self.r15, self.rbx, self.rbp] =
             registers.words;
+    }
+
+    /// The number of the system call that it is in or comes from; `None` after an interrupt.
+    pub fn syscall_number(&self) -> Option<u64> {
+        (self.entered_by == ENTERED_BY_SYSCALL).then_some(self.error_code)
     }
 
     /// Where the thread goes on.

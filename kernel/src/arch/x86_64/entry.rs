@@ -67,8 +67,8 @@ extern "C" fn syscall_entry() {
         "swapgs",
         "mov gs:[{scratch}], rsp",
         "mov rsp, gs:[{current}]",
-        // Arguments and message words.
-        "mov [rsp + {rax}], rax",
+        // The number, for a panic's report, then arguments and message words.
+        "mov [rsp + {error_code}], rax",
         "mov [rsp + {rdi}], rdi",
         "mov [rsp + {rsi}], rsi",
         "mov [rsp + {rdx}], rdx",
@@ -100,7 +100,7 @@ extern "C" fn syscall_entry() {
         stack_top = const STACK_TOP,
         by_syscall = const ENTERED_BY_SYSCALL,
         entered_by = const field!(entered_by),
-        rax = const field!(rax),
+        error_code = const field!(error_code),
         rdi = const field!(rdi),
         rsi = const field!(rsi),
         rdx = const field!(rdx),

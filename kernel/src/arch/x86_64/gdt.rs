@@ -1,6 +1,7 @@
 //! Segments, the task state segment and the IST stacks of each CPU.
 
 use alloc::boxed::Box;
+use core::arch::asm;
 
 use x86_64::{
     PrivilegeLevel, VirtAddr,
@@ -88,6 +89,9 @@ pub fn init() {
         DS::set_reg(SegmentSelector(0));
         ES::set_reg(SegmentSelector(0));
         load_tss(task);
+        // After reset the local table has 64 KiB at address 0 (Intel SDM volume 3, table 9-1), where
+        // a program could map descriptors of its own, call gates into the kernel among them.
+        asm!("lldt {:x}", in(reg) 0u16, options(nostack, nomem, preserves_flags));
     }
     TASK_STATE.here().call_once(|| TaskState(pointer));
 }

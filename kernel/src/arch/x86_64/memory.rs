@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 use super::{direct_map, kernel_space};
 use crate::{
     boot::BootInfo,
-    memory::{self, frame::Frame},
+    memory::{self, frame::Frame, heap},
 };
 
 /// Memory below this belongs to firmware and, later, to the other CPUs' first instructions.
@@ -67,8 +67,6 @@ pub fn init_memory(boot_info: &BootInfo) {
     start_heap();
 }
 
-/// The heap's addresses: at most this many bytes, mapped as it grows.
-const HEAP_LIMIT: u64 = 1 << 30;
 const HEAP_START_BYTES: u64 = 1 << 20;
 /// The heap grows by at least this much.
 const HEAP_STEP: u64 = 64 * 1024;
@@ -77,7 +75,7 @@ static HEAP: spin::Once<u64> = spin::Once::new();
 static HEAP_END: spin::Mutex<u64> = spin::Mutex::new(0);
 
 fn start_heap() {
-    let start = *HEAP.call_once(|| super::window::reserve_heap(HEAP_LIMIT));
+    let start = *HEAP.call_once(|| super::window::reserve_heap(heap::LIMIT));
     super::window::grow_heap(start, HEAP_START_BYTES).expect("no memory for the kernel heap");
     *HEAP_END.lock() = start + HEAP_START_BYTES;
     // SAFETY: the range was just mapped and belongs to the heap alone.
@@ -89,7 +87,7 @@ fn grow_heap(wanted: usize) -> Option<usize> {
     let start = *HEAP.get()?;
     let mut end = HEAP_END.lock();
     let bytes = (wanted as u64).checked_next_multiple_of(HEAP_STEP)?;
-    if bytes > start + HEAP_LIMIT - *end {
+    if bytes > start + heap::LIMIT - *end {
         return None;
     }
     super::window::grow_heap(*end, bytes)?;

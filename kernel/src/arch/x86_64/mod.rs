@@ -15,12 +15,13 @@ mod handlers;
 pub mod idle;
 mod idt;
 mod kernel_space;
-mod layout;
+pub mod layout;
 mod memory;
 mod paging;
 mod pit;
 mod port;
 pub mod power;
+mod segments;
 pub mod serial;
 mod start;
 pub mod timer;
@@ -33,6 +34,7 @@ pub use cpu_area::cpu_index;
 pub use fpu::FpuState;
 pub use memory::init_memory;
 pub use paging::PageTables;
+pub use segments::UserSegments;
 pub use user_copy::copy_from_user;
 
 /// Loads this CPU's segments and interrupt table. After the memory is there, whose exceptions

@@ -45,7 +45,7 @@ pub fn flush() {
     }
 }
 
-/// Makes the next [`write`] go through even though someone holds the port: for a panic, after
+/// Makes the next [`write()`] go through even though someone holds the port: for a panic, after
 /// every other CPU has been stopped.
 pub fn break_lock() {
     // SAFETY: whoever holds the lock has been stopped for good, or is below us on this stack and

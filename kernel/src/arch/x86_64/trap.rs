@@ -70,6 +70,15 @@ macro_rules! pop_all {
     };
 }
 
+/// An interrupt leaves flags as the program had them. The direction flag would turn string
+/// instructions around, and the alignment-check flag lets the kernel touch user memory (Intel SDM
+/// volume 3, 4.6). Bit 1 is always one; interrupts stay off.
+macro_rules! clean_flags {
+    () => {
+        "push 2; popfq"
+    };
+}
+
 #[unsafe(naked)]
 extern "C" fn common() {
     naked_asm!(
@@ -78,9 +87,9 @@ extern "C" fn common() {
         "jz 2f",
         "swapgs",
         push_all!(),
-        "cld",
         "mov rdi, rsp",
         "mov rsp, gs:[{stack_top}]",
+        clean_flags!(),
         "xor ebp, ebp",
         "call orbital_trap_from_user",
         "mov rdi, rax",
@@ -88,7 +97,7 @@ extern "C" fn common() {
         // From the kernel itself.
         "2:",
         push_all!(),
-        "cld",
+        clean_flags!(),
         "mov rdi, rsp",
         // The CPU had aligned the stack before it pushed 5 words; with ours it is aligned again.
         "call orbital_trap_from_kernel",
@@ -104,7 +113,7 @@ extern "C" fn common() {
 extern "C" fn own_stack() {
     naked_asm!(
         push_all!(),
-        "cld",
+        clean_flags!(),
         // A debug exception in user mode is that thread's fault: move it to the common way. GS is
         // surely the user's.
         "cmp qword ptr [rsp + 15 * 8], 1",

@@ -30,7 +30,7 @@ unsafe extern "C" {
 /// Where the kernel goes on after a page fault at `instruction`, if that was a copy's.
 pub fn fixup(instruction: u64) -> Option<u64> {
     let range = orbital_copy as *const () as u64..&raw const orbital_copy_end as u64;
-    range.contains(&instruction).then(|| &raw const orbital_copy_failed as u64)
+    range.contains(&instruction).then_some(&raw const orbital_copy_failed as u64)
 }
 
 /// Copies from `address` of the address space that is loaded on this CPU.

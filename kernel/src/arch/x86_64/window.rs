@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use x86_64::{
     PhysAddr,
-    structures::paging::{PageTable, PageTableFlags as Flags},
+    structures::paging::{PageTable, PageTableFlags as Flags, page_table::PageTableEntry},
 };
 
 use super::{
@@ -31,9 +31,9 @@ fn reserve(bytes: u64, align: u64) -> Option<u64> {
     Some(place(before))
 }
 
-/// Maps one page. `None` without memory for a table.
-fn map(address: u64, physical: u64, flags: Flags) -> Option<()> {
-    let _guard = TABLES.lock();
+/// The entry of one page, whose tables are made where they are missing. `None` without memory for
+/// one.
+fn entry(_locked: &mut (), address: u64) -> Option<&mut PageTableEntry> {
     let mut current = kernel_space::root();
     for shift in [39, 30, 21] {
         // SAFETY: tables of the kernel's space, guarded by the lock; the top-level entry of the
@@ -47,19 +47,33 @@ fn map(address: u64, physical: u64, flags: Flags) -> Option<()> {
         }
         current = Frame::containing(entry.addr().as_u64());
     }
-    // SAFETY: as above.
+    // SAFETY: as above; the entry is borrowed as long as the lock is.
     let table = unsafe { &mut *direct_map::pointer(current).cast::<PageTable>() };
-    let flags = flags | Flags::PRESENT | Flags::NO_EXECUTE | Flags::GLOBAL;
-    table[(address >> 12 & 0x1ff) as usize].set_addr(PhysAddr::new(physical), flags);
-    Some(())
+    Some(&mut table[(address >> 12 & 0x1ff) as usize])
 }
 
-/// Maps `bytes` (whole pages) of fresh zeroed memory at `address` of the window.
+fn set(entry: &mut PageTableEntry, physical: u64, flags: Flags) {
+    let flags = flags | Flags::PRESENT | Flags::NO_EXECUTE | Flags::GLOBAL;
+    entry.set_addr(PhysAddr::new(physical), flags);
+}
+
+/// Maps `bytes` (whole pages) of fresh zeroed memory at `address` of the window. `None` without
+/// memory: then nothing was taken, unless others took it meanwhile.
 fn fill(address: u64, bytes: u64) -> Option<()> {
+    // A frame a page, and the tables: one for each 2 MiB that the range touches, and those above.
+    let pages = bytes / 4096;
+    if memory::free_frames() < pages + pages / 512 + 5 {
+        return None;
+    }
     for page in (address..address + bytes).step_by(4096) {
-        let frame = memory::allocate_frame()?;
-        direct_map::zero(frame);
-        map(page, frame.address(), Flags::WRITABLE)?;
+        let mut locked = TABLES.lock();
+        let entry = entry(&mut locked, page)?;
+        // Not so where an attempt ran out of memory half-way: what it mapped is used now.
+        if entry.is_unused() {
+            let frame = memory::allocate_frame()?;
+            direct_map::zero(frame);
+            set(entry, frame.address(), Flags::WRITABLE);
+        }
     }
     Some(())
 }
@@ -83,7 +97,9 @@ pub fn map_device(physical: u64, bytes: u64) -> u64 {
     let start = reserve(bytes, 4096).expect("the kernel window is full");
     for offset in (0..bytes).step_by(4096) {
         let flags = Flags::WRITABLE | Flags::NO_CACHE | Flags::WRITE_THROUGH;
-        map(start + offset, physical + offset, flags).expect("no memory for a device mapping");
+        let mut locked = TABLES.lock();
+        let entry = entry(&mut locked, start + offset).expect("no memory for a device mapping");
+        set(entry, physical + offset, flags);
     }
     start
 }
@@ -96,8 +112,7 @@ pub fn reserve_heap(bytes: u64) -> u64 {
     reserve(bytes, 4096).expect("the kernel window is full")
 }
 
-/// Maps fresh memory at `address`, which [`reserve_heap`] gave. `None` without memory; what was
-/// mapped until then stays and is mapped over by the next attempt.
+/// Maps fresh memory at `address`, which [`reserve_heap`] gave. `None` without memory.
 pub fn grow_heap(address: u64, bytes: u64) -> Option<()> {
     fill(address, bytes)
 }

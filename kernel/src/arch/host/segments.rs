@@ -1,0 +1,40 @@
+//! Segment registers of user threads: one number stands for all of them.
+#![forbid(unsafe_code)]
+
+use core::cell::Cell;
+
+std::thread_local! {
+    /// This CPU's registers.
+    static REGISTERS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// One thread's segment registers, while it does not run.
+#[derive(Debug, Default)]
+pub struct UserSegments(u64);
+
+impl UserSegments {
+    /// Those of a new thread.
+    pub const fn new() -> Self {
+        Self(0)
+    }
+
+    /// Keeps the registers of the thread that leaves this CPU.
+    pub fn save(&mut self) {
+        self.0 = REGISTERS.get();
+    }
+
+    /// Loads the registers for the thread that comes.
+    pub fn restore(&self) {
+        REGISTERS.set(self.0);
+    }
+}
+
+/// What the running program finds in the registers.
+pub fn registers() -> u64 {
+    REGISTERS.get()
+}
+
+/// The running program loads a segment, which the kernel is not told.
+pub fn set_registers(value: u64) {
+    REGISTERS.set(value);
+}

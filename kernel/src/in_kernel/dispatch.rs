@@ -1,0 +1,144 @@
+//! The dispatcher: it never returns, so the last of its tasks ends each test.
+
+use kernel::{
+    arch::{Access, SavedRegisters, clock, timer},
+    capability::Capability,
+    memory::{self, heap},
+    object::{Quota, Ref, registry::live},
+    process::{Name, Process},
+    reap, sched,
+    thread::{Tcb, state::ThreadState},
+    vm::{MemoryObject, address_space::Mapping, memory_object::Builder},
+};
+use orbital_abi::{
+    Error, ExitReason, ObjectKind, Rights,
+    layout::{PAGE_SIZE, USER_START},
+};
+use orbital_executor::yield_now;
+
+use super::{kernel_test, pass};
+
+/// Dispatches for ever.
+fn dispatch() -> ! {
+    sched::dispatch::next();
+    unreachable!("there is no thread that could run")
+}
+
+kernel_test! {
+    /// The kernel's own tasks are polled in turn, and interrupts come in between their polls.
+    fn the_dispatcher_polls_kernel_tasks() {
+        use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+        static TURNS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+        for turns in &TURNS {
+            sched::spawn(async {
+                loop {
+                    turns.fetch_add(1, Relaxed);
+                    yield_now().await;
+                }
+            }).unwrap();
+        }
+        sched::spawn(async {
+            let (_, before) = sched::dispatch::counters();
+            timer::arm(1000);
+            // The timer is not this task's alone: the dispatcher may take it back, so ask again.
+            for turn in 1_u64.. {
+                yield_now().await;
+                for turns in &TURNS {
+                    assert!(turns.load(Relaxed).abs_diff(turn) <= 1, "{TURNS:?} in turn {turn}");
+                }
+                if turn >= 100 && sched::dispatch::counters().1 > before {
+                    pass();
+                }
+                assert!(turn < 100_000_000, "no interrupt came in");
+            }
+        }).unwrap();
+        dispatch()
+    }
+}
+
+/// What must be as before when a process has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Balance {
+    frames: u64,
+    heap_bytes: usize,
+    objects: [u64; ObjectKind::ALL.len()],
+}
+
+impl Balance {
+    fn now() -> Self {
+        Self {
+            frames: memory::free_frames(),
+            heap_bytes: heap::bytes_used(),
+            objects: ObjectKind::ALL.map(live),
+        }
+    }
+}
+
+fn name(text: &str) -> Name {
+    Name::from(text).unwrap()
+}
+
+/// A process with memory, capabilities to it, a child with a thread, and two threads of its own.
+fn populate(process: &Ref<Process>) -> [Ref<Tcb>; 2] {
+    for page in 0..40 {
+        let mut builder = Builder::new(2 * PAGE_SIZE, &process.quota).unwrap();
+        while !builder.step(1).unwrap() {}
+        let object: Ref<MemoryObject> = builder.finish().unwrap();
+        let mapping = Mapping {
+            object: object.clone(),
+            address: USER_START + page * (1 << 21),
+            first_page: 0,
+            pages: 2,
+            access: Access::ReadWrite,
+        };
+        process.space.begin_map(&mapping).unwrap();
+        assert_eq!(process.space.map_step(&mapping, 0), Ok(2));
+        process.install(Capability::new(object, Rights::READ)).unwrap();
+    }
+    let thread = |process: &Ref<Process>| {
+        Tcb::new(process, SavedRegisters::new(USER_START, USER_START, 0).unwrap(), 7).unwrap()
+    };
+    let child = Process::new(process, name("child"), 16, 1 << 14).unwrap();
+    drop(thread(&child));
+    process.install(Capability::new(child, Rights::MANAGE)).unwrap();
+    [thread(process), thread(process)]
+}
+
+kernel_test! {
+    /// A process that is ended gives back all it had: threads, children, mappings, capabilities, quota.
+    fn an_ended_process_gives_everything_back() {
+        sched::spawn(reap::reap()).unwrap();
+        sched::spawn(async {
+            let mut before = None;
+            // The heap and its lists may grow the first time.
+            for _ in 0..4 {
+                let start = clock::microseconds();
+                let quota = Quota::root(2048, 1 << 20).unwrap();
+                let process = Process::first(name("first"), quota.clone()).unwrap();
+                let threads = populate(&process);
+                assert!(live(ObjectKind::Thread) >= 3);
+                assert!(threads.iter().all(|thread| thread.state() == ThreadState::Inactive));
+                let reason = ExitReason::Exited(5);
+                assert!(process.end(reason));
+                assert!(!process.end(ExitReason::Killed), "it ends once");
+                assert_eq!(process.wait().await, reason);
+
+                assert!(threads.iter().all(|thread| thread.state() == ThreadState::Ended));
+                assert!(threads.iter().all(|thread| thread.start() == Err(Error::Ended)));
+                let late = Process::new(&process, name("late"), 1, 1);
+                assert_eq!(late.err(), Some(Error::Ended));
+                drop((threads, process));
+                // Whoever woke this task may still hold what it used.
+                yield_now().await;
+                assert!(kernel::object::Charge::new(&quota, 2048, 1 << 20).is_ok());
+                drop(quota);
+                let now = Balance::now();
+                assert_eq!(*before.get_or_insert(now), now);
+                assert!(clock::microseconds() - start < 30_000_000);
+            }
+            pass();
+        }).unwrap();
+        dispatch()
+    }
+}

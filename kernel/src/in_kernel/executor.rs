@@ -1,0 +1,178 @@
+//! Tasks and wakers, with the kernel's heap beneath and its interrupts around.
+
+use alloc::{boxed::Box, rc::Rc, vec::Vec};
+use core::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    task::Poll,
+};
+
+use futures_util::task::AtomicWaker;
+use kernel::{log, memory::heap};
+use orbital_executor::{
+    executor::{Executor, Task},
+    wait_queue::WaitQueue,
+    yield_now,
+};
+
+use super::kernel_test;
+
+/// An executor that only this test polls.
+fn executor() -> &'static Executor {
+    Box::leak(Box::new(Executor::new()))
+}
+
+fn spawn(executor: &'static Executor, future: impl Future<Output = ()> + 'static) {
+    executor.spawn(Box::pin(Task::new(future)));
+}
+
+/// Polls until nobody has anything to do.
+fn run(executor: &Executor) {
+    for _ in 0..10_000 {
+        if !executor.has_work() {
+            return;
+        }
+        executor.poll_ready(8);
+    }
+    panic!("the tasks never come to rest");
+}
+
+kernel_test! {
+    /// A task runs, wakes itself, finishes, and its memory comes back.
+    fn a_task_runs_to_its_end() {
+        let executor = executor();
+        let steps = Rc::new(Cell::new(0));
+        let used = heap::bytes_used();
+        let own = steps.clone();
+        spawn(executor, async move {
+            for _ in 0..5 {
+                own.set(own.get() + 1);
+                yield_now().await;
+            }
+        });
+        assert_eq!(steps.get(), 0, "it is not polled by being spawned");
+        for step in 1..=5 {
+            assert_eq!(executor.poll_ready(1), 1);
+            assert_eq!(steps.get(), step);
+        }
+        run(executor);
+        assert_eq!((executor.finished(), executor.polls()), (1, 6));
+        assert_eq!(Rc::strong_count(&steps), 1, "the future is dropped");
+        assert_eq!(heap::bytes_used(), used);
+    }
+}
+
+kernel_test! {
+    /// Tasks take turns in the order in which they were woken.
+    fn tasks_take_turns() {
+        let executor = executor();
+        let trace = Rc::new(RefCell::new(Vec::new()));
+        for name in 0..4 {
+            let trace = trace.clone();
+            spawn(executor, async move {
+                for turn in 0..3 {
+                    trace.borrow_mut().push((turn, name));
+                    yield_now().await;
+                }
+            });
+        }
+        run(executor);
+        let expected: Vec<_> = (0..3).flat_map(|turn| (0..4).map(move |name| (turn, name))).collect();
+        assert_eq!(*trace.borrow(), expected);
+    }
+}
+
+kernel_test! {
+    /// A wait queue wakes whoever has waited longest, one at a time, and then everyone in order.
+    fn wait_queues_wake_in_order() {
+        static QUEUE: WaitQueue = WaitQueue::new();
+        static TICKETS: AtomicUsize = AtomicUsize::new(0);
+        const WAITERS: usize = 20;
+
+        let executor = executor();
+        let trace = Rc::new(RefCell::new(Vec::new()));
+        let used = heap::bytes_used();
+        for name in 0..WAITERS {
+            let trace = trace.clone();
+            spawn(executor, async move {
+                QUEUE.wait_until(|| {
+                    TICKETS.try_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok()
+                }).await;
+                trace.borrow_mut().push(name);
+            });
+        }
+        run(executor);
+        assert!(trace.borrow().is_empty());
+        for name in 0..5 {
+            TICKETS.store(1, SeqCst);
+            assert!(QUEUE.wake_one());
+            run(executor);
+            assert_eq!(trace.borrow().last(), Some(&name));
+        }
+        TICKETS.store(WAITERS, SeqCst);
+        QUEUE.wake_all();
+        run(executor);
+        assert!(trace.borrow().iter().copied().eq(0..WAITERS), "{:?}", trace.borrow());
+        assert!(!QUEUE.wake_one(), "nobody is left");
+        drop(trace);
+        assert!(heap::bytes_used() <= used, "the tasks are gone");
+    }
+}
+
+kernel_test! {
+    /// An `AtomicWaker` wakes its task once for a wake, and a wake before the wait is not lost.
+    fn an_atomic_waker_wakes_its_task() {
+        static WAKER: AtomicWaker = AtomicWaker::new();
+        static SET: AtomicBool = AtomicBool::new(false);
+
+        let executor = executor();
+        let seen = Rc::new(Cell::new(0));
+        let own = seen.clone();
+        spawn(executor, async move {
+            loop {
+                poll_fn(|context| {
+                    WAKER.register(context.waker());
+                    if SET.swap(false, SeqCst) { Poll::Ready(()) } else { Poll::Pending }
+                }).await;
+                own.set(own.get() + 1);
+            }
+        });
+        SET.store(true, SeqCst);
+        WAKER.wake();
+        run(executor);
+        assert_eq!(seen.get(), 1, "what was set before it first ran");
+        for round in 2..10 {
+            WAKER.wake();
+            run(executor);
+            assert_eq!(seen.get(), round - 1, "a wake without anything to see");
+            SET.store(true, SeqCst);
+            run(executor);
+            assert_eq!(seen.get(), round - 1, "nobody polls it without a wake");
+            WAKER.wake();
+            WAKER.wake();
+            run(executor);
+            assert_eq!(seen.get(), round);
+        }
+    }
+}
+
+kernel_test! {
+    /// An exception's handler wakes a task: the log's, which writes what the handler could not. More
+    /// lines than there is room for are counted.
+    fn handlers_wake_tasks() {
+        let executor = executor();
+        spawn(executor, log::drain());
+        run(executor);
+        for lines in [1, 3, 64, 200] {
+            let polls = executor.polls();
+            for _ in 0..lines {
+                // SAFETY: the NMI's handler returns with everything as it was.
+                unsafe { core::arch::asm!("int 2") };
+            }
+            assert!(executor.has_work(), "{lines} lines woke nobody");
+            run(executor);
+            assert_eq!(executor.polls(), polls + 1, "one poll writes all of them");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Objects, their counts, and quotas, on the real heap.
+
+use kernel::{
+    memory::{self, frame::Frame, heap},
+    object::{Charge, Quota, Ref, registry::live},
+    process::{Name, Process},
+    vm::{MemoryObject, memory_object::Builder},
+};
+use orbital_abi::{Error, ObjectKind, layout::PAGE_SIZE};
+
+use super::kernel_test;
+
+fn object(quota: &Ref<Quota>, pages: u64) -> Result<Ref<MemoryObject>, Error> {
+    let mut builder = Builder::new(pages * PAGE_SIZE, quota)?;
+    while !builder.step(3)? {}
+    builder.finish()
+}
+
+/// What an object of so many pages costs in kernel memory.
+fn price(pages: u64) -> u64 {
+    pages * size_of::<Frame>() as u64 + size_of::<MemoryObject>() as u64
+}
+
+kernel_test! {
+    /// A quota that is just enough is enough, one byte or one frame less is not, and a refusal costs
+    /// nothing.
+    fn quotas_are_exact() {
+        let pages = 10;
+        let enough = Quota::root(pages, price(pages)).unwrap();
+        let free = memory::free_frames();
+        for _ in 0..3 {
+            let held = object(&enough, pages).unwrap();
+            assert_eq!(memory::free_frames(), free - pages);
+            assert_eq!(Charge::new(&enough, 1, 0).err(), Some(Error::QuotaExceeded));
+            assert_eq!(Charge::new(&enough, 0, 1).err(), Some(Error::QuotaExceeded));
+            drop(held);
+            assert_eq!(memory::free_frames(), free);
+        }
+        for (frames, bytes) in [(pages - 1, price(pages)), (pages, price(pages) - 1), (0, 0)] {
+            let short = Quota::root(frames, bytes).unwrap();
+            assert_eq!(object(&short, pages).err(), Some(Error::QuotaExceeded));
+            assert!(Charge::new(&short, frames, bytes).is_ok(), "the refusal kept something");
+            assert_eq!(memory::free_frames(), free);
+        }
+    }
+}
+
+kernel_test! {
+    /// What is carved out of a quota comes back with the last thing that it paid for.
+    fn carved_quotas_come_back() {
+        let used = heap::bytes_used();
+        let root = Quota::root(100, 100_000).unwrap();
+        let parent = Quota::carve(&root, 60, 60_000).unwrap();
+        let child = Quota::carve(&parent, 40, 40_000).unwrap();
+        let held = object(&child, 40).unwrap();
+        assert!(Quota::carve(&parent, 21, 0).is_err() && Quota::carve(&parent, 0, 20_001).is_err());
+        assert!(Quota::carve(&parent, u64::MAX, u64::MAX).is_err());
+        drop((parent, child));
+        assert!(Charge::new(&root, 41, 0).is_err(), "the object still costs");
+        drop(held);
+        assert!(Charge::new(&root, 100, 100_000).is_ok());
+        drop(root);
+        assert_eq!(heap::bytes_used(), used);
+    }
+}
+
+kernel_test! {
+    /// A memory object of more frames than the machine has is refused, and none is kept.
+    fn too_large_an_object_is_refused() {
+        let quota = Quota::root(u64::MAX, u64::MAX).unwrap();
+        let all = memory::total_frames() + 1;
+        // The list of its frames makes the heap grow, once.
+        assert_eq!(object(&quota, all).err(), Some(Error::QuotaExceeded));
+        let (free, used) = (memory::free_frames(), heap::bytes_used());
+        assert_eq!(object(&quota, all).err(), Some(Error::QuotaExceeded));
+        assert_eq!((memory::free_frames(), heap::bytes_used()), (free, used));
+        assert!(Charge::new(&quota, u64::MAX, u64::MAX).is_ok());
+        for bytes in [0, 1, PAGE_SIZE - 1, PAGE_SIZE + 1, 1 << 33, u64::MAX] {
+            assert_eq!(Builder::new(bytes, &quota).err(), Some(Error::InvalidArgument), "{bytes}");
+        }
+    }
+}
+
+kernel_test! {
+    /// The registry counts the objects of each kind, not the references to them.
+    fn the_registry_counts_objects() {
+        let all = || ObjectKind::ALL.map(live);
+        let before = all();
+        let quota = Quota::root(100, 1 << 20).unwrap();
+        assert_eq!(all(), before, "quotas are no capability's");
+        let objects = [1, 2, 3].map(|pages| object(&quota, pages).unwrap());
+        let more: [_; 5] = core::array::from_fn(|_| objects[0].clone());
+        assert_eq!(live(ObjectKind::MemoryObject), before[ObjectKind::MemoryObject as usize - 1] + 3);
+        let process = Process::first(Name::from("one").unwrap(), quota.clone()).unwrap();
+        assert_eq!(live(ObjectKind::Process), before[ObjectKind::Process as usize - 1] + 1);
+        drop(objects);
+        assert_eq!(live(ObjectKind::MemoryObject), before[ObjectKind::MemoryObject as usize - 1] + 1);
+        drop(more);
+        while !process.space.close_step() {}
+        drop(process);
+        assert_eq!(all(), before);
+        assert!(object(&quota, 1000).is_err());
+        assert_eq!(all(), before, "an object that could not be made does not count");
+    }
+}

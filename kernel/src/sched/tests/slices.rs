@@ -1,0 +1,137 @@
+//! Time: equal threads share it in slices, and the timer is asked for nothing else.
+#![forbid(unsafe_code)]
+
+use super::{Kernel, Notes, dispatch, user};
+use crate::arch::host::{clock, timer};
+
+#[test]
+fn equal_threads_take_turns_of_one_slice() {
+    let mut kernel = Kernel::boot();
+    let process = kernel.process("p");
+    let notes = Notes::default();
+    for name in ["a", "b", "c"] {
+        let noted = notes.clone();
+        kernel.spawn(&process, 7, async move {
+            for _ in 0..6 {
+                // Half a slice, so that each slice ends after two of them.
+                user::work(dispatch::SLICE_US / 2).await;
+                noted.borrow_mut().push(name);
+            }
+        });
+    }
+    let before = dispatch::counters().1;
+    kernel.run_until_idle();
+    // The second half ends with the slice; it is noted when the thread runs again.
+    let turns = notes.borrow().join("");
+    assert_eq!(turns, "abcaabbccaabbccabc", "{turns}");
+    assert!(dispatch::counters().1 > before);
+}
+
+#[test]
+fn who_is_alone_is_not_interrupted() {
+    let mut kernel = Kernel::boot();
+    let process = kernel.process("p");
+    let before = dispatch::counters().1;
+    for priority in [9, 8, 7] {
+        kernel.spawn(&process, priority, async {
+            user::work(100 * dispatch::SLICE_US).await;
+            assert_eq!(timer::left(), None, "there is nobody to preempt it for");
+        });
+    }
+    kernel.run_until_idle();
+    assert_eq!(dispatch::counters().1, before);
+    assert_eq!(clock::microseconds(), 300 * dispatch::SLICE_US);
+}
+
+#[test]
+fn the_timer_is_asked_for_when_an_equal_thread_becomes_ready() {
+    let mut kernel = Kernel::boot();
+    let process = kernel.process("p");
+    let notes = Notes::default();
+    let (noted, second) = (notes.clone(), notes.clone());
+    let late = kernel.thread(&process, 7, async move {
+        second.borrow_mut().push(("second", clock::microseconds()));
+        0
+    });
+    kernel.spawn(&process, 7, async move {
+        user::work(5000).await;
+        late.start().unwrap();
+        assert_eq!(timer::left(), None);
+        // Any entry notices that somebody waits.
+        user::work(10).await;
+        user::trap(crate::arch::Trap::Spurious).await;
+        assert_eq!(timer::left(), Some(dispatch::SLICE_US));
+        user::work(5000).await;
+        noted.borrow_mut().push(("first", clock::microseconds()));
+    });
+    kernel.run_until_idle();
+    assert_eq!(*notes.borrow(), [("second", 6010), ("first", 10_010)]);
+}
+
+#[test]
+fn a_thread_that_is_preempted_by_a_more_urgent_one_goes_on_before_its_equals() {
+    let mut kernel = Kernel::boot();
+    let process = kernel.process("p");
+    let notes = Notes::default();
+    let noted = notes.clone();
+    let urgent = kernel.thread(&process, 9, async move {
+        noted.borrow_mut().push("urgent");
+        0
+    });
+    for name in ["first", "second"] {
+        let (noted, urgent) = (notes.clone(), urgent.clone());
+        kernel.spawn(&process, 7, async move {
+            if name == "first" {
+                urgent.start().unwrap();
+                user::work(10).await;
+                user::trap(crate::arch::Trap::Spurious).await;
+            }
+            noted.borrow_mut().push(name);
+        });
+    }
+    kernel.run_until_idle();
+    assert_eq!(*notes.borrow(), ["urgent", "first", "second"]);
+}
+
+#[test]
+fn a_slice_that_is_over_when_a_more_urgent_thread_comes_is_over() {
+    let mut kernel = Kernel::boot();
+    let process = kernel.process("p");
+    let notes = Notes::default();
+    let noted = notes.clone();
+    let urgent = kernel.thread(&process, 9, async move {
+        noted.borrow_mut().push("urgent");
+        0
+    });
+    for name in ["first", "second"] {
+        let (noted, urgent) = (notes.clone(), urgent.clone());
+        kernel.spawn(&process, 7, async move {
+            if name == "first" {
+                user::work(dispatch::SLICE_US - 1).await;
+                urgent.start().unwrap();
+                user::work(1).await;
+            }
+            noted.borrow_mut().push(name);
+        });
+    }
+    kernel.run_until_idle();
+    assert_eq!(*notes.borrow(), ["urgent", "second", "first"]);
+}
+
+#[test]
+fn a_late_timer_interrupt_does_no_harm() {
+    let mut kernel = Kernel::boot();
+    let process = kernel.process("p");
+    let notes = Notes::default();
+    for name in ["a", "b"] {
+        let noted = notes.clone();
+        kernel.spawn(&process, 7, async move {
+            // One that was on its way when the timer was disarmed, one while nobody runs.
+            user::trap(crate::arch::Trap::Timer).await;
+            noted.borrow_mut().push(name);
+        });
+    }
+    crate::arch::host::idle::request_interrupt(crate::arch::Trap::Timer);
+    kernel.run_until_idle();
+    assert_eq!(*notes.borrow(), ["a", "b"]);
+}

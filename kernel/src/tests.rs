@@ -1,0 +1,11 @@
+//! Runs of the whole kernel in a host process, over the simulated machine of `arch/host`. What a
+//! single module does is tested beside it; both use the same fixture.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`kernel`] | the fixture: a booted kernel with init, which must give everything back |
+//! | [`user`] | what its programs can do: they are futures that await their own system calls |
+#![forbid(unsafe_code)]
+
+pub mod kernel;
+pub mod user;

@@ -1,0 +1,198 @@
+//! What a program of a test can do. Each of these is awaited: the program gives the CPU to the
+//! fixture, which enters the kernel on its behalf, and goes on once its thread runs again.
+#![forbid(unsafe_code)]
+
+use core::cell::Cell;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use orbital_abi::{
+    CapSlot, Deadline, Error, ExitReason, Fault, FaultKind, Message, Received, Registers, Rights,
+    Syscall, Tag,
+    arguments::{CapabilityCopy, MemoryMap, MemoryUnmap},
+};
+
+use crate::arch::Trap;
+
+/// Why a program gives up the CPU.
+pub enum Request {
+    /// It executes `syscall` with this number.
+    Call(u64, Registers),
+    /// It computes for so many microseconds.
+    Work(u64),
+    /// It is interrupted here, or does what it may not.
+    Trap(Trap),
+}
+
+type Answer = Result<Registers, Error>;
+
+std::thread_local! {
+    static REQUEST: Cell<Option<Request>> = const { Cell::new(None) };
+    static ANSWER: Cell<Option<Answer>> = const { Cell::new(None) };
+}
+
+/// What the program that was just polled wants.
+pub fn request() -> Request {
+    REQUEST.take().expect("programs await nothing but the functions of this module")
+}
+
+/// The program that is about to be polled finds this.
+pub fn resume(answer: Answer) {
+    ANSWER.set(Some(answer));
+}
+
+/// One stay in the kernel.
+struct Ask(Option<Request>);
+
+impl Future for Ask {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Answer> {
+        match self.0.take() {
+            Some(request) => {
+                REQUEST.set(Some(request));
+                Poll::Pending
+            }
+            None => Poll::Ready(ANSWER.take().expect("polled once for each answer")),
+        }
+    }
+}
+
+/// A system call by its number, which need not exist.
+pub async fn syscall(number: u64, registers: Registers) -> Answer {
+    Ask(Some(Request::Call(number, registers))).await
+}
+
+/// A system call that takes and gives control words.
+pub async fn control(call: Syscall, words: [u64; 4]) -> Result<[u64; 4], Error> {
+    Ok(syscall(call as u64, Registers::control(words)).await?.control)
+}
+
+/// Computes.
+pub async fn work(microseconds: u64) {
+    let _ = Ask(Some(Request::Work(microseconds))).await;
+}
+
+/// Is interrupted, or makes an exception.
+pub async fn trap(trap: Trap) {
+    let _ = Ask(Some(Request::Trap(trap))).await;
+}
+
+/// Reads what is not there.
+pub async fn fault(address: u64) {
+    trap(Trap::Fault(Fault { kind: FaultKind::PageRead, address, instruction_pointer: 1 })).await;
+}
+
+/// Ends the thread.
+pub async fn exit(code: u64) {
+    let _ = control(Syscall::ThreadExit, [code, 0, 0, 0]).await;
+    unreachable!("ThreadExit returned");
+}
+
+/// Lets others of the same priority run.
+pub async fn give_way() {
+    control(Syscall::ThreadYield, [0; 4]).await.unwrap();
+}
+
+/// A message.
+pub fn message(label: u32, words: &[u64]) -> Message {
+    Message::new(label, words).unwrap()
+}
+
+fn operation(endpoint: CapSlot, message: &Message, deadline: Deadline) -> Registers {
+    Registers {
+        control: [endpoint.bits(), message.tag.bits(), deadline as u64, 0],
+        words: message.words,
+    }
+}
+
+fn received(registers: Registers) -> Received {
+    let [badge, tag, is_call, rest] = registers.control;
+    assert!(is_call <= 1 && rest == 0, "{registers:?}");
+    let message = Message { tag: Tag::from_bits(tag).unwrap(), words: registers.words };
+    Received { badge, is_call: is_call == 1, message }
+}
+
+/// Sends.
+pub async fn send(endpoint: CapSlot, message: Message, deadline: Deadline) -> Result<(), Error> {
+    let registers = operation(endpoint, &message, deadline);
+    let answer = syscall(Syscall::Send as u64, registers).await?;
+    assert_eq!(answer, Registers::default());
+    Ok(())
+}
+
+/// Receives.
+pub async fn receive(endpoint: CapSlot, deadline: Deadline) -> Result<Received, Error> {
+    let registers = operation(endpoint, &Message::default(), deadline);
+    syscall(Syscall::Receive as u64, registers).await.map(received)
+}
+
+/// Calls.
+pub async fn call(
+    endpoint: CapSlot,
+    message: Message,
+    deadline: Deadline,
+) -> Result<Message, Error> {
+    let registers = operation(endpoint, &message, deadline);
+    let answer = received(syscall(Syscall::Call as u64, registers).await?);
+    assert!(answer.badge == 0 && !answer.is_call, "{answer:?}");
+    Ok(answer.message)
+}
+
+/// Answers.
+pub async fn reply(message: Message) -> Result<(), Error> {
+    let registers = operation(CapSlot::NULL, &message, Deadline::Now);
+    syscall(Syscall::Reply as u64, registers).await.map(|_| ())
+}
+
+/// Answers and receives.
+pub async fn reply_receive(
+    endpoint: CapSlot,
+    message: Message,
+    deadline: Deadline,
+) -> Result<Received, Error> {
+    let registers = operation(endpoint, &message, deadline);
+    syscall(Syscall::ReplyReceive as u64, registers).await.map(received)
+}
+
+/// Closes a capability.
+pub async fn close(slot: CapSlot) -> Result<(), Error> {
+    control(Syscall::CapabilityClose, [slot.bits(), 0, 0, 0]).await.map(|_| ())
+}
+
+/// Copies a capability.
+pub async fn copy(
+    source: CapSlot,
+    process: CapSlot,
+    rights: Rights,
+    badge: u64,
+) -> Result<CapSlot, Error> {
+    let arguments = CapabilityCopy { source, process, rights, badge };
+    let answer = syscall(Syscall::CapabilityCopy as u64, arguments.encode()).await?;
+    Ok(CapSlot::from_bits(answer.control[0]))
+}
+
+/// Makes memory.
+pub async fn memory(bytes: u64) -> Result<CapSlot, Error> {
+    let answer = control(Syscall::MemoryCreate, [bytes, 0, 0, 0]).await?;
+    Ok(CapSlot::from_bits(answer[0]))
+}
+
+/// Maps memory.
+pub async fn map(arguments: MemoryMap) -> Result<(), Error> {
+    syscall(Syscall::MemoryMap as u64, arguments.encode()).await.map(|_| ())
+}
+
+/// Unmaps memory.
+pub async fn unmap(process: CapSlot, address: u64, bytes: u64) -> Result<(), Error> {
+    let arguments = MemoryUnmap { process, address, bytes };
+    syscall(Syscall::MemoryUnmap as u64, arguments.encode()).await.map(|_| ())
+}
+
+/// Waits for the end of a thread or process.
+pub async fn wait(call: Syscall, slot: CapSlot, deadline: Deadline) -> Result<ExitReason, Error> {
+    let answer = control(call, [slot.bits(), deadline as u64, 0, 0]).await?;
+    Ok(ExitReason::decode(answer).expect("a reason"))
+}
