@@ -1,24 +1,32 @@
 //! The header of a task.
 //!
 //! ```text
-//!            1              2
-//!   IDLE ────────► QUEUED ──────► POLLING ──────┐
-//!    ▲               ▲             │    │ 3     │ 6
-//!    │ 4             │ 5           │    ▼       ▼
-//!    └───────────────┼─────────────┘  WOKEN   DONE
-//!                    └──────────────────┘
+//!            1              2             3
+//!   IDLE ────────► QUEUED ──────► POLLING ──────► WOKEN
+//!    ▲ │             ▲ │           │   │           │ │
+//!    │ │           5 │ └────┐ 7    │   │ 6       6 │ │
+//!    │ │ 7           │      ▼      │   ▼           │ │
+//!    │ └─────────────┼───► DONE ◄──┼───────────────┘ │
+//!    │               └─────────────┼─────────────────┘
+//!    └─────────────────────────────┘ 4
 //! ```
 //! 1. a wake: whoever makes this transition, and nobody else, puts the task on its queue;
-//! 2. the consumer took it off the queue and polls it; 3. a wake while it is polled: remembered;
-//! 4. the poll found nothing; 5. nor did this one, but it was woken: the poller queues it again;
-//! 6. the poll (or the task's end) finished it: every later wake does nothing.
+//! 2. the consumer took it off the queue and polls it;
+//! 3. a wake while it is polled: remembered;
+//! 4. the poll found nothing;
+//! 5. nor did this one, but it was woken: the poller queues it again;
+//! 6. the poll (or the task's end, which may come from anywhere) finished it;
+//! 7. it was cancelled while nobody polled it. One that stands on its queue goes on standing there:
+//!    the consumer takes it off, and transition 2 is refused.
 //!
 //! A wake in QUEUED, WOKEN or DONE changes nothing: the task will be polled after it anyway, or
 //! never again. So a task is on its queue at most once, and no wake is lost.
 
 use core::ptr::{self, NonNull};
 
-use crate::sync::{AtomicPtr, AtomicUsize, Ordering};
+#[cfg(loom)]
+use crate::planted::{Bug, planted};
+use crate::sync::{AtomicPtr, AtomicUsize, Ordering, const_unless_loom};
 
 const IDLE: usize = 0;
 const QUEUED: usize = 1;
@@ -38,6 +46,10 @@ pub struct TaskVtable {
 }
 
 /// The part of a task that wakers point to.
+///
+/// A pointer to it stands for the whole task: wherever one is asked for or handed out, it may be
+/// used for all of the memory that the header is a part of. So it has to be made from a pointer to
+/// the task, and not from a reference to the header.
 pub struct TaskHeader {
     state: AtomicUsize,
     /// The next task on the wake queue; the queue's while the task is queued.
@@ -56,16 +68,15 @@ pub enum AfterPoll {
 }
 
 impl TaskHeader {
-    /// The header of an idle task.
-    #[cfg(not(loom))]
-    pub const fn new(vtable: &'static TaskVtable) -> Self {
-        Self { state: AtomicUsize::new(IDLE), next: AtomicPtr::new(ptr::null_mut()), vtable }
-    }
-
-    /// The header of an idle task.
-    #[cfg(loom)]
-    pub fn new(vtable: &'static TaskVtable) -> Self {
-        Self { state: AtomicUsize::new(IDLE), next: AtomicPtr::new(ptr::null_mut()), vtable }
+    const_unless_loom! {
+        /// The header of an idle task.
+        ///
+        /// # Safety
+        /// Where it is woken, or wakers are made for it, it is the part of a task that the
+        /// functions in `vtable` are meant for.
+        pub unsafe fn new(vtable: &'static TaskVtable) -> Self {
+            Self { state: AtomicUsize::new(IDLE), next: AtomicPtr::new(ptr::null_mut()), vtable }
+        }
     }
 
     pub(crate) fn vtable(&self) -> &'static TaskVtable {
@@ -73,10 +84,17 @@ impl TaskHeader {
     }
 
     /// Wakes the task: from anywhere, any number of times.
-    pub fn wake(&self) {
-        if self.transition_to_woken() {
-            // SAFETY: the header is alive, and this call made the transition to queued.
-            unsafe { (self.vtable.schedule)(NonNull::from(self)) };
+    ///
+    /// # Safety
+    /// `task` may be used for the whole task, which lives until this call has queued it, or else
+    /// until this call returns.
+    pub unsafe fn wake(task: NonNull<Self>) {
+        // SAFETY: the task is alive.
+        let header = unsafe { task.as_ref() };
+        if header.transition_to_woken() {
+            // SAFETY: the pointer is good for the whole task, and this call made the transition to
+            // queued.
+            unsafe { (header.vtable.schedule)(task) };
         }
     }
 
@@ -86,11 +104,22 @@ impl TaskHeader {
         loop {
             let next = match state {
                 IDLE => QUEUED,
+                #[cfg(loom)]
+                POLLING if planted(Bug::WakeForgotten) => POLLING,
                 POLLING => WOKEN,
+                #[cfg(loom)]
+                DONE if planted(Bug::WakeRevives) => IDLE,
+                #[cfg(loom)]
+                _ if planted(Bug::WakeOnlyReads) => return false,
                 // Even where nothing changes, the write that comes before the wake must be seen by
                 // the poll that comes after it: hence a compare-exchange with the same value.
                 same => same,
             };
+            #[cfg(loom)]
+            if planted(Bug::WakeStores) {
+                self.state.store(next, Ordering::Release);
+                return state == IDLE;
+            }
             match self.state.compare_exchange_weak(state, next, Ordering::AcqRel, Ordering::Relaxed)
             {
                 Ok(_) => return state == IDLE,
@@ -99,33 +128,47 @@ impl TaskHeader {
         }
     }
 
+    fn exchange(&self, from: usize, to: usize) -> Result<usize, usize> {
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
+    }
+
     /// Transition 2: the consumer has taken the task off its queue and is about to poll it. False
     /// when it is done, and must not be polled.
     pub fn start_poll(&self) -> bool {
-        let old = self.state.compare_exchange(QUEUED, POLLING, Ordering::AcqRel, Ordering::Acquire);
+        #[cfg(loom)]
+        if planted(Bug::RequeueStores) {
+            // Loom does not know that a store can't come between an exchange and what it has read.
+            // It must find the bug without the states that it believes possible because of that.
+            return self.state.swap(POLLING, Ordering::AcqRel) != DONE;
+        }
+        let old = self.exchange(QUEUED, POLLING);
         debug_assert!(matches!(old, Ok(_) | Err(DONE)), "polled without being queued");
         old.is_ok()
     }
 
     /// Transitions 4 and 5: the poll found nothing.
     pub fn finish_poll(&self) -> AfterPoll {
-        let idle = self.state.compare_exchange(POLLING, IDLE, Ordering::AcqRel, Ordering::Acquire);
-        match idle {
+        #[cfg(loom)]
+        if planted(Bug::PollEndBlind)
+            || planted(Bug::PollEndStores) && self.state.load(Ordering::Acquire) == POLLING
+        {
+            self.state.store(IDLE, Ordering::Release);
+            return AfterPoll::Idle;
+        }
+        match self.exchange(POLLING, IDLE) {
             Ok(_) => AfterPoll::Idle,
+            #[cfg(loom)]
+            Err(WOKEN) if planted(Bug::RequeueStores) => {
+                self.state.store(QUEUED, Ordering::Release);
+                AfterPoll::Requeue
+            }
             // Wakes don't change this state, but they do write it: a plain store would cut off
             // those since the exchange above, and the next poll need not see what they announce.
             // Nor may a task that was ended meanwhile come back to life.
-            Err(WOKEN) => {
-                match self.state.compare_exchange(
-                    WOKEN,
-                    QUEUED,
-                    Ordering::AcqRel,
-                    Ordering::Acquire,
-                ) {
-                    Ok(_) => AfterPoll::Requeue,
-                    Err(_) => AfterPoll::Idle,
-                }
-            }
+            Err(WOKEN) => match self.exchange(WOKEN, QUEUED) {
+                Ok(_) => AfterPoll::Requeue,
+                Err(_) => AfterPoll::Idle,
+            },
             // A task that is done while its own poll returns "pending": it was ended from within.
             Err(_) => AfterPoll::Idle,
         }
@@ -136,6 +179,24 @@ impl TaskHeader {
         // An exchange, as wherever the state changes. A store would do, but loom does not know that
         // none comes between an exchange and what it has read: it would see tasks come to life.
         self.state.swap(DONE, Ordering::AcqRel);
+    }
+
+    /// Transition 7. True when this call ended the task, which nobody polls then, now or later.
+    /// False when it is being polled, or was done already.
+    pub fn cancel(&self) -> bool {
+        let mut state = self.state.load(Ordering::Relaxed);
+        while matches!(state, IDLE | QUEUED) {
+            #[cfg(loom)]
+            if planted(Bug::CancelStores) {
+                self.state.store(DONE, Ordering::Release);
+                return true;
+            }
+            match self.exchange(state, DONE) {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
     }
 
     /// Whether it is done.

@@ -1,7 +1,18 @@
 //! Wait queues: any number of futures wait until someone wakes them. The nodes live in the futures
 //! and unlink when they are dropped, so waiting takes no memory and can't fail.
 //!
-//! A short spin lock guards the list. Wakers are called outside of it.
+//! A short spin lock guards the list. Wakers are called outside of it, a few at a time.
+//!
+//! ```text
+//!              1                   2
+//!   new ───────────► in the list ──────► taken out, its waker called
+//!    ▲                    │ ▲                 │
+//!    │ 4                  │ └─────────────────┤ 3
+//!    └────────────────────┴───────────────────┘
+//! ```
+//! 1. the first poll registers, and then checks the condition; 2. a wake; 3. the next poll registers
+//! again, behind the others, and then checks; 4. the condition holds, or the future is dropped. A
+//! future that goes while it has a wake of [`WaitQueue::wake_one`] in hand hands it on.
 
 use core::{
     cell,
@@ -11,17 +22,20 @@ use core::{
     task::{Context, Poll, Waker},
 };
 
-use crate::sync::{AtomicUsize, Ordering, UnsafeCell, spin};
+#[cfg(loom)]
+use crate::planted::{Bug, planted};
+use crate::{lock::Lock, sync::const_unless_loom};
 
 /// Futures that wait.
 pub struct WaitQueue {
-    lock: AtomicUsize,
-    list: UnsafeCell<List>,
+    list: Lock<List>,
 }
 
 struct List {
     first: Option<NonNull<Node>>,
     last: Option<NonNull<Node>>,
+    /// The ticket of the next node that comes in.
+    next_ticket: u64,
 }
 
 struct Node {
@@ -29,41 +43,27 @@ struct Node {
     after: Option<NonNull<Node>>,
     /// There while the node is in the list.
     waker: Option<Waker>,
+    /// Numbers the nodes in the order in which they came into the list.
+    ticket: u64,
     /// [`WaitQueue::wake_one`] took the node out of the list, and its future has not checked its
     /// condition since. Then it has someone else's wake in hand: whoever would have got it.
     owes_wake: bool,
     _pinned: PhantomPinned,
 }
 
-// SAFETY: the list is touched only under the lock; nodes are pinned and unlink before they go.
-unsafe impl Send for WaitQueue {}
-// SAFETY: as above.
-unsafe impl Sync for WaitQueue {}
+// SAFETY: the list and its nodes are touched only under the lock; nodes are pinned and unlink
+// before they go; the wakers in them can be sent.
+unsafe impl Send for List {}
 
 /// How many wakers are called after one turn of the lock.
 const BATCH: usize = 8;
 
 impl WaitQueue {
-    /// A queue in which nobody waits.
-    #[cfg(not(loom))]
-    pub const fn new() -> Self {
-        Self { lock: AtomicUsize::new(0), list: UnsafeCell::new(List { first: None, last: None }) }
-    }
-
-    /// A queue in which nobody waits.
-    #[cfg(loom)]
-    pub fn new() -> Self {
-        Self { lock: AtomicUsize::new(0), list: UnsafeCell::new(List { first: None, last: None }) }
-    }
-
-    fn locked<R>(&self, f: impl FnOnce(&mut List) -> R) -> R {
-        while self.lock.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            spin();
+    const_unless_loom! {
+        /// A queue in which nobody waits.
+        pub fn new() -> Self {
+            Self { list: Lock::new(List { first: None, last: None, next_ticket: 0 }) }
         }
-        // SAFETY: the lock is held, and `f` can't take it again: it sees the list alone.
-        let result = self.list.with_mut(|list| f(unsafe { &mut *list }));
-        self.lock.store(0, Ordering::Release);
-        result
     }
 
     /// Waits until `condition` holds. It is checked after the waiter has registered, so a wake
@@ -72,10 +72,12 @@ impl WaitQueue {
         WaitUntil {
             queue: self,
             condition,
+            has_registered: false,
             node: cell::UnsafeCell::new(Node {
                 before: None,
                 after: None,
                 waker: None,
+                ticket: 0,
                 owes_wake: false,
                 _pinned: PhantomPinned,
             }),
@@ -86,7 +88,7 @@ impl WaitQueue {
     /// of checking its condition again, the next one is woken: one wake for each thing that can be
     /// had is enough.
     pub fn wake_one(&self) -> bool {
-        let waker = self.locked(|list| {
+        let waker = self.list.with(|list| {
             let first = list.first?;
             // SAFETY: nodes in the list live, and the lock is held.
             unsafe { (*first.as_ptr()).owes_wake = true };
@@ -99,20 +101,23 @@ impl WaitQueue {
         found
     }
 
-    /// Wakes everyone who waits now.
+    /// Wakes everyone who waits now. Those who come while it does, or come again, are left alone.
     pub fn wake_all(&self) {
-        let mut left = self.locked(|list| list.length());
-        while left > 0 {
+        let mut limit = None;
+        loop {
             let mut batch: [Option<Waker>; BATCH] = [const { None }; BATCH];
-            let wanted = left.min(BATCH);
-            self.locked(|list| {
-                for place in &mut batch[..wanted] {
-                    *place = list.take_first();
+            self.list.with(|list| {
+                let limit = *limit.get_or_insert(list.next_ticket);
+                for place in &mut batch {
+                    *place = list.take_first_before(limit);
                 }
             });
-            left -= wanted;
+            let is_last = batch[BATCH - 1].is_none();
             for waker in batch.into_iter().flatten() {
                 waker.wake();
+            }
+            if is_last {
+                return;
             }
         }
     }
@@ -143,7 +148,11 @@ impl List {
     fn push(&mut self, node: NonNull<Node>) {
         let last = self.last;
         // SAFETY: as above.
-        unsafe { (*node.as_ptr()).after = None };
+        unsafe {
+            (*node.as_ptr()).after = None;
+            (*node.as_ptr()).ticket = self.next_ticket;
+        }
+        self.next_ticket += 1;
         self.join(last, Some(node));
         self.join(Some(node), None);
     }
@@ -158,20 +167,12 @@ impl List {
         Some(waker)
     }
 
-    fn take_first(&mut self) -> Option<Waker> {
+    /// Takes out the first one, if its ticket is below `limit`.
+    fn take_first_before(&mut self, limit: u64) -> Option<Waker> {
         let first = self.first?;
-        self.unlink(first)
-    }
-
-    fn length(&self) -> usize {
-        let mut count = 0;
-        let mut at = self.first;
-        while let Some(node) = at {
-            count += 1;
-            // SAFETY: as above.
-            at = unsafe { (*node.as_ptr()).after };
-        }
-        count
+        // SAFETY: as above.
+        let ticket = unsafe { (*first.as_ptr()).ticket };
+        if ticket < limit { self.unlink(first) } else { None }
     }
 }
 
@@ -180,6 +181,8 @@ impl List {
 pub struct WaitUntil<'a, C> {
     queue: &'a WaitQueue,
     condition: C,
+    /// The node may be in the list, or have a wake in hand.
+    has_registered: bool,
     node: cell::UnsafeCell<Node>,
 }
 
@@ -193,14 +196,21 @@ impl<C> WaitUntil<'_, C> {
     }
 
     /// Waits no longer. A wake that came after the last check is not this future's to keep.
-    fn leave(&self) {
+    fn leave(&mut self) {
+        if !core::mem::take(&mut self.has_registered) {
+            return;
+        }
         let node = self.node();
-        let (waker, owes_wake) = self.queue.locked(|list| {
+        let (waker, owes_wake) = self.queue.list.with(|list| {
             // SAFETY: the node is this future's, and the lock is held.
             (list.unlink(node), core::mem::take(unsafe { &mut (*node.as_ptr()).owes_wake }))
         });
         // Outside the lock, as the waker's drop may run anything.
         drop(waker);
+        #[cfg(loom)]
+        if planted(Bug::WaitKeepsWake) {
+            return;
+        }
         if owes_wake {
             self.queue.wake_one();
         }
@@ -215,8 +225,11 @@ impl<C: FnMut() -> bool> Future for WaitUntil<'_, C> {
         let this = unsafe { self.get_unchecked_mut() };
         let node = this.node();
         let waker = context.waker().clone();
+        #[cfg(loom)]
+        let checked_first = planted(Bug::WaitChecksFirst).then(&mut this.condition);
         // Register, then check.
-        let old = this.queue.locked(|list| {
+        this.has_registered = true;
+        let old = this.queue.list.with(|list| {
             // SAFETY: the node is this future's, pinned, and the lock is held.
             let own = unsafe { &mut *node.as_ptr() };
             // The check below is what the wake was for.
@@ -228,6 +241,10 @@ impl<C: FnMut() -> bool> Future for WaitUntil<'_, C> {
             old
         });
         drop(old);
+        #[cfg(loom)]
+        if checked_first == Some(false) {
+            return Poll::Pending;
+        }
         if (this.condition)() {
             this.leave();
             return Poll::Ready(());

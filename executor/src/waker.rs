@@ -1,6 +1,7 @@
 //! Wakers: a pointer to a task header and nothing else.
 
 use core::{
+    marker::PhantomData,
     mem::ManuallyDrop,
     ops::Deref,
     ptr::NonNull,
@@ -12,7 +13,7 @@ use crate::task::TaskHeader;
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop);
 
 fn header(pointer: *const ()) -> NonNull<TaskHeader> {
-    // SAFETY: only the functions below make wakers, from references.
+    // SAFETY: only the functions below make wakers, from pointers that are not null.
     unsafe { NonNull::new_unchecked(pointer.cast_mut().cast()) }
 }
 
@@ -36,8 +37,8 @@ unsafe fn wake(pointer: *const ()) {
 }
 
 unsafe fn wake_by_ref(pointer: *const ()) {
-    // SAFETY: the waker keeps the task alive.
-    unsafe { header(pointer).as_ref() }.wake();
+    // SAFETY: the waker keeps the task alive, and was made from a pointer to all of it.
+    unsafe { TaskHeader::wake(header(pointer)) };
 }
 
 unsafe fn drop(pointer: *const ()) {
@@ -49,15 +50,18 @@ unsafe fn drop(pointer: *const ()) {
 /// A waker for a task that outlives it: no reference is counted. Clones of it are.
 pub struct WakerRef<'a> {
     waker: ManuallyDrop<Waker>,
-    _task: core::marker::PhantomData<&'a TaskHeader>,
+    _task: PhantomData<&'a TaskHeader>,
 }
 
 /// The waker of `task`, borrowed.
-pub fn waker_ref(task: &TaskHeader) -> WakerRef<'_> {
-    // SAFETY: the vtable does what `RawWaker` asks; the header outlives the waker, which is never
+///
+/// # Safety
+/// `task` may be used for the whole task, which lives as long as the result.
+pub unsafe fn waker_ref<'a>(task: NonNull<TaskHeader>) -> WakerRef<'a> {
+    // SAFETY: the vtable does what `RawWaker` asks; the task outlives the waker, which is never
     // dropped itself.
-    let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw(NonNull::from(task))) });
-    WakerRef { waker, _task: core::marker::PhantomData }
+    let waker = ManuallyDrop::new(unsafe { Waker::from_raw(raw(task)) });
+    WakerRef { waker, _task: PhantomData }
 }
 
 impl Deref for WakerRef<'_> {

@@ -5,7 +5,7 @@ mod common;
 use std::{cell::RefCell, collections::VecDeque, future::poll_fn, rc::Rc, task::Poll};
 
 use common::{WakerPlace, executor, spawn};
-use orbital_executor::executor::Executor;
+use orbital_executor::executor::Owner;
 use proptest::prelude::*;
 
 /// What one poll of a task does, in this order.
@@ -137,7 +137,7 @@ impl Model {
 // The real one.
 
 struct Real {
-    executor: &'static Executor,
+    executor: Owner,
     wakers: RefCell<Vec<WakerPlace>>,
     seen: RefCell<Seen>,
 }

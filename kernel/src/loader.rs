@@ -22,6 +22,9 @@ use crate::{
     vm::{MemoryObject, address_space::Mapping, memory_object::Builder},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Init's place in the archive, and its name in the log.
 const INIT: &str = "init";
 /// Init starts at the highest priority, and chooses lower ones for others.

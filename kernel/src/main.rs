@@ -1,6 +1,7 @@
 //! The kernel's boot order, on one screen.
 #![cfg_attr(target_os = "none", no_std, no_main)]
-#![cfg_attr(all(test, target_os = "none"), feature(custom_test_frameworks))]
+#![cfg_attr(all(test, target_os = "none"), allow(internal_features))]
+#![cfg_attr(all(test, target_os = "none"), feature(allow_internal_unsafe, custom_test_frameworks))]
 #![cfg_attr(all(test, target_os = "none"), test_runner(in_kernel::run))]
 #![cfg_attr(all(test, target_os = "none"), reexport_test_harness_main = "run_tests")]
 

@@ -14,16 +14,21 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use orbital_executor::executor::{Executor, Task};
+use orbital_executor::executor::{Executor, Owner, Task, TaskHandle};
 
 /// An executor of its own for one test: tasks want it `'static`.
-pub fn executor() -> &'static Executor {
-    Box::leak(Box::new(Executor::new()))
+pub fn executor() -> Owner {
+    own(Executor::new())
+}
+
+/// The owner of `executor`.
+pub fn own(executor: Executor) -> Owner {
+    Box::leak(Box::new(executor)).claim(0).expect("it is new")
 }
 
 /// Runs `future` as a task.
-pub fn spawn(executor: &'static Executor, future: impl Future<Output = ()> + 'static) {
-    executor.spawn(Box::pin(Task::new(future)));
+pub fn spawn(executor: Owner, future: impl Future<Output = ()> + 'static) -> TaskHandle {
+    executor.spawn(Box::pin(Task::new(future)))
 }
 
 /// What happened, in its order.
@@ -74,7 +79,7 @@ impl WakerPlace {
 
 /// Spawns a task that notes `name` each time it is polled, and never ends; its waker.
 pub fn spawn_noting(
-    executor: &'static Executor,
+    executor: Owner,
     trace: &Trace<&'static str>,
     name: &'static str,
 ) -> WakerPlace {

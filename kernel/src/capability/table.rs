@@ -16,6 +16,9 @@ use crate::{
     object::{Charge, Quota, Ref},
 };
 
+#[cfg(test)]
+mod tests;
+
 const CHUNK_SLOTS: usize = 64;
 /// The most slots that a table can have.
 pub const MAX_SLOTS: usize = 1 << 16;

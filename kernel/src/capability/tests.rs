@@ -3,7 +3,10 @@
 use orbital_abi::{CapSlot, Error, ObjectKind, Rights};
 
 use super::{Capability, Table};
-use crate::object::{Header, Object, Quota, Ref};
+use crate::{
+    arch::host::machine,
+    object::{Header, Object, Quota, Ref},
+};
 
 #[repr(C)]
 struct Thing {
@@ -35,6 +38,7 @@ fn quota() -> Ref<Quota> {
 
 #[test]
 fn four_errors_are_told_apart() {
+    let _machine = machine();
     let (mut table, quota) = (Table::new(), quota());
     assert_eq!(table.lookup(CapSlot::new(0, 1)).err(), Some(Error::EmptySlot), "no table yet");
     let slot = table.insert(thing(Rights::SEND), &quota).unwrap();
@@ -53,6 +57,7 @@ fn four_errors_are_told_apart() {
 
 #[test]
 fn no_number_is_a_handle_by_chance() {
+    let _machine = machine();
     let (mut table, quota) = (Table::new(), quota());
     let slot = table.insert(thing(Rights::SEND), &quota).unwrap();
     for bit in 0..64 {
@@ -64,6 +69,7 @@ fn no_number_is_a_handle_by_chance() {
 
 #[test]
 fn rights_only_shrink_and_a_badge_is_set_once() {
+    let _machine = machine();
     let capability = thing(Rights::SEND | Rights::GRANT);
     let copy = capability.derive(Rights::all(), 7).unwrap();
     assert_eq!((copy.rights, copy.badge), (Rights::SEND | Rights::GRANT, 7));
@@ -78,6 +84,7 @@ fn rights_only_shrink_and_a_badge_is_set_once() {
 
 #[test]
 fn the_table_grows_within_the_quota() {
+    let _machine = machine();
     let mut table = Table::new();
     let small = Quota::root(0, 10_000).unwrap();
     let mut slots = Vec::new();
@@ -95,6 +102,7 @@ fn the_table_grows_within_the_quota() {
 
 #[test]
 fn closing_all_frees_all_and_refuses_more() {
+    let _machine = machine();
     let (mut table, quota) = (Table::new(), quota());
     for _ in 0..200 {
         table.insert(thing(Rights::SEND), &quota).unwrap();

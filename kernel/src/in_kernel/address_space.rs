@@ -1,4 +1,5 @@
 //! Address spaces, on page tables that the CPU really loads.
+#![forbid(unsafe_code)]
 
 use alloc::vec::Vec;
 
@@ -185,6 +186,21 @@ kernel_test! {
             }
             assert_eq!(memory::heap::bytes_used(), used);
         }
+    }
+}
+
+kernel_test! {
+    /// An address space that is dropped while it is loaded gives back every frame too.
+    fn a_dropped_space_gives_everything_back() {
+        let free = memory::free_frames();
+        let fixture = Fixture::new();
+        fixture.map(USER_START, Access::Read);
+        fixture.space.load();
+        let Fixture { quota, space } = fixture;
+        drop(space);
+        assert!(kernel::object::Charge::new(&quota, FRAMES, KERNEL_BYTES).is_ok());
+        assert_eq!(memory::free_frames(), free);
+        assert_eq!(walk::page_of(walk::root(), USER_START), None, "it is still loaded");
     }
 }
 

@@ -1,4 +1,5 @@
 //! The dispatcher: it never returns, so the last of its tasks ends each test.
+#![forbid(unsafe_code)]
 
 use kernel::{
     arch::{Access, SavedRegisters, clock, timer},
@@ -123,6 +124,9 @@ kernel_test! {
                 assert!(process.end(reason));
                 assert!(!process.end(ExitReason::Killed), "it ends once");
                 assert_eq!(process.wait().await, reason);
+                let all_frames = kernel::object::Charge::new(&quota, 2048, 0);
+                assert!(all_frames.is_ok(), "they come back before those who wait are told");
+                drop(all_frames);
 
                 assert!(threads.iter().all(|thread| thread.state() == ThreadState::Ended));
                 assert!(threads.iter().all(|thread| thread.start() == Err(Error::Ended)));

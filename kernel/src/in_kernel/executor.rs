@@ -1,4 +1,5 @@
 //! Tasks and wakers, with the kernel's heap beneath and its interrupts around.
+#![forbid(unsafe_code)]
 
 use alloc::{boxed::Box, rc::Rc, vec::Vec};
 use core::{
@@ -11,24 +12,24 @@ use core::{
 use futures_util::task::AtomicWaker;
 use kernel::{log, memory::heap};
 use orbital_executor::{
-    executor::{Executor, Task},
+    executor::{Executor, Owner, Task},
     wait_queue::WaitQueue,
     yield_now,
 };
 
-use super::kernel_test;
+use super::{kernel_test, own_stacks::nmi};
 
 /// An executor that only this test polls.
-fn executor() -> &'static Executor {
-    Box::leak(Box::new(Executor::new()))
+fn executor() -> Owner {
+    Box::leak(Box::new(Executor::new())).claim(0).expect("it is new")
 }
 
-fn spawn(executor: &'static Executor, future: impl Future<Output = ()> + 'static) {
+fn spawn(executor: Owner, future: impl Future<Output = ()> + 'static) {
     executor.spawn(Box::pin(Task::new(future)));
 }
 
 /// Polls until nobody has anything to do.
-fn run(executor: &Executor) {
+fn run(executor: Owner) {
     for _ in 0..10_000 {
         if !executor.has_work() {
             return;
@@ -78,8 +79,8 @@ kernel_test! {
             });
         }
         run(executor);
-        let expected: Vec<_> = (0..3).flat_map(|turn| (0..4).map(move |name| (turn, name))).collect();
-        assert_eq!(*trace.borrow(), expected);
+        let expected = (0..3).flat_map(|turn| (0..4).map(move |name| (turn, name)));
+        assert!(trace.borrow().iter().copied().eq(expected), "{:?}", trace.borrow());
     }
 }
 
@@ -158,8 +159,8 @@ kernel_test! {
 }
 
 kernel_test! {
-    /// An exception's handler wakes a task: the log's, which writes what the handler could not. More
-    /// lines than there is room for are counted.
+    /// An exception's handler wakes the log's task, which writes what the handler could not, however
+    /// many lines there are.
     fn handlers_wake_tasks() {
         let executor = executor();
         spawn(executor, log::drain());
@@ -167,8 +168,7 @@ kernel_test! {
         for lines in [1, 3, 64, 200] {
             let polls = executor.polls();
             for _ in 0..lines {
-                // SAFETY: the NMI's handler returns with everything as it was.
-                unsafe { core::arch::asm!("int 2") };
+                nmi();
             }
             assert!(executor.has_work(), "{lines} lines woke nobody");
             run(executor);

@@ -195,10 +195,13 @@ kernel_test! {
 kernel_test! {
     /// With the memory used up, everything that is made says so, nothing panics, and all comes back.
     fn out_of_memory_is_an_error() {
-        struct Dropped<'a>(&'a core::cell::Cell<u32>, [u64; 8]);
+        struct Dropped<'a> {
+            count: &'a core::cell::Cell<u32>,
+            _room: [u64; 8],
+        }
         impl Drop for Dropped<'_> {
             fn drop(&mut self) {
-                self.0.set(self.0.get() + 1);
+                self.count.set(self.count.get() + 1);
             }
         }
 
@@ -208,7 +211,7 @@ kernel_test! {
             let hoard = Hoard::take();
             let full = heap::bytes_used();
             assert!(full > used + (8 << 20), "only {full} bytes");
-            let refused = try_box(Dropped(&drops, [0; 8]));
+            let refused = try_box(Dropped { count: &drops, _room: [0; 8] });
             assert_eq!(refused.err(), Some(OutOfMemory));
             assert_eq!(drops.get(), round, "what did not fit is dropped");
             assert!(Quota::root(1, 1).is_err());

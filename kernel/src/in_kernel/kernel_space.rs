@@ -1,4 +1,5 @@
 //! What the kernel's own page tables map, with which rights.
+#![forbid(unsafe_code)]
 
 use core::ops::Range;
 
@@ -85,12 +86,12 @@ kernel_test! {
         }
         let here = the_image_has_the_rights_of_its_parts as *const () as u64;
         assert!(loaded::text().contains(&here));
-        assert!(loaded::constants().contains(&(CODE_NAME.as_ptr() as u64)));
+        assert!(loaded::constants().contains(&(TEXT.as_ptr() as u64)));
         assert!(loaded::data().contains(&((&raw const VARIABLE) as u64)));
     }
 }
 
-static CODE_NAME: &str = "a constant";
+static TEXT: &str = "a constant";
 static VARIABLE: core::sync::atomic::AtomicU64 = core::sync::atomic::AtomicU64::new(1);
 
 kernel_test! {
@@ -133,9 +134,8 @@ kernel_test! {
         let parts = [DIRECT_MAP..DIRECT_MAP_END, WINDOW..WINDOW + WINDOW_BYTES, image];
         let mut counts = [0; 3];
         every_page(&mut |page| {
-            let within = |part: &Range<u64>| {
-                part.start <= page.address && page.address - part.start + page.bytes <= part.end - part.start
-            };
+            let last = page.address + (page.bytes - 1);
+            let within = |part: &Range<u64>| part.contains(&page.address) && part.contains(&last);
             let part = parts.iter().position(within);
             counts[part.unwrap_or_else(|| panic!("{page:x?} is in no part"))] += 1;
         });

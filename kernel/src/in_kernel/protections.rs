@@ -1,5 +1,6 @@
 //! Control registers and model-specific registers: everything that the CPU offers for protection is
 //! on.
+#![forbid(unsafe_code)]
 
 use raw_cpuid::CpuId;
 use x86_64::registers::{

@@ -1,4 +1,5 @@
 //! The clock and the timer that ends a slice.
+#![forbid(unsafe_code)]
 
 use kernel::{
     arch::{clock, idle, timer},

@@ -1,4 +1,5 @@
 //! Copies from user memory: what a program names is a claim, and no claim harms the kernel.
+#![forbid(unsafe_code)]
 
 use kernel::arch::{Access, PageTables, copy_from_user, direct_map};
 use orbital_abi::{

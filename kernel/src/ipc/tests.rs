@@ -153,8 +153,7 @@ fn every_length_of_a_message_arrives() {
         }
     });
     kernel.run_until_idle();
-    let expected: Vec<_> =
-        (0..=8_u64).map(|n| message(n as u32, &[n; 8][..n as usize])).collect();
+    let expected: Vec<_> = (0..=8_u64).map(|n| message(n as u32, &[n; 8][..n as usize])).collect();
     assert_eq!(*notes.borrow(), expected);
 }
 

@@ -4,6 +4,9 @@
 mod deferred;
 pub mod filter;
 
+#[cfg(test)]
+mod tests;
+
 use core::fmt::{self, Write};
 
 use arrayvec::ArrayString;

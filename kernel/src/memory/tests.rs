@@ -24,6 +24,11 @@ fn with<R>(frames: &[Range<u64>], f: impl FnOnce(&mut FrameAllocator<'_>) -> R) 
     f(&mut FrameAllocator::new(&mut books, regions))
 }
 
+/// The same with one region.
+fn with_one<R>(frames: Range<u64>, f: impl FnOnce(&mut FrameAllocator<'_>) -> R) -> R {
+    with(core::slice::from_ref(&frames), f)
+}
+
 #[test]
 fn frame_allocator_works() {
     let _machine = machine();
@@ -51,7 +56,7 @@ fn an_allocator_of_nothing_gives_nothing() {
 
 #[test]
 fn the_last_frame_is_given_and_then_none() {
-    with(&[3..10], |frames| {
+    with_one(3..10, |frames| {
         let mut given: Vec<u64> =
             core::iter::from_fn(|| frames.allocate(0)).map(Frame::number).collect();
         given.sort();
@@ -67,9 +72,8 @@ fn the_last_frame_is_given_and_then_none() {
 fn a_region_that_starts_and_ends_anywhere_is_used_whole() {
     // Largest aligned blocks of 3..30: 1 + 4 + 8 + 8 + 4 + 2.
     for order in [0, 1, 2, 3] {
-        let blocks = with(&[3..30], |frames| {
-            core::iter::from_fn(|| frames.allocate(order)).count()
-        });
+        let blocks =
+            with_one(3..30, |frames| core::iter::from_fn(|| frames.allocate(order)).count());
         let size = 1_u64 << order;
         let whole = 30 / size - 3_u64.div_ceil(size);
         assert_eq!(blocks as u64, whole, "order {order}");
@@ -78,7 +82,7 @@ fn a_region_that_starts_and_ends_anywhere_is_used_whole() {
 
 #[test]
 fn blocks_are_aligned_to_their_size() {
-    with(&[0..4096], |frames| {
+    with_one(0..4096, |frames| {
         for order in [3, 0, 5, 1, 8, 2] {
             let block = frames.allocate(order).unwrap();
             assert!(block.number().is_multiple_of(1 << order), "{block:?}, order {order}");
@@ -88,7 +92,7 @@ fn blocks_are_aligned_to_their_size() {
 
 #[test]
 fn what_comes_back_joins_with_its_buddy() {
-    with(&[0..1024], |frames| {
+    with_one(0..1024, |frames| {
         let all: Vec<Frame> = core::iter::from_fn(|| frames.allocate(0)).collect();
         assert_eq!(frames.allocate(10), None);
         // Even ones first, so that no two neighbours are free until the second half.
@@ -106,7 +110,7 @@ fn what_comes_back_joins_with_its_buddy() {
 
 #[test]
 fn neighbours_that_are_no_buddies_do_not_join() {
-    with(&[1..3], |frames| {
+    with_one(1..3, |frames| {
         assert_eq!(frames.allocate(1), None, "1 and 2 are no aligned pair");
         assert!(frames.allocate(0).is_some() && frames.allocate(0).is_some());
         frames.free(Frame::new(1), 0);
@@ -132,7 +136,7 @@ fn a_gap_between_regions_belongs_to_nobody() {
 #[test]
 fn the_largest_block_is_a_gibibyte() {
     let frames = 3 << MAX_ORDER;
-    with(&[0..frames], |frames| {
+    with_one(0..frames, |frames| {
         assert_eq!(core::iter::from_fn(|| frames.allocate(MAX_ORDER)).count(), 3);
         assert_eq!(frames.free_frames(), 0);
         frames.free(Frame::new(0), MAX_ORDER);
@@ -144,7 +148,7 @@ fn the_largest_block_is_a_gibibyte() {
 
 #[test]
 fn an_order_that_does_not_exist_is_refused() {
-    with(&[0..64], |frames| {
+    with_one(0..64, |frames| {
         assert_eq!(frames.allocate(MAX_ORDER + 1), None);
         assert_eq!(frames.allocate(usize::MAX), None);
         assert_eq!(frames.free_frames(), 64);
@@ -161,7 +165,7 @@ fn frames_that_have_no_books_are_left_out() {
 
 /// Frees twice or otherwise wrongly. Debug builds panic; others must leave the books alone.
 fn wrong_free(f: impl FnOnce(&mut FrameAllocator<'_>)) {
-    with(&[0..64], |frames| {
+    with_one(0..64, |frames| {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(frames)));
         assert_eq!(result.is_err(), cfg!(debug_assertions));
         let free = frames.free_frames();

@@ -6,6 +6,9 @@ pub mod quota;
 pub mod reference;
 pub mod registry;
 
+#[cfg(test)]
+mod tests;
+
 pub use header::{Header, Object};
 pub use quota::{Charge, Quota};
 pub use reference::{AnyRef, Ref};

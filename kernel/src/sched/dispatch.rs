@@ -16,14 +16,14 @@ use alloc::boxed::Box;
 
 use orbital_abi::{Error, ExitReason};
 use orbital_executor::{
-    executor::Executor,
+    executor::{Executor, Owner},
     task::AfterPoll,
     wake_queue::WakeQueue,
 };
 
 use super::{Completion, run_queue::RunQueue};
 use crate::{
-    arch::{self, PageTables, SavedRegisters, idle, timer},
+    arch::{self, PageTables, SavedRegisters, clock, idle, timer},
     memory::heap,
     object::Ref,
     percpu::PerCpu,
@@ -47,6 +47,8 @@ struct Cpu {
     /// Whether the current thread has used up its slice, or gave it away.
     slice_over: Cell<bool>,
     timer_armed: Cell<bool>,
+    /// When the slice ends that the timer was armed for, in microseconds since boot.
+    slice_end: Cell<u64>,
 }
 
 impl Cpu {
@@ -56,6 +58,7 @@ impl Cpu {
             ready: RefCell::new(RunQueue::new()),
             slice_over: Cell::new(false),
             timer_armed: Cell::new(false),
+            slice_end: Cell::new(0),
         }
     }
 }
@@ -65,8 +68,14 @@ impl Cpu {
 fn orbital_thread_woken(thread: Ref<Tcb>) {
     // One CPU runs for now, so it is every thread's home.
     // SAFETY: the wake queue is emptied by `take_woken`, which takes the reference back.
-    unsafe { WOKEN.of(0).push(core::ptr::NonNull::from(thread.task())) };
+    unsafe { WOKEN.of(0).push(thread.task_pointer()) };
     core::mem::forget(thread);
+}
+
+/// This CPU's executor, to be polled.
+fn executor() -> Owner {
+    // SAFETY: each CPU asks for its own executor alone, and never in an interrupt handler.
+    unsafe { EXECUTOR.here().assume_owner() }
 }
 
 /// Makes this CPU's dispatcher ready. Its kernel tasks can be spawned from here on.
@@ -81,7 +90,7 @@ pub fn init() {
 pub fn spawn(future: impl Future<Output = ()> + 'static) -> Result<(), Error> {
     let task = heap::try_box(orbital_executor::executor::Task::new(future))
         .map_err(|_| Error::QuotaExceeded)?;
-    EXECUTOR.here().spawn(Box::into_pin(task));
+    executor().spawn(Box::into_pin(task));
     Ok(())
 }
 
@@ -162,8 +171,8 @@ fn end(thread: &Current, reason: ExitReason) {
 pub fn next() -> *mut SavedRegisters {
     loop {
         take_woken();
-        if EXECUTOR.here().has_work() {
-            EXECUTOR.here().poll_ready(TASK_BUDGET);
+        if executor().has_work() {
+            executor().poll_ready(TASK_BUDGET);
             idle::interrupt_window();
             continue;
         }
@@ -184,9 +193,9 @@ pub fn next() -> *mut SavedRegisters {
 }
 
 fn wait_for_work() {
-    set_timer(false);
+    set_timer(false, 0);
     // Interrupts are off: what comes between this check and the wait ends the wait.
-    if WOKEN.here().is_empty() && !EXECUTOR.here().has_work() {
+    if WOKEN.here().is_empty() && !executor().has_work() {
         idle::wait_for_interrupt();
     }
 }
@@ -221,15 +230,17 @@ fn keep_current() -> Option<*mut SavedRegisters> {
         current.set_state(ThreadState::Preempted);
         cpu.current.take();
         let mut ready = cpu.ready.borrow_mut();
-        if slice_over {
-            ready.push_back(current.to_ref());
-        } else {
-            ready.push_front(current.to_ref());
+        match slice_left().filter(|_| !slice_over) {
+            Some(left) => {
+                current.keep_slice(left);
+                ready.push_front(current.to_ref());
+            }
+            None => ready.push_back(current.to_ref()),
         }
         return None;
     }
     // A slice that was given away to nobody starts anew.
-    set_timer(top == Some(current.priority));
+    set_timer(top == Some(current.priority), SLICE_US);
     Some(current.register_pointer())
 }
 
@@ -261,10 +272,11 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
     next.set_state(ThreadState::Running);
     let cpu = CPU.here();
     cpu.slice_over.set(false);
-    // A slice starts with the thread.
-    set_timer(false);
+    // A slice starts with the thread, or goes on where a more urgent one had cut in: else a thread
+    // that keeps waking such would have the CPU for ever.
+    set_timer(false, 0);
     let top = cpu.ready.borrow().top();
-    set_timer(top == Some(next.priority));
+    set_timer(top == Some(next.priority), next.take_slice().unwrap_or(SLICE_US));
     SWITCHES.fetch_add(1, Relaxed);
     arch::set_current(next.register_pointer());
     let registers = next.register_pointer();
@@ -272,12 +284,29 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
     Some(registers)
 }
 
-/// Arms the timer when an equal thread waits, and only then.
-fn set_timer(wanted: bool) {
-    let armed = &CPU.here().timer_armed;
-    if armed.replace(wanted) != wanted {
-        if wanted { timer::arm(SLICE_US) } else { timer::disarm() }
+/// Arms the timer when an equal thread waits, and only then, for so many microseconds.
+fn set_timer(wanted: bool, microseconds: u64) {
+    let cpu = CPU.here();
+    if cpu.timer_armed.replace(wanted) == wanted {
+        return;
     }
+    if wanted {
+        cpu.slice_end.set(clock::microseconds() + microseconds);
+        timer::arm(microseconds);
+    } else {
+        timer::disarm();
+    }
+}
+
+/// Microseconds that are left of the current slice; `None` when it is over. All of it, as long as
+/// no equal thread waits for its end.
+fn slice_left() -> Option<u64> {
+    let cpu = CPU.here();
+    if !cpu.timer_armed.get() {
+        return Some(SLICE_US);
+    }
+    let left = cpu.slice_end.get().saturating_sub(clock::microseconds());
+    (left != 0).then_some(left)
 }
 
 /// Starts dispatching on this CPU: the end of the boot order.

@@ -83,7 +83,10 @@ fn system_calls_that_do_not_exist_are_refused() {
                 assert_eq!(answer, Err(Error::UnknownSyscall), "{number}");
             }
         }
-        assert_eq!(user::syscall(Syscall::Null as u64, Registers::default()).await.unwrap(), Registers::default());
+        assert_eq!(
+            user::syscall(Syscall::Null as u64, Registers::default()).await.unwrap(),
+            Registers::default()
+        );
     });
     kernel.run_until_idle();
     assert_eq!(thread.exit_reason(), Some(ExitReason::Exited(0)));

@@ -23,6 +23,8 @@ pub(super) struct Home {
     /// Made at the first use of floating point, and paid for.
     pub(super) fpu: Option<(FpuState, Charge)>,
     pub(super) segments: UserSegments,
+    /// Microseconds that were left of its slice when a more urgent thread cut in.
+    pub(super) slice: Option<u64>,
 }
 
 impl Home {
@@ -42,6 +44,7 @@ impl HomeCell {
             slot: FutureSlot::new(),
             fpu: None,
             segments: UserSegments::new(),
+            slice: None,
         }))
     }
 

@@ -137,7 +137,8 @@ impl Tcb {
         let charge = Charge::new(&process.quota, 0, bytes as u64)?;
         let thread = Ref::new(Self {
             header: Header::new::<Self>(),
-            task: TaskHeader::new(&VTABLE),
+            // SAFETY: the vtable is for the headers of TCBs, as this one is.
+            task: unsafe { TaskHeader::new(&VTABLE) },
             registers: RegisterCell::new(registers),
             wait: Wait::new(),
             links: [const { Link::new() }; KINDS],
@@ -192,12 +193,19 @@ impl Tcb {
 
     /// Wakes it: from anywhere, without memory, without waiting, and never twice.
     pub fn wake(&self) {
-        self.task.wake();
+        // SAFETY: the pointer is for the whole TCB, and the caller's reference keeps it.
+        unsafe { TaskHeader::wake(self.task_pointer()) };
     }
 
     /// The task that its wakers point to.
     pub fn task(&self) -> &TaskHeader {
         &self.task
+    }
+
+    /// The same, as a pointer that is good for the whole TCB: what wakers and wake queues hold.
+    pub fn task_pointer(&self) -> NonNull<TaskHeader> {
+        // SAFETY: the header is inside of the TCB.
+        unsafe { NonNull::from(self).byte_add(offset_of!(Self, task)).cast() }
     }
 
     /// Asks its CPU to end it. Its operation, if it waits in one, is cancelled there.
@@ -258,7 +266,8 @@ impl Current {
 
     /// Polls the operation. The slot is empty afterwards where it is ready.
     pub fn poll_operation(&self) -> Poll<Outcome> {
-        let waker = waker::waker_ref(&self.task);
+        // SAFETY: the pointer is for the whole TCB, which outlives the poll.
+        let waker = unsafe { waker::waker_ref(self.task_pointer()) };
         let mut context = Context::from_waker(&waker);
         self.with_home(|home| home.slot().poll(&mut context))
     }
@@ -299,6 +308,16 @@ impl Current {
                 None => FpuState::forbid(),
             }
         });
+    }
+
+    /// A more urgent thread cuts in: this many microseconds of its slice are left for its return.
+    pub fn keep_slice(&self, microseconds: u64) {
+        self.with_home(|home| home.slice = Some(microseconds));
+    }
+
+    /// What was left of its slice when a more urgent thread cut in, if one did.
+    pub fn take_slice(&self) -> Option<u64> {
+        self.with_home(|home| home.slice.take())
     }
 
     /// Ends it: cancels its operation, drops the reply that it owes, tells those who wait. It never

@@ -4,11 +4,7 @@
 
 use orbital_abi::{Error, Registers};
 
-use super::{
-    Current, Phase, ReadyQueue, Tcb, WaitingQueue,
-    SLOT_BYTES,
-    tcb::Reply,
-};
+use super::{Current, Phase, ReadyQueue, SLOT_BYTES, Tcb, WaitingQueue, tcb::Reply};
 use crate::{object::Ref, tests::kernel::Kernel};
 
 fn threads(kernel: &mut Kernel, count: usize) -> Vec<Ref<Tcb>> {

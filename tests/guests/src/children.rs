@@ -5,15 +5,20 @@ use alloc::{format, string::String};
 
 use orbital_user::{
     ExitReason,
+    lock::Mutex,
     program::Archive,
     spawn::{Child, Spawn},
 };
 
 /// This program's file.
 pub fn own_file() -> &'static [u8] {
-    let archive = Archive::open().expect("the archive of programs");
-    // The harness boots the suite as init.
-    archive.find("init").expect("this program in the archive")
+    // Each time that the archive is opened, it is mapped for good.
+    static FILE: Mutex<Option<&[u8]>> = Mutex::new(None);
+    FILE.lock().get_or_insert_with(|| {
+        let archive = Archive::open().expect("the archive of programs");
+        // The harness boots the suite as init.
+        archive.find("init").expect("this program in the archive")
+    })
 }
 
 /// Starts this program in `role`, with what `with` adds.

@@ -18,6 +18,14 @@ extern crate alloc;
 pub mod bare;
 pub mod children;
 pub mod counters;
+pub mod fuzz;
+pub mod mapped;
+pub mod objects;
+pub mod pattern;
+pub mod places;
+pub mod random;
+pub mod raw;
+pub mod threads;
 
 use orbital_user::{println, start::bootstrap, system};
 

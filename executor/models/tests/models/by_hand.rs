@@ -41,11 +41,25 @@ impl ByHand {
         }
     }
 
+    /// Another future in the place of this one, which is dropped.
+    pub fn replace(&mut self, future: Waiting<'static>) {
+        self.future = Some(future);
+    }
+
     pub fn is_pending(&self) -> bool {
         self.future.is_some()
     }
 
     pub fn wakes(&self) -> usize {
         self.wakes.0.load(SeqCst)
+    }
+}
+
+impl Drop for ByHand {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // Dropping it would take the lock where it has been found that nobody can.
+            std::mem::forget(self.future.take());
+        }
     }
 }

@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use executor_loom::planted::{self, Bug};
 use libtest_mimic::{Failed, Trial};
 use loom::model::Builder;
 
@@ -17,8 +18,8 @@ use loom::model::Builder;
 pub struct Model {
     name: String,
     body: Arc<dyn Fn() + Send + Sync>,
-    /// What loom has to say, for a planted bug.
-    must_find: Option<&'static str>,
+    /// A planted bug, and what loom has to say about it.
+    must_find: Option<(Bug, &'static str)>,
 }
 
 /// What loom says about an access that nothing orders.
@@ -42,15 +43,15 @@ impl Model {
         Self { name: name.into(), body: Arc::new(body), must_find: None }
     }
 
-    /// A model with a mistake planted, of which loom has to find one schedule where it panics with
-    /// a message that contains `message`.
+    /// The model with `bug` planted into the code, of which loom has to find one schedule where it
+    /// panics with a message that contains `message`.
     pub fn planted(
-        name: &str,
+        bug: Bug,
         message: &'static str,
         body: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        let name = format!("planted bug: {name}");
-        Self { name, body: Arc::new(body), must_find: Some(message) }
+        let name = format!("planted bug: {bug:?}, {message}");
+        Self { name, body: Arc::new(body), must_find: Some((bug, message)) }
     }
 
     /// The test.
@@ -63,18 +64,21 @@ impl Model {
         let (counting, body) = (schedules.clone(), self.body);
         let mut builder = Builder::new();
         builder.preemption_bound = Some(PREEMPTIONS);
+        // Loom runs all threads of a model on this thread.
+        planted::plant(self.must_find.map(|(bug, _)| bug));
         let explored = catch(self.must_find.is_some(), move || {
             builder.check(move || {
                 counting.fetch_add(1, Relaxed);
                 body();
             });
         });
+        planted::plant(None);
         let count = schedules.load(Relaxed);
         COUNTS.lock().unwrap().push((self.name, count, explored.as_ref().err().cloned()));
         match (explored, self.must_find) {
             (Ok(()), None) => Ok(()),
             (Ok(()), Some(_)) => Err(format!("not found in {count} schedules").into()),
-            (Err(said), Some(message)) if said.contains(message) => Ok(()),
+            (Err(said), Some((_, message))) if said.contains(message) => Ok(()),
             (Err(said), _) => Err(format!("schedule {count}: {said}").into()),
         }
     }

@@ -1,5 +1,5 @@
 //! Which CPU a host thread plays. Variables of a CPU are not made for two host threads at once, so
-//! no two have the same number: CPU 0 is [`machine`](super::machine)'s, the others are given out
+//! no two have the same number: CPU 0 is [`machine`](super::machine())'s, the others are given out
 //! to whoever asks, until their thread ends.
 #![forbid(unsafe_code)]
 

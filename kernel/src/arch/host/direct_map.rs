@@ -63,7 +63,9 @@ pub fn read(frame: Frame, offset: usize, buffer: &mut [u8]) {
     // SAFETY: the range lies in a frame that is memory. Only the host thread that holds the
     // machine uses frames, so nobody writes meanwhile.
     unsafe {
-        pointer(frame).wrapping_add(offset).copy_to_nonoverlapping(buffer.as_mut_ptr(), buffer.len());
+        pointer(frame)
+            .wrapping_add(offset)
+            .copy_to_nonoverlapping(buffer.as_mut_ptr(), buffer.len());
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! | who | how it comes to play a CPU |
 //! |---|---|
-//! | a test of the kernel's globals or its dispatcher | [`machine`]: CPU 0, one host thread at a time |
+//! | a test of the kernel's globals or its dispatcher | [`machine()`]: CPU 0, one host thread at a time |
 //! | any other host thread | a CPU number of its own, at its first need |
 //!
 //! Nothing waits and nothing looks at the host's clock: a run is the same every time. Where the

@@ -7,7 +7,7 @@
 
 use core::cell::RefCell;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -81,10 +81,10 @@ impl PageTables {
         assert!(tables.root.is_some(), "a page is mapped in tables that were taken apart");
         for level in (1..TOP).rev() {
             let place = place(level, address);
-            if !tables.below.contains_key(&place) {
+            if let Entry::Vacant(missing) = tables.below.entry(place) {
                 let new = allocate()?;
                 direct_map::zero(new);
-                tables.below.insert(place, new);
+                missing.insert(new);
             }
         }
         if tables.pages.contains_key(&address) {

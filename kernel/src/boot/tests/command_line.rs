@@ -13,12 +13,8 @@ fn words(text: &str) -> Vec<(String, Option<String>)> {
 #[test]
 fn words_have_a_key_and_perhaps_a_value() {
     let line = CommandLine::new("  quiet log=info,ipc=trace\ttest=  a=b=c ");
-    let expected = [
-        ("quiet", None),
-        ("log", Some("info,ipc=trace")),
-        ("test", Some("")),
-        ("a", Some("b=c")),
-    ];
+    let expected =
+        [("quiet", None), ("log", Some("info,ipc=trace")), ("test", Some("")), ("a", Some("b=c"))];
     assert_eq!(line.words().collect::<Vec<_>>(), expected);
     assert_eq!(line.get("log"), Some("info,ipc=trace"));
     assert_eq!((line.get("test"), line.get("quiet"), line.get("lo")), (Some(""), None, None));

@@ -102,7 +102,9 @@ fn more_entries_than_the_kernel_keeps_are_an_error() {
 #[test]
 fn a_range_is_memory_where_entries_join_without_a_gap() {
     let map = map(&[(0, 0x1800, true), (0x1800, 0x1000, true), (0x4000, 0x1000, true)]);
-    assert!(map.contains(0, 0x2800) && map.contains(0x17ff, 0x1801) && map.contains(0x4000, 0x5000));
+    assert!(
+        map.contains(0, 0x2800) && map.contains(0x17ff, 0x1801) && map.contains(0x4000, 0x5000)
+    );
     assert!(!map.contains(0, 0x2801) && !map.contains(0x2000, 0x4800));
     assert!(!map.contains(0x8000, 0x8001));
 }

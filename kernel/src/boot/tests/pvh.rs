@@ -94,7 +94,10 @@ fn what_qemu_says_is_understood() {
 #[test]
 fn an_old_acpi_table_is_named_by_its_first_address() {
     let boot_info = after(|memory| memory.bytes(ACPI + 15, &[0]).word(ACPI + 16, 0x1234));
-    assert_eq!(boot_info.unwrap().acpi.map(|acpi| (acpi.revision, acpi.address)), Some((0, 0x1234)));
+    assert_eq!(
+        boot_info.unwrap().acpi.map(|acpi| (acpi.revision, acpi.address)),
+        Some((0, 0x1234))
+    );
 }
 
 #[test]

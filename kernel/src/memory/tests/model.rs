@@ -11,9 +11,13 @@ const FRAMES: u64 = 700;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Allocate { order: usize },
+    Allocate {
+        order: usize,
+    },
     /// Frees the block with this index, counted round.
-    Free { block: usize },
+    Free {
+        block: usize,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {

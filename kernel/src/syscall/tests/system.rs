@@ -7,8 +7,7 @@ use orbital_abi::{
 };
 
 use super::{
-    CapSlot, Error, ExitReason, Kernel, MemoryMap, Registers, Rights, Syscall, run_in,
-    system, user,
+    CapSlot, Error, ExitReason, Kernel, MemoryMap, Registers, Rights, Syscall, run_in, system, user,
 };
 use crate::{
     arch::{
@@ -39,8 +38,7 @@ fn a_line_of_a_program_carries_its_name_and_forges_nothing() {
         let memory = user::memory(2 * PAGE).await.unwrap();
         let (rights, offset) = (Rights::READ | Rights::WRITE, 0);
         let process = CapSlot::NULL;
-        let mapping =
-            MemoryMap { process, memory, address: AT, offset, bytes: 2 * PAGE, rights };
+        let mapping = MemoryMap { process, memory, address: AT, offset, bytes: 2 * PAGE, rights };
         user::map(mapping).await.unwrap();
         let write = |offset: u64, bytes: &[u8]| {
             let page = space.space.translate(AT + offset).unwrap();
@@ -133,9 +131,11 @@ fn the_counters_say_what_there_is() {
 
 #[test]
 fn the_machine_ends_with_the_verdict_that_its_owner_gave() {
-    for (code, verdict) in
-        [(0, power::VERDICT_SUCCESS), (1, power::VERDICT_FAILURE), (u64::MAX, power::VERDICT_FAILURE)]
-    {
+    for (code, verdict) in [
+        (0, power::VERDICT_SUCCESS),
+        (1, power::VERDICT_FAILURE),
+        (u64::MAX, power::VERDICT_FAILURE),
+    ] {
         let mut kernel = Kernel::boot();
         let process = kernel.process("p");
         let slot = system(&process, Rights::SHUTDOWN);

@@ -15,7 +15,8 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let access = prop_oneof![Just(Access::Read), Just(Access::ReadWrite), Just(Access::ReadExecute)];
+    let access =
+        prop_oneof![Just(Access::Read), Just(Access::ReadWrite), Just(Access::ReadExecute)];
     let map = (0..120_u64, 0..50_u64, 0..50_u64, access)
         .prop_map(|(at, first, pages, access)| Step::Map { at, first, pages, access });
     let unmap = (0..120_u64, 0..80_u64).prop_map(|(at, pages)| Step::Unmap { at, pages });

@@ -1,0 +1,150 @@
+//! The right to poll an executor's tasks.
+
+use alloc::boxed::Box;
+use core::{
+    marker::PhantomData,
+    ops::Deref,
+    pin::Pin,
+    ptr::{self, NonNull},
+    task::{Context, Poll},
+};
+
+use super::{
+    handle::TaskHandle,
+    shared::Executor,
+    stored::{Task, core_of, release, schedule},
+};
+use crate::{
+    sync::Ordering,
+    task::{AfterPoll, TaskHeader},
+    waker::waker_ref,
+};
+
+/// The one who polls an executor's tasks. It can be copied, but not leave its thread.
+#[derive(Clone, Copy)]
+pub struct Owner {
+    executor: &'static Executor,
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl Executor {
+    /// Makes the calling thread the executor's owner, for ever; `None` when it has one. `number`
+    /// is what the executor's `tell` is called with from now on, and not `usize::MAX`.
+    pub fn claim(&'static self, number: usize) -> Option<Owner> {
+        // Once claimed it stays so even if the owner is dropped: its tasks are bound to the thread.
+        self.notify.claim(number).then_some(Owner { executor: self, _not_send: PhantomData })
+    }
+
+    /// The owner, known to be the caller.
+    ///
+    /// # Safety
+    /// All who use the results of this function and of [`Executor::claim`] do so on one thread. For
+    /// a kernel: on one CPU, whose own executor this is, and not from its interrupt handlers.
+    pub const unsafe fn assume_owner(&'static self) -> Owner {
+        Owner { executor: self, _not_send: PhantomData }
+    }
+
+    /// Runs `task`, from anywhere: its future may be polled by another thread than this one. Its
+    /// memory is freed when it is done and its last waker is gone.
+    pub fn spawn_send<F: Future<Output = ()> + Send + 'static>(
+        &'static self,
+        task: Pin<Box<Task<F>>>,
+    ) {
+        self.start(task.into_raw(self));
+    }
+
+    /// The first wake of a task that is not known to anyone else yet.
+    fn start(&self, task: NonNull<TaskHeader>) {
+        self.spawned.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the pointer is for the whole task. Nothing can end the task before the wake has
+        // queued it, with a reference of the queue's.
+        unsafe { TaskHeader::wake(task) };
+    }
+}
+
+impl Owner {
+    /// Runs `task`, from the next [`Owner::poll_ready`] on. Its memory is freed when it is done and
+    /// its last waker is gone. The handle is for who may want to cancel it.
+    pub fn spawn<F: Future<Output = ()> + 'static>(self, task: Pin<Box<Task<F>>>) -> TaskHandle {
+        let task = task.into_raw(self.executor);
+        // SAFETY: the executor's reference keeps the task alive, and this is its owner's thread.
+        let handle = unsafe { TaskHandle::new(task) };
+        self.executor.start(task);
+        handle
+    }
+
+    /// Polls up to `budget` tasks, in the order in which they were woken; how many it took off the
+    /// queue. A task that is woken meanwhile waits until those before it had their turn. One that
+    /// was cancelled while it was queued has its turn, but is not polled.
+    pub fn poll_ready(self, budget: usize) -> usize {
+        for polled in 0..budget {
+            let Some(task) = self.take_one() else { return polled };
+            self.poll_one(task);
+        }
+        budget
+    }
+
+    fn take_one(self) -> Option<NonNull<TaskHeader>> {
+        let taken = &self.executor.taken;
+        if taken.load(Ordering::Relaxed).is_null() {
+            let first = self.executor.woken.take_all().next();
+            taken.store(first.map_or(ptr::null_mut(), NonNull::as_ptr), Ordering::Relaxed);
+        }
+        let task = NonNull::new(taken.load(Ordering::Relaxed))?;
+        // SAFETY: taken tasks are kept alive by the queue's reference.
+        let next = unsafe { task.as_ref() }.next.load(Ordering::Relaxed);
+        taken.store(next, Ordering::Relaxed);
+        Some(task)
+    }
+
+    fn poll_one(self, task: NonNull<TaskHeader>) {
+        // SAFETY: the queue's reference, which is released below, keeps the task alive.
+        let core = unsafe { core_of(task) };
+        if core.header.start_poll() {
+            // SAFETY: the pointer is for the whole task, which lives until the release below.
+            let waker = unsafe { waker_ref(task) };
+            let mut context = Context::from_waker(&waker);
+            // SAFETY: the state word gave this call the right to poll, and this is the thread that
+            // the future is bound to, if it is bound to one.
+            let result = self.measured(|| unsafe { (core.functions.poll)(task, &mut context) });
+            match result {
+                Poll::Ready(()) => {
+                    core.header.complete();
+                    self.executor.finished.increment();
+                    // SAFETY: the executor's reference.
+                    unsafe { release(task) };
+                }
+                Poll::Pending => {
+                    if let AfterPoll::Requeue = core.header.finish_poll() {
+                        // SAFETY: the transition was this call's.
+                        unsafe { schedule(task) };
+                    }
+                }
+            }
+        }
+        // SAFETY: the queue's reference.
+        unsafe { release(task) };
+    }
+
+    /// Counts a poll, and how long it takes if someone wants to know.
+    fn measured(self, poll: impl FnOnce() -> Poll<()>) -> Poll<()> {
+        self.executor.polls.increment();
+        let Some(watch) = self.executor.watch else { return poll() };
+        let start = (watch.clock)();
+        let result = poll();
+        let took = (watch.clock)().saturating_sub(start);
+        self.executor.longest_poll.raise_to(took);
+        if took > watch.limit {
+            self.executor.long_polls.increment();
+        }
+        result
+    }
+}
+
+impl Deref for Owner {
+    type Target = Executor;
+
+    fn deref(&self) -> &Executor {
+        self.executor
+    }
+}

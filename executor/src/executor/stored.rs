@@ -1,0 +1,191 @@
+//! A task in memory: its header, its future, and who still knows of it.
+//!
+//! A spawned task has a reference of its executor's, which is given up when the task is done or
+//! cancelled; one of the queue it stands on; and one for each waker and each
+//! [`TaskHandle`](super::TaskHandle). Whoever gives up the last one frees it, on whatever CPU. By
+//! then its future is gone: that was dropped by the owner.
+
+use alloc::boxed::Box;
+use core::{
+    pin::Pin,
+    ptr::NonNull,
+    task::{Context, Poll},
+};
+
+use super::shared::Executor;
+#[cfg(loom)]
+use crate::planted::{Bug, planted};
+use crate::{
+    sync::{AtomicUsize, Ordering, UnsafeCell},
+    task::{TaskHeader, TaskVtable},
+};
+
+/// A future with its task header: what an executor runs.
+#[repr(C)]
+pub struct Task<F> {
+    core: TaskCore,
+    future: UnsafeCell<Option<F>>,
+}
+
+/// The part of a task whose layout does not depend on its future.
+#[repr(C)]
+pub(super) struct TaskCore {
+    pub header: TaskHeader,
+    references: AtomicUsize,
+    home: Option<&'static Executor>,
+    pub functions: &'static Functions,
+}
+
+/// What is done with the future. All take a pointer to the whole task.
+pub(super) struct Functions {
+    /// For who has the right to poll, by the state word.
+    pub poll: unsafe fn(NonNull<TaskHeader>, &mut Context<'_>) -> Poll<()>,
+    /// Drops the future: for the owner, who has cancelled the task.
+    pub drop_future: unsafe fn(NonNull<TaskHeader>),
+    /// Frees the task: for who gave up the last reference.
+    free: unsafe fn(NonNull<TaskHeader>),
+}
+
+static VTABLE: TaskVtable = TaskVtable { schedule, retain, release };
+
+/// The core of a task that is known to be alive.
+///
+/// # Safety
+/// `task` came out of [`Task::into_raw`], and lives as long as the result is used.
+pub(super) unsafe fn core_of<'a>(task: NonNull<TaskHeader>) -> &'a TaskCore {
+    // SAFETY: a task starts with its core, and that with its header.
+    unsafe { task.cast::<TaskCore>().as_ref() }
+}
+
+/// Puts the task on its executor's queue.
+///
+/// # Safety
+/// As for [`core_of`]; the transition to queued was the caller's, and the caller has a reference.
+pub(super) unsafe fn schedule(task: NonNull<TaskHeader>) {
+    // SAFETY: the caller's.
+    let home = unsafe { core_of(task) }.home();
+    home.wakes.fetch_add(1, Ordering::Relaxed);
+    #[cfg(loom)]
+    if planted(Bug::RetainLate) {
+        // SAFETY: it is not: that is the mistake.
+        return unsafe {
+            home.woken.push(task);
+            retain(task);
+        };
+    }
+    #[cfg(loom)]
+    if planted(Bug::KickBeforePush) {
+        home.notify.tell();
+        // SAFETY: as below.
+        return unsafe {
+            retain(task);
+            home.woken.push(task);
+        };
+    }
+    // SAFETY: called once per transition to queued; the queue's reference keeps the task alive.
+    unsafe {
+        retain(task);
+        home.woken.push(task);
+    }
+    home.notify.tell();
+}
+
+/// One more reference.
+///
+/// # Safety
+/// As for [`core_of`].
+pub(super) unsafe fn retain(task: NonNull<TaskHeader>) {
+    // SAFETY: the caller's.
+    unsafe { core_of(task) }.references.fetch_add(1, Ordering::Relaxed);
+}
+
+/// One reference less.
+///
+/// # Safety
+/// As for [`core_of`]; the caller gives up a reference that it has.
+pub(super) unsafe fn release(task: NonNull<TaskHeader>) {
+    // SAFETY: the caller's reference keeps the task alive until it is subtracted.
+    let (before, free) = unsafe {
+        let core = core_of(task);
+        let free = core.functions.free;
+        (core.subtract_reference(), free)
+    };
+    debug_assert!(before != 0, "used after it was freed");
+    if before == 1 {
+        // SAFETY: that was the last reference.
+        unsafe { free(task) };
+    }
+}
+
+impl TaskCore {
+    /// Whose task it is.
+    pub fn home(&self) -> &'static Executor {
+        self.home.expect("a task is spawned before it is woken")
+    }
+
+    /// How many references there were.
+    fn subtract_reference(&self) -> usize {
+        let order = Ordering::AcqRel;
+        #[cfg(loom)]
+        let order = if planted(Bug::ReleaseRelaxed) { Ordering::Relaxed } else { order };
+        #[cfg(loom)]
+        if planted(Bug::ReleaseStores) {
+            let before = self.references.load(Ordering::Acquire);
+            self.references.store(before - 1, Ordering::Release);
+            return before;
+        }
+        self.references.fetch_sub(1, order)
+    }
+}
+
+impl<F: Future<Output = ()> + 'static> Task<F> {
+    const FUNCTIONS: Functions = Functions {
+        poll: |task, context| {
+            // SAFETY: `task` starts a `Task<F>`, which is alive.
+            let task = unsafe { task.cast::<Self>().as_ref() };
+            task.future.with_mut(|future| {
+                // SAFETY: only who has the right to poll touches the future.
+                let future = unsafe { &mut *future };
+                let Some(pinned) = future else { return Poll::Ready(()) };
+                // SAFETY: it is pinned by the task's own allocation.
+                let result = unsafe { Pin::new_unchecked(pinned) }.poll(context);
+                if result.is_ready() {
+                    *future = None;
+                }
+                result
+            })
+        },
+        drop_future: |task| {
+            // SAFETY: as above.
+            let task = unsafe { task.cast::<Self>().as_ref() };
+            // SAFETY: the task was cancelled while nobody polled it, by the caller.
+            task.future.with_mut(|future| unsafe { *future = None });
+        },
+        free: |task| {
+            // SAFETY: `into_raw` took the task out of a `Box`, and the last reference is gone.
+            let task = unsafe { Box::from_raw(task.cast::<Self>().as_ptr()) };
+            // Through the cell, where loom checks that this comes after the last poll.
+            // SAFETY: nobody else knows of the task.
+            task.future.with_mut(|future| unsafe { *future = None });
+        },
+    };
+
+    /// A task that runs `future` once it is spawned.
+    pub fn new(future: F) -> Self {
+        // SAFETY: the vtable is for headers that start a `Task`, as this one does. It is not woken,
+        // and no waker is made, before `into_raw`.
+        let header = unsafe { TaskHeader::new(&VTABLE) };
+        let references = AtomicUsize::new(1);
+        let core = TaskCore { header, references, home: None, functions: &Self::FUNCTIONS };
+        Self { core, future: UnsafeCell::new(Some(future)) }
+    }
+
+    /// Makes it a task of `home`, which gets the first reference: a pointer to all of the task.
+    pub(super) fn into_raw(self: Pin<Box<Self>>, home: &'static Executor) -> NonNull<TaskHeader> {
+        // SAFETY: the future is not moved out of its allocation.
+        let mut task = unsafe { Pin::into_inner_unchecked(self) };
+        task.core.home = Some(home);
+        // SAFETY: a `Box` is not null.
+        unsafe { NonNull::new_unchecked(Box::into_raw(task)) }.cast()
+    }
+}

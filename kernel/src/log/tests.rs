@@ -1,0 +1,96 @@
+//! Lines as they reach the serial port.
+#![forbid(unsafe_code)]
+
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use super::{LINE_BYTES, defer, drain, init, init_deferred, module, write_raw};
+use crate::{
+    arch::host::{clock, machine, serial},
+    boot::CommandLine,
+    kprintln,
+};
+
+#[test]
+fn a_line_belongs_to_the_part_of_the_kernel_that_wrote_it() {
+    for (target, part) in [
+        ("kernel::ipc::endpoint", "ipc"),
+        ("kernel::boot", "boot"),
+        ("kernel", "kernel"),
+        ("init", "init"),
+        ("tar_no_std::archive", "tar_no_std::archive"),
+    ] {
+        assert_eq!(module(target), part, "{target}");
+    }
+}
+
+#[test]
+fn lines_go_out_whole_with_time_cpu_level_and_module() {
+    let _machine = machine();
+    init(&CommandLine::new("log=info"));
+    serial::take();
+    clock::advance(12_345_678);
+    log::info!(target: "kernel::boot::pvh", "{} of {}", 1, 2);
+    assert_eq!(serial::take(), "[   12.345678] cpu0 INFO  boot: 1 of 2\n");
+    log::trace!(target: "kernel::boot::pvh", "too much");
+    assert_eq!(serial::take(), "");
+    kprintln!("as it {}", "is");
+    assert_eq!(serial::take(), "as it is\n");
+}
+
+#[test]
+fn a_line_that_is_too_long_is_cut_and_still_ends() {
+    let _machine = machine();
+    for length in LINE_BYTES - 3..LINE_BYTES + 3 {
+        serial::take();
+        kprintln!("{}", "x".repeat(length));
+        let sent = serial::take();
+        assert_eq!(sent.len(), (length + 1).min(LINE_BYTES), "{length}");
+        assert_eq!(sent.matches('\n').count(), 1, "{length}");
+        assert!(sent.ends_with('\n'), "{length}");
+    }
+}
+
+#[test]
+fn a_line_is_cut_between_characters() {
+    let _machine = machine();
+    for shift in 0..4 {
+        serial::take();
+        kprintln!("{}{}", "x".repeat(shift), "😀".repeat(LINE_BYTES));
+        let sent = serial::take();
+        assert!(sent.len() <= LINE_BYTES && sent.ends_with('\n'), "{shift}");
+        let text = sent.trim_end_matches('\n').trim_start_matches('x');
+        assert!(text.chars().all(|character| character == '😀'), "{shift}");
+    }
+    serial::take();
+    write_raw(format_args!(""));
+    assert_eq!(serial::take(), "");
+}
+
+#[test]
+fn deferred_lines_are_written_by_their_task_and_lost_ones_counted() {
+    let _machine = machine();
+    init(&CommandLine::new("log=info"));
+    serial::take();
+    init_deferred();
+    let mut drain = pin!(drain());
+    let mut poll = || {
+        let polled: Poll<()> = drain.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending(), "it goes on for ever");
+        serial::take()
+    };
+    // What came before the queue was there is told with the first line.
+    poll();
+    defer(log::Level::Warn, "arch", "something happened");
+    let said = poll();
+    assert!(said.starts_with("[    0.000000] cpu0 WARN  arch: something happened\n"), "{said}");
+    for _ in 0..70 {
+        defer(log::Level::Error, "arch", "again");
+    }
+    let said = poll();
+    assert_eq!(said.matches("arch: again\n").count(), 64);
+    assert!(said.contains("6 lines were lost"), "{said}");
+    assert_eq!(poll(), "");
+}

@@ -1,0 +1,153 @@
+//! Reference counts and what hangs on them.
+
+use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::Arc;
+
+use orbital_abi::{Error, ObjectKind, Rights};
+
+use super::{AnyRef, Charge, Header, Object, Quota, Ref, registry};
+use crate::{
+    capability::{Capability, Table},
+    ipc::Endpoint,
+    system::SystemObject,
+    tests::kernel::Kernel,
+};
+
+/// Counts what happens to it.
+#[repr(C)]
+struct Probe {
+    header: Header,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    orphaned: AtomicU64,
+    dropped: AtomicU64,
+}
+
+impl Counts {
+    fn now(&self) -> (u64, u64) {
+        (self.orphaned.load(SeqCst), self.dropped.load(SeqCst))
+    }
+}
+
+// SAFETY: `repr(C)`, and the header comes first.
+unsafe impl Object for Probe {
+    const KIND: Option<ObjectKind> = Some(ObjectKind::System);
+
+    fn orphaned(&self) {
+        self.counts.orphaned.fetch_add(1, SeqCst);
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.counts.dropped.fetch_add(1, SeqCst);
+    }
+}
+
+fn probe() -> (Ref<Probe>, Arc<Counts>) {
+    let counts = Arc::<Counts>::default();
+    let probe = Probe { header: Header::new::<Probe>(), counts: counts.clone() };
+    (Ref::new(probe).unwrap(), counts)
+}
+
+#[test]
+fn an_object_lives_as_long_as_someone_refers_to_it() {
+    let _kernel = Kernel::boot();
+    let (first, counts) = probe();
+    let second = first.clone();
+    let third = Ref::from_object(&*second);
+    assert!(second.is(&first) && third.is(&first));
+    drop(first);
+    let erased = second.erase();
+    let again = erased.clone();
+    drop(third);
+    assert!(erased.is(&*again.clone().downcast::<Probe>().unwrap()));
+    drop(erased);
+    assert_eq!(counts.now(), (0, 0));
+    drop(again);
+    assert_eq!(counts.now(), (0, 1));
+}
+
+#[test]
+fn a_reference_that_was_given_away_as_a_pointer_still_counts() {
+    let _kernel = Kernel::boot();
+    let (probe, counts) = probe();
+    let pointer = probe.into_raw();
+    assert_eq!(counts.now(), (0, 0));
+    // SAFETY: the pointer came from `into_raw` and is taken back once.
+    drop(unsafe { Ref::<Probe>::from_raw(pointer) });
+    assert_eq!(counts.now(), (0, 1));
+}
+
+#[test]
+fn a_reference_of_another_kind_is_given_back() {
+    let _kernel = Kernel::boot();
+    let (probe, counts) = probe();
+    let erased: AnyRef = probe.erase();
+    assert_eq!(erased.header().kind(), Some(ObjectKind::System));
+    assert_eq!(erased.clone().downcast::<Endpoint>().err(), Some(Error::WrongKind));
+    assert_eq!(counts.now(), (0, 0));
+    assert_eq!(erased.downcast::<Endpoint>().err(), Some(Error::WrongKind));
+    assert_eq!(counts.now(), (0, 1), "the last one went with the attempt");
+    // Objects that no capability names are found by nobody.
+    let quota = Quota::root(1, 1).unwrap().erase();
+    assert_eq!(quota.downcast::<Quota>().err(), Some(Error::WrongKind));
+}
+
+#[test]
+fn the_last_capability_makes_an_orphan_and_the_last_reference_ends_it() {
+    let _kernel = Kernel::boot();
+    let (probe, counts) = probe();
+    let quota = Quota::root(0, 1 << 20).unwrap();
+    let mut table = Table::new();
+    let capability = Capability::new(probe.clone(), Rights::all());
+    let slots = [(); 3].map(|()| table.insert(capability.clone(), &quota).unwrap());
+    // One that is only looked up is no capability.
+    drop(capability);
+    drop(table.remove(slots[0]).unwrap());
+    drop(table.remove(slots[1]).unwrap());
+    assert_eq!(counts.now(), (0, 0));
+    let last = table.remove(slots[2]).unwrap();
+    assert_eq!(counts.now(), (0, 0), "not before the entry goes");
+    drop(last);
+    assert_eq!(counts.now(), (1, 0));
+    // A new one may come, of someone who had looked it up before.
+    let again = table.insert(Capability::new(probe, Rights::all()), &quota).unwrap();
+    drop(table.remove(again).unwrap());
+    assert_eq!(counts.now(), (2, 1));
+}
+
+#[test]
+fn objects_are_counted_by_kind() {
+    let kernel = Kernel::boot();
+    let live = || ObjectKind::ALL.map(registry::live);
+    let before = live();
+    let endpoints = [(); 3].map(|()| Endpoint::new(&kernel.init.quota).unwrap());
+    let system = SystemObject::new().unwrap();
+    let mut expected = before;
+    expected[ObjectKind::Endpoint as usize - 1] += 3;
+    expected[ObjectKind::System as usize - 1] += 1;
+    assert_eq!(live(), expected);
+    drop((endpoints, system));
+    assert_eq!(live(), before);
+    // One that could not be paid was never there.
+    let poor = Quota::root(0, 1).unwrap();
+    assert_eq!(Endpoint::new(&poor).err(), Some(Error::QuotaExceeded));
+    assert_eq!(live(), before);
+}
+
+#[test]
+fn a_carved_quota_outlives_its_owner_while_it_pays_for_something() {
+    let root = Quota::root(100, 100_000).unwrap();
+    let child = Quota::carve(&root, 50, 50_000).unwrap();
+    let grandchild = Quota::carve(&child, 20, 20_000).unwrap();
+    let charge = Charge::new(&grandchild, 20, 20_000).unwrap();
+    assert_eq!(grandchild.charge_frames(1), Err(Error::QuotaExceeded));
+    drop((child, grandchild));
+    assert!(Charge::new(&root, 51, 0).is_err() && Charge::new(&root, 50, 50_000).is_ok());
+    drop(charge);
+    assert!(Charge::new(&root, 100, 100_000).is_ok());
+}

@@ -1,0 +1,188 @@
+//! Thousands of random system calls: whatever a program asks for, it gets an answer that the ABI
+//! allows, the others go on, and what it had comes back.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+
+extern crate alloc;
+
+use alloc::{format, vec::Vec};
+use core::mem::ManuallyDrop;
+
+use guests::{
+    bare::{PAGE, Program},
+    children, code,
+    counters::leaves_nothing,
+    fuzz::Fuzz,
+    option, places,
+    random::Random,
+    suite,
+};
+use orbital_user::{
+    CapSlot, Endpoint, ExitReason, MemoryObject, Message, Process, Rights,
+    abi::{ObjectKind, Registers, Syscall},
+    capability::close,
+    println,
+    server::{Next, serve},
+    spawn::Child,
+    start::bootstrap,
+    syscall::raw,
+    thread,
+};
+
+suite! {
+    cases: [random_calls_do_no_harm, random_calls_of_several_do_no_harm, pure_noise_does_no_harm],
+    roles: [calls_at_random, makes_noise],
+}
+
+code! {
+    exits: ["mov eax, 33", "syscall"] ["ud2"];
+}
+
+/// Calls that each child makes.
+const CALLS: u64 = 4000;
+/// What a child is given, in this order.
+const GRANTED: [ObjectKind; 5] = [
+    ObjectKind::Endpoint,
+    ObjectKind::MemoryObject,
+    ObjectKind::Process,
+    ObjectKind::Endpoint,
+    ObjectKind::MemoryObject,
+];
+
+/// Makes random calls with what it was given and what it makes.
+fn calls_at_random() {
+    let seed = option("seed").and_then(|text| text.parse().ok()).expect("a seed");
+    let block = bootstrap();
+    let granted = block.granted.iter().map(|slot| slot.bits());
+    let mut slots: Vec<_> = granted.zip(GRANTED).collect();
+    slots.push((block.system.bits(), ObjectKind::System));
+    let endpoint =
+        ManuallyDrop::new(Endpoint::from_slot(block.granted[0])).copy(Rights::all(), 0).unwrap();
+    thread::spawn(move || serve(&endpoint, |call| Next::Reply(call.message))).unwrap().detach();
+    let mut fuzz =
+        Fuzz { random: Random::new(seed), slots, system: block.system.bits(), well: [0; _] };
+    // With these it could end itself.
+    close(block.thread).unwrap();
+    close(block.process).unwrap();
+    let mut made = 0;
+    while made < CALLS {
+        let known = fuzz.random.pick(Syscall::ALL);
+        let number = if fuzz.random.once_in(50) { fuzz.random.bits() >> 40 } else { known as u64 };
+        let mut registers = fuzz.sensible(known);
+        // Sometimes one of the words is something else.
+        if fuzz.random.once_in(4) {
+            let place = fuzz.random.below(4) as usize;
+            registers.control[place] = fuzz.number();
+        }
+        let risky =
+            Syscall::from_number(number).is_some_and(|s| fuzz.is_too_dangerous(s, &registers));
+        if !risky {
+            fuzz.call(number, registers);
+            made += 1;
+        }
+    }
+    // If too few go well, the arguments are too wild to reach what lies behind the checks.
+    println!("{made} calls, went well: {:?}", fuzz.well);
+    assert!(fuzz.well.iter().sum::<u32>() > 500);
+}
+
+/// Nothing but noise in all registers, handles included.
+fn makes_noise() {
+    let seed = option("seed").and_then(|text| text.parse().ok()).expect("a seed");
+    let mut random = Random::new(seed);
+    let fuzz = Fuzz {
+        random: random.clone(),
+        slots: Vec::new(),
+        system: bootstrap().system.bits(),
+        well: [0; _],
+    };
+    for number in (0..CALLS).map(|n| n % 128) {
+        let mut registers = Registers {
+            control: core::array::from_fn(|_| random.bits()),
+            words: core::array::from_fn(|_| random.bits()),
+        };
+        let syscall = Syscall::from_number(number);
+        if syscall.is_some_and(|syscall| fuzz.is_too_dangerous(syscall, &registers)) {
+            continue;
+        }
+        // SAFETY: as above; noise names no memory of its own.
+        let code = unsafe { raw(number, &mut registers) };
+        // Three take no arguments, and so go well.
+        let harmless =
+            [Some(Syscall::Null), Some(Syscall::ThreadYield), Some(Syscall::EndpointCreate)];
+        assert!(code != 0 || harmless.contains(&syscall), "{syscall:?}");
+        if syscall == Some(Syscall::EndpointCreate) && code == 0 {
+            close(CapSlot::from_bits(registers.control[0])).unwrap();
+        } else {
+            assert_eq!(registers, Registers::default(), "{number}");
+        }
+    }
+}
+
+/// A process is started and a message sent: the system still works.
+fn still_works() {
+    assert_eq!(Program::new(exits).run(9), ExitReason::Exited(9));
+    let endpoint = Endpoint::create().unwrap();
+    let receive = endpoint.copy(Rights::RECEIVE, 0).unwrap();
+    let receiver = thread::spawn(move || receive.receive().map(|r| r.message.words[0])).unwrap();
+    thread::yield_now();
+    endpoint.send(&Message::new(1, &[77]).unwrap()).unwrap();
+    assert_eq!(receiver.join(), Ok(Ok(77)));
+}
+
+/// Runs `role` once for each seed, all at once, to their ends.
+fn run(role: &str, seeds: &[u64]) {
+    let children: Vec<_> = seeds.iter().map(|seed| start_one(role, *seed)).collect();
+    for (child, victim) in &children {
+        assert_eq!(child.wait(), Ok(ExitReason::Exited(0)), "one of the seeds {seeds:?}");
+        // It may have a capability to itself by now; or it has ended.
+        let _ = victim.kill();
+        victim.wait().unwrap();
+    }
+    drop(children);
+    still_works();
+    // Threads that were ended leave when they would have their turn: the least urgent as well.
+    thread::spawn_with_priority(0, || ()).unwrap().join().unwrap();
+}
+
+/// Starts `role`; gives it, and the empty process that it was given.
+fn start_one(role: &str, seed: u64) -> (Child, Process) {
+    println!("{role}, seed {seed}");
+    let endpoint = Endpoint::create().unwrap();
+    let memory = MemoryObject::create(8 * PAGE).unwrap();
+    let process = Process::create("victim", 64, 32 * 1024).unwrap();
+    let child = children::start_with_arguments(role, &format!("seed={seed}"), |s| {
+        s.quota(1024, 256 * 1024)
+            .grant(endpoint.slot(), Rights::all(), 0)
+            .grant(memory.slot(), Rights::all(), 0)
+            .grant(process.slot(), Rights::all(), 0)
+            .grant(endpoint.slot(), Rights::SEND, 5)
+            .grant(memory.slot(), Rights::READ, 0)
+    });
+    (child, process)
+}
+
+/// Eight children, one after the other, each with a seed of its own.
+fn random_calls_do_no_harm() {
+    places::pave(64 << 20);
+    let mut seed = 0;
+    leaves_nothing(6, || {
+        seed += 1;
+        run("calls_at_random", &[seed]);
+    });
+}
+
+/// Three at a time.
+fn random_calls_of_several_do_no_harm() {
+    places::pave(64 << 20);
+    let mut seed = 100;
+    leaves_nothing(2, || {
+        run("calls_at_random", &[seed, seed + 1, seed + 2]);
+        seed += 3;
+    });
+}
+
+/// Calls with noise in every register are refused, and leave nothing but their codes.
+fn pure_noise_does_no_harm() {
+    places::pave(64 << 20);
+    leaves_nothing(2, || run("makes_noise", &[1, 2, 3]));
+}

@@ -1,0 +1,134 @@
+//! One object of each kind, and every use of a capability: for sweeps over both.
+#![forbid(unsafe_code)]
+
+use alloc::vec::Vec;
+
+use orbital_user::{
+    CapSlot, Endpoint, Error, MemoryObject, Rights,
+    abi::{ObjectKind, Registers, Syscall, layout::PAGE_SIZE, statistics::Statistic},
+    spawn::Child,
+    start::bootstrap,
+};
+
+use crate::{children, raw};
+
+/// An object of each kind. Process and thread have ended, so that nothing that is tried on them has
+/// consequences.
+pub struct Objects {
+    ended: Child,
+    endpoint: Endpoint,
+    memory: MemoryObject,
+}
+
+/// A call that takes a capability in a control word.
+#[derive(Clone, Copy, Debug)]
+pub struct Use {
+    /// The call.
+    pub syscall: Syscall,
+    /// Which control word.
+    pub word: usize,
+    /// The kind that it must be of; `None` for any.
+    pub kind: Option<ObjectKind>,
+    /// The rights that it must have.
+    pub needed: Rights,
+    /// What it gives on [`Objects`], when both are right.
+    pub outcome: Outcome,
+}
+
+/// What a permitted call gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It goes well.
+    Well,
+    /// It is refused for what the object is.
+    Refused(Error),
+    /// It would end the case.
+    Untried,
+}
+
+impl Objects {
+    /// One of each.
+    pub fn new(role: &str) -> Self {
+        let ended = children::start(role, |spawn| spawn);
+        ended.process.kill().expect("a process that runs");
+        ended.wait().expect("its end");
+        let endpoint = Endpoint::create().expect("an endpoint");
+        let memory = MemoryObject::create(PAGE_SIZE).expect("a page");
+        Self { ended, endpoint, memory }
+    }
+
+    /// The capability to the one of this kind, as its maker got it.
+    pub fn slot(&self, kind: ObjectKind) -> CapSlot {
+        match kind {
+            ObjectKind::Process => self.ended.process.slot(),
+            ObjectKind::Thread => self.ended.thread.slot(),
+            ObjectKind::Endpoint => self.endpoint.slot(),
+            ObjectKind::MemoryObject => self.memory.slot(),
+            ObjectKind::System => bootstrap().system,
+        }
+    }
+
+    /// The registers of a use that is right but for the capability, which is `slot`.
+    pub fn registers(&self, used: Use, slot: CapSlot) -> Registers {
+        let process = self.slot(ObjectKind::Process).bits();
+        let mut registers = match used.syscall {
+            Syscall::ThreadCreate => {
+                let mut registers = raw::control([0, 0x40_0000, 0x50_0000, 0]);
+                registers.words[0] = 1;
+                registers
+            }
+            Syscall::CapabilityCopy => {
+                raw::control([self.slot(ObjectKind::Endpoint).bits(), process, 0, 0])
+            }
+            Syscall::MemoryMap => {
+                let memory = self.slot(ObjectKind::MemoryObject).bits();
+                let mut registers = raw::control([process, memory, 0x40_0000, 0]);
+                registers.words[0] = PAGE_SIZE;
+                registers.words[1] = Rights::READ.bits().into();
+                registers
+            }
+            Syscall::MemoryUnmap => raw::control([0, 0x40_0000, PAGE_SIZE]),
+            Syscall::SystemLog => {
+                static TEXT: &str = "a line of a test";
+                raw::control([0, TEXT.as_ptr() as u64, TEXT.len() as u64])
+            }
+            Syscall::SystemStatistics => raw::control([0, Statistic::FreeFrames as u64]),
+            // Tag or deadline 0, deadline 0.
+            _ => raw::control([0, 0, 0]),
+        };
+        registers.control[used.word] = slot.bits();
+        registers
+    }
+}
+
+/// All uses.
+pub fn uses() -> Vec<Use> {
+    use ObjectKind::{Endpoint, MemoryObject, Process, System, Thread};
+    use Outcome::{Refused, Untried, Well};
+    const NONE: Rights = Rights::empty();
+    const MANAGE: Rights = Rights::MANAGE;
+    const WAIT: Rights = Rights::WAIT;
+    [
+        (Syscall::Send, 0, Some(Endpoint), Rights::SEND, Refused(Error::WouldBlock)),
+        (Syscall::Call, 0, Some(Endpoint), Rights::SEND, Refused(Error::WouldBlock)),
+        (Syscall::Receive, 0, Some(Endpoint), Rights::RECEIVE, Refused(Error::WouldBlock)),
+        (Syscall::ReplyReceive, 0, Some(Endpoint), Rights::RECEIVE, Refused(Error::NoReplyOwed)),
+        (Syscall::ThreadCreate, 0, Some(Process), MANAGE, Refused(Error::Ended)),
+        (Syscall::ThreadStart, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
+        (Syscall::ThreadWait, 0, Some(Thread), WAIT, Well),
+        (Syscall::ProcessKill, 0, Some(Process), MANAGE, Refused(Error::Ended)),
+        (Syscall::ProcessWait, 0, Some(Process), WAIT, Well),
+        (Syscall::CapabilityCopy, 0, None, Rights::GRANT, Refused(Error::Ended)),
+        (Syscall::CapabilityCopy, 1, Some(Process), MANAGE, Refused(Error::Ended)),
+        (Syscall::CapabilityClose, 0, None, NONE, Well),
+        (Syscall::CapabilityInspect, 0, None, NONE, Well),
+        (Syscall::MemoryMap, 0, Some(Process), MANAGE, Refused(Error::Ended)),
+        (Syscall::MemoryMap, 1, Some(MemoryObject), Rights::READ, Refused(Error::Ended)),
+        (Syscall::MemoryUnmap, 0, Some(Process), MANAGE, Untried),
+        (Syscall::SystemLog, 0, Some(System), Rights::LOG, Well),
+        (Syscall::SystemShutdown, 0, Some(System), Rights::SHUTDOWN, Untried),
+        (Syscall::SystemStatistics, 0, Some(System), Rights::STATISTICS, Well),
+    ]
+    .map(|(syscall, word, kind, needed, outcome)| Use { syscall, word, kind, needed, outcome })
+    .into()
+}
