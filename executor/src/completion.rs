@@ -91,9 +91,7 @@ impl<T> Completion<T> {
             self.state.store(CLAIMED, Ordering::Release);
             return is_first;
         }
-        self.state
-            .compare_exchange(WAITING, CLAIMED, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok()
+        self.state.compare_exchange(WAITING, CLAIMED, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Takes the value, once it is there and nobody has taken it.

@@ -6,23 +6,23 @@ extern crate alloc;
 
 pub mod arch;
 pub mod boot;
-pub mod percpu;
+pub mod capability;
+pub mod fault;
+pub mod ipc;
+pub mod loader;
 pub mod log;
-pub mod symbols;
 pub mod memory;
 pub mod object;
-pub mod capability;
-pub mod vm;
+pub mod percpu;
 pub mod process;
-pub mod thread;
-pub mod sched;
-pub mod ipc;
-pub mod system;
 pub mod reap;
-pub mod loader;
-pub mod fault;
+pub mod sched;
 pub mod shutdown;
+pub mod symbols;
 pub mod syscall;
+pub mod system;
+pub mod thread;
+pub mod vm;
 
 #[cfg(target_os = "none")]
 mod panic;

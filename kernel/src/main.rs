@@ -39,10 +39,7 @@ fn kernel_main(boot_info: &kernel::boot::BootInfo) -> ! {
 
 /// Starts init, the kernel's own tasks, and the dispatcher.
 #[cfg(target_os = "none")]
-fn start(
-    init: kernel::object::Ref<kernel::process::Process>,
-    thread: &kernel::thread::Tcb,
-) -> ! {
+fn start(init: kernel::object::Ref<kernel::process::Process>, thread: &kernel::thread::Tcb) -> ! {
     use kernel::{log, reap, sched, shutdown};
 
     let started = sched::spawn(reap::reap())

@@ -3,11 +3,7 @@
 
 use orbital_abi::ExitReason;
 
-use crate::{
-    arch::power,
-    object::Ref,
-    process::Process,
-};
+use crate::{arch::power, object::Ref, process::Process};
 
 /// Powers off for init, which ended its work with `code`; 0 means success.
 pub fn off(code: u64) -> ! {

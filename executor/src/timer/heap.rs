@@ -42,15 +42,7 @@ unsafe impl Send for Heap {}
 impl Entry {
     /// An entry that is in no heap.
     pub const fn new() -> Self {
-        Self {
-            deadline: 0,
-            order: 0,
-            parent: None,
-            left: None,
-            right: None,
-            rank: 0,
-            waker: None,
-        }
+        Self { deadline: 0, order: 0, parent: None, left: None, right: None, rank: 0, waker: None }
     }
 
     /// Whether it is in a heap.

@@ -30,9 +30,9 @@ use host as machine;
 use x86_64 as machine;
 
 pub use machine::{
-    FpuState, PageTables, SavedRegisters, UserSegments, backtrace, clock, copy_from_user, cpu_index, direct_map,
-    enter_user, idle, init_descriptors, init_memory, init_timer, init_user_entry, power, serial,
-    set_current, timer,
+    FpuState, PageTables, SavedRegisters, UserSegments, backtrace, clock, copy_from_user,
+    cpu_index, direct_map, enter_user, idle, init_descriptors, init_memory, init_timer,
+    init_user_entry, power, serial, set_current, timer,
 };
 
 use crate::memory::frame::Frame;

@@ -70,7 +70,8 @@ impl MemoryMap {
                 let start = self.next_usable(at)?;
                 // The nearest end of what begins here: the region's own, or what is taken.
                 let blocked = self.blocked(reserved);
-                if let Some(end) = blocked.clone().filter(|b| b.contains(&start)).map(|b| b.end).max()
+                if let Some(end) =
+                    blocked.clone().filter(|b| b.contains(&start)).map(|b| b.end).max()
                 {
                     at = end;
                     continue;

@@ -23,7 +23,8 @@ pub fn parse(bytes: &[u8]) -> Result<BootInfo, BootError> {
         return Err(damaged);
     }
     // SAFETY: aligned, has a header, and is as long as that says.
-    let information = unsafe { BootInformation::load(bytes.as_ptr().cast::<BootInformationHeader>()) };
+    let information =
+        unsafe { BootInformation::load(bytes.as_ptr().cast::<BootInformationHeader>()) };
     let information = information.map_err(|_| damaged)?;
     if !information.tags().all(is_sound) {
         return Err(damaged);
@@ -84,8 +85,7 @@ fn memory(information: &BootInformation<'_>) -> Result<MemoryMap, BootError> {
 fn modules(information: &BootInformation<'_>) -> Result<ArrayVec<Module, 8>, BootError> {
     let mut modules = ArrayVec::new();
     for tag in information.module_tags() {
-        let module =
-            Module { start: tag.start_address().into(), end: tag.end_address().into() };
+        let module = Module { start: tag.start_address().into(), end: tag.end_address().into() };
         modules.try_push(module).map_err(|_| BootError::TooManyModules)?;
     }
     Ok(modules)

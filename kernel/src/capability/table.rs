@@ -38,7 +38,9 @@ struct Slot {
 }
 
 enum Content {
-    Free { next: Option<u32> },
+    Free {
+        next: Option<u32>,
+    },
     Held(EntryGuard),
     /// The generation has run out: a handle of the past could come alive again.
     Retired,
@@ -84,9 +86,7 @@ impl Table {
     pub fn lookup(&self, slot: CapSlot) -> Result<&Capability, Error> {
         let found = self.slot(slot).ok_or(Error::EmptySlot)?;
         match &found.content {
-            Content::Held(entry) if found.generation == slot.generation() => {
-                Ok(entry.capability())
-            }
+            Content::Held(entry) if found.generation == slot.generation() => Ok(entry.capability()),
             _ if slot.generation() == 0 || slot.generation() > found.generation => {
                 Err(Error::EmptySlot)
             }

@@ -147,7 +147,8 @@ impl Endpoint {
             // One that was cancelled just now is passed over.
             let Some(claim) = receiver.claim_queued() else { continue };
             let call = is_call.then(|| current.begin_wait(Phase::Taken));
-            let previous = call.and_then(|sequence| reply::owe(&receiver, current.to_ref(), sequence));
+            let previous =
+                call.and_then(|sequence| reply::owe(&receiver, current.to_ref(), sequence));
             claim.complete(Ok(transfer::delivered(badge, message, is_call)));
             drop(previous);
             return match expects {

@@ -42,9 +42,8 @@ impl Filter {
     /// and the like, too.
     pub fn allows(&self, module: &str, level: Level) -> bool {
         let group = module.split_once('.').map_or(module, |(group, _)| group);
-        let has = |wanted: &str| {
-            self.modules.iter().rev().find(|(name, _)| name.as_str() == wanted)
-        };
+        let has =
+            |wanted: &str| self.modules.iter().rev().find(|(name, _)| name.as_str() == wanted);
         let named = has(module).or_else(|| has(group));
         level <= named.map_or(self.default, |(_, level)| *level)
     }

@@ -54,7 +54,9 @@ pub fn module(target: &str) -> &str {
 
 impl Log for SerialLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        FILTER.get().is_some_and(|filter| filter.allows(module(metadata.target()), metadata.level()))
+        FILTER
+            .get()
+            .is_some_and(|filter| filter.allows(module(metadata.target()), metadata.level()))
     }
 
     fn log(&self, record: &Record<'_>) {

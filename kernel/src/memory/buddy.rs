@@ -41,7 +41,10 @@ impl<'a> FrameAllocator<'a> {
     pub fn new(books: &'a mut [u8], regions: impl Iterator<Item = Range<u64>>) -> Self {
         let mut new = Self { books, first_free: [NONE; MAX_ORDER + 1], free: 0, total: 0 };
         for region in regions {
-            new.add(Frame::containing(region.start).number(), Frame::containing(region.end).number());
+            new.add(
+                Frame::containing(region.start).number(),
+                Frame::containing(region.end).number(),
+            );
         }
         new
     }

@@ -64,11 +64,7 @@ fn split(word: u64) -> (u64, Phase) {
 
 impl Wait {
     pub(super) const fn new() -> Self {
-        Self {
-            word: AtomicU64::new(0),
-            badge: AtomicU64::new(0),
-            is_call: AtomicBool::new(false),
-        }
+        Self { word: AtomicU64::new(0), badge: AtomicU64::new(0), is_call: AtomicBool::new(false) }
     }
 
     fn exchange(&self, sequence: u64, from: Phase, to: Phase) -> bool {

@@ -130,7 +130,9 @@ impl AddressSpace {
         }
         state.regions.try_reserve(1).map_err(|_| Error::QuotaExceeded)?;
         let object = mapping.object.clone();
-        state.regions.insert(place, Region { start, end, _object: object, busy: true, _charge: charge });
+        state
+            .regions
+            .insert(place, Region { start, end, _object: object, busy: true, _charge: charge });
         Ok(())
     }
 
@@ -181,8 +183,7 @@ impl AddressSpace {
         let (start, end) = range(address, bytes)?;
         let mut state = self.state.lock();
         let first = state.regions.partition_point(|region| region.end <= start);
-        let count =
-            state.regions[first..].iter().take_while(|region| region.start < end).count();
+        let count = state.regions[first..].iter().take_while(|region| region.start < end).count();
         let regions = &mut state.regions[first..first + count];
         if regions.iter().any(|r| r.busy || r.start < start || r.end > end) {
             return Err(Error::AddressInUse);

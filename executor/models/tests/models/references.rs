@@ -106,10 +106,7 @@ fn a_cancelled_task_is_freed_once() {
 pub fn models() -> Vec<Model> {
     const FREED: &str = "how often the task was freed";
     vec![
-        Model::holds(
-            "a wake that races with a task's end: it is freed once",
-            a_task_is_freed_once,
-        ),
+        Model::holds("a wake that races with a task's end: it is freed once", a_task_is_freed_once),
         Model::planted(Bug::RetainLate, RACE, a_task_is_freed_once),
         Model::planted(Bug::ReleaseStores, FREED, a_task_is_freed_once),
         Model::planted(Bug::ReleaseRelaxed, RACE, a_task_is_freed_once),

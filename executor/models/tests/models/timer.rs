@@ -86,10 +86,7 @@ pub fn models() -> Vec<Model> {
             a_timer_is_dropped_while_others_fire,
         ),
         Model::planted(Bug::LockAdmitsAll, RACE, a_timer_is_dropped_while_others_fire),
-        Model::holds(
-            "a timer is armed anew while it fires",
-            a_timer_is_armed_anew_while_it_fires,
-        ),
+        Model::holds("a timer is armed anew while it fires", a_timer_is_armed_anew_while_it_fires),
         Model::planted(Bug::LockAdmitsAll, RACE, a_timer_is_armed_anew_while_it_fires),
     ]
 }

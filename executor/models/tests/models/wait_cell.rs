@@ -131,11 +131,7 @@ pub fn models() -> Vec<Model> {
         ),
         Model::planted(Bug::CellForgetsWaiter, LOST, no_wake_is_lost_while_the_waiter_registers),
         Model::planted(Bug::CellRelaxed, RACE, no_wake_is_lost_while_the_waiter_registers),
-        Model::planted(
-            Bug::CellTakesUnannounced,
-            RACE,
-            no_wake_is_lost_while_the_waiter_registers,
-        ),
+        Model::planted(Bug::CellTakesUnannounced, RACE, no_wake_is_lost_while_the_waiter_registers),
         Model::holds("who waits in a cell hears of its closing", who_waits_hears_of_the_closing),
         Model::planted(Bug::CellClosesSilently, LOST, who_waits_hears_of_the_closing),
         Model::planted(Bug::CellCloseStores, RACE, who_waits_hears_of_the_closing),

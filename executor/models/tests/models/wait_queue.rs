@@ -128,11 +128,7 @@ pub fn models() -> Vec<Model> {
             "a wake that races with a waiter's registration is not lost",
             a_wake_is_not_lost_while_a_waiter_registers,
         ),
-        Model::planted(
-            Bug::WaitChecksFirst,
-            LOST,
-            a_wake_is_not_lost_while_a_waiter_registers,
-        ),
+        Model::planted(Bug::WaitChecksFirst, LOST, a_wake_is_not_lost_while_a_waiter_registers),
         Model::planted(Bug::LockAdmitsAll, RACE, a_wake_is_not_lost_while_a_waiter_registers),
         Model::planted(Bug::UnlockRelaxed, RACE, a_wake_is_not_lost_while_a_waiter_registers),
         Model::holds(
@@ -148,11 +144,7 @@ pub fn models() -> Vec<Model> {
             "a wake reaches someone though a waiter goes away",
             a_wake_reaches_someone_though_a_waiter_goes_away,
         ),
-        Model::planted(
-            Bug::WaitKeepsWake,
-            LOST,
-            a_wake_reaches_someone_though_a_waiter_goes_away,
-        ),
+        Model::planted(Bug::WaitKeepsWake, LOST, a_wake_reaches_someone_though_a_waiter_goes_away),
         Model::planted(Bug::LockAdmitsAll, RACE, a_wake_reaches_someone_though_a_waiter_goes_away),
         Model::holds(
             "all others are woken though a waiter goes away",

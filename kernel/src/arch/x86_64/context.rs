@@ -92,9 +92,7 @@ impl SavedRegisters {
     pub fn syscall_registers(&self) -> Registers {
         Registers {
             control: [self.rdi, self.rsi, self.rdx, self.r8],
-            words: [
-                self.r9, self.r10, self.r12, self.r13, self.r14, self.r15, self.rbx, self.rbp,
-            ],
+            words: [self.r9, self.r10, self.r12, self.r13, self.r14, self.r15, self.rbx, self.rbp],
         }
     }
 

@@ -103,6 +103,8 @@ pub fn set_interrupt_frame(registers: *mut SavedRegisters) {
     if let Some(state) = TASK_STATE.here().get() {
         // SAFETY: this CPU's own TSS, which lives for ever; the CPU reads it only on an entry from
         // user mode, which can't happen now. The field may be unaligned: the structure is packed.
-        unsafe { (&raw mut (*state.0).privilege_stack_table[0]).write_unaligned(VirtAddr::new(end)) };
+        unsafe {
+            (&raw mut (*state.0).privilege_stack_table[0]).write_unaligned(VirtAddr::new(end))
+        };
     }
 }
