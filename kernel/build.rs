@@ -1,4 +1,5 @@
 //! Passes the linker script where the kernel is built for its own target.
+#![forbid(unsafe_code)]
 
 fn main() {
     println!("cargo::rerun-if-changed=link.ld");

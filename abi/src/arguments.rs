@@ -193,7 +193,8 @@ impl MemoryUnmap {
 }
 
 /// [`Syscall::SystemLog`](crate::Syscall::SystemLog). Needs `LOG` on the system. The line appears
-/// with the caller's process name; control characters are shown as `?`.
+/// with `user.` and the caller's process name as its module, or `init` for the first process;
+/// control characters are shown as `?`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SystemLog {
     /// The system.

@@ -1,4 +1,5 @@
 //! Sets `cfg(loom)` for this package alone: the executor's sources and the models.
+#![forbid(unsafe_code)]
 
 fn main() {
     println!("cargo::rustc-cfg=loom");

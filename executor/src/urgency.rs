@@ -54,7 +54,7 @@ impl Urgency {
     pub fn publish(&self, level: usize) {
         #[cfg(loom)]
         if planted(Bug::UrgencyStores) {
-            return self.0.store(level, Ordering::SeqCst);
+            return self.0.store(level, Ordering::Release);
         }
         self.0.swap(level, Ordering::SeqCst);
         store_before_load();

@@ -1,4 +1,5 @@
 //! The executor against a naive model of it, over random sequences of what can happen.
+#![forbid(unsafe_code)]
 
 mod common;
 

@@ -1,5 +1,5 @@
 //! Real threads. What the models in `models/` check for all schedules of a few steps, this checks
-//! for some schedules of many.
+//! for some schedules of millions. With `ORBITAL_SOAK` in the environment; a tenth otherwise.
 
 mod common;
 
@@ -14,7 +14,7 @@ use std::{
     thread,
 };
 
-use common::{executor, spawn};
+use common::{executor, spawn, stress};
 use orbital_executor::{
     task::{TaskHeader, TaskVtable},
     wait_queue::WaitQueue,
@@ -36,7 +36,7 @@ struct Item {
 
 #[test]
 fn four_producers_lose_nothing_and_double_nothing_on_a_wake_queue() {
-    const EACH: usize = 100_000;
+    let each = stress(1_000_000);
     let queue = WakeQueue::new();
     let items: Vec<Vec<Item>> = (0..PRODUCERS)
         .map(|producer| {
@@ -46,7 +46,7 @@ fn four_producers_lose_nothing_and_double_nothing_on_a_wake_queue() {
                 producer,
                 number: AtomicUsize::new(usize::MAX),
             };
-            (0..EACH).map(item).collect()
+            (0..each).map(item).collect()
         })
         .collect();
     let empty_before = AtomicUsize::new(0);
@@ -63,7 +63,7 @@ fn four_producers_lose_nothing_and_double_nothing_on_a_wake_queue() {
                 }
             });
         }
-        while next.iter().sum::<usize>() < PRODUCERS * EACH {
+        while next.iter().sum::<usize>() < PRODUCERS * each {
             let mut taken = queue.take_all().peekable();
             if taken.peek().is_none() {
                 thread::yield_now();
@@ -79,7 +79,7 @@ fn four_producers_lose_nothing_and_double_nothing_on_a_wake_queue() {
             }
         }
     });
-    assert_eq!(next, [EACH; PRODUCERS]);
+    assert_eq!(next, [each; PRODUCERS]);
     assert!(queue.is_empty());
     assert_eq!(empty_before.into_inner(), turns, "one push after each emptying finds it empty");
 }
@@ -87,7 +87,9 @@ fn four_producers_lose_nothing_and_double_nothing_on_a_wake_queue() {
 #[test]
 fn four_threads_wake_tasks_and_no_wake_is_lost_and_no_poll_doubled() {
     const TASKS: usize = 16;
-    const EACH: u64 = 40_000;
+    // Four million wakes in all.
+    let each = stress(4_000_000) / PRODUCERS / TASKS;
+    let announced_to_each = (PRODUCERS * each) as u64;
 
     struct Shared {
         waker: Mutex<Option<Waker>>,
@@ -111,13 +113,13 @@ fn four_threads_wake_tasks_and_no_wake_is_lost_and_no_poll_doubled() {
     for task in tasks {
         spawn(
             executor,
-            poll_fn(|context| {
+            poll_fn(move |context| {
                 assert!(!task.polled.swap(true, Relaxed), "polled twice at a time");
                 task.waker.lock().unwrap().get_or_insert_with(|| context.waker().clone());
                 let new = task.announced.swap(0, Relaxed);
                 let seen = task.seen.fetch_add(new, Relaxed) + new;
                 task.polled.store(false, Relaxed);
-                if seen == PRODUCERS as u64 * EACH { Poll::Ready(()) } else { Poll::Pending }
+                if seen == announced_to_each { Poll::Ready(()) } else { Poll::Pending }
             }),
         );
     }
@@ -129,7 +131,7 @@ fn four_threads_wake_tasks_and_no_wake_is_lost_and_no_poll_doubled() {
             scope.spawn(move || {
                 let wakers: Vec<_> =
                     tasks.iter().map(|task| task.waker.lock().unwrap().clone().unwrap()).collect();
-                for turn in 0..EACH as usize * TASKS {
+                for turn in 0..each * TASKS {
                     let number = (turn * 7 + producer * 3) % TASKS;
                     tasks[number].announced.fetch_add(1, Relaxed);
                     wakers[number].wake_by_ref();
@@ -148,7 +150,7 @@ fn four_threads_wake_tasks_and_no_wake_is_lost_and_no_poll_doubled() {
         executor.poll_ready(5);
     }
     for task in tasks {
-        assert_eq!(task.seen.load(Relaxed), PRODUCERS as u64 * EACH);
+        assert_eq!(task.seen.load(Relaxed), announced_to_each);
     }
     assert_eq!(executor.finished(), TASKS as u64);
     assert_eq!(executor.wakes(), executor.polls(), "each time it was queued it was polled");
@@ -157,25 +159,25 @@ fn four_threads_wake_tasks_and_no_wake_is_lost_and_no_poll_doubled() {
 #[test]
 fn what_four_threads_hand_out_by_waking_one_waiter_at_a_time_is_all_taken() {
     const TASKS: usize = 8;
-    const EACH: u64 = 50_000;
-    const ALL: u64 = PRODUCERS as u64 * EACH;
+    let each = stress(1_000_000);
+    let all = (PRODUCERS * each) as u64;
     let executor = executor();
     let queue: &'static WaitQueue = Box::leak(Box::default());
     let things: &'static AtomicU64 = Box::leak(Box::default());
     let taken: &'static AtomicU64 = Box::leak(Box::default());
     for _ in 0..TASKS {
-        spawn(executor, async {
+        spawn(executor, async move {
             loop {
                 queue
                     .wait_until(|| {
-                        taken.load(Relaxed) == ALL
+                        taken.load(Relaxed) == all
                             || things.try_update(Relaxed, Relaxed, |n| n.checked_sub(1)).is_ok()
                     })
                     .await;
-                if taken.load(Relaxed) == ALL {
+                if taken.load(Relaxed) == all {
                     return;
                 }
-                if taken.fetch_add(1, Relaxed) + 1 == ALL {
+                if taken.fetch_add(1, Relaxed) + 1 == all {
                     queue.wake_all();
                     return;
                 }
@@ -186,7 +188,7 @@ fn what_four_threads_hand_out_by_waking_one_waiter_at_a_time_is_all_taken() {
     thread::scope(|scope| {
         for _ in 0..PRODUCERS {
             scope.spawn(|| {
-                for _ in 0..EACH {
+                for _ in 0..each {
                     things.fetch_add(1, Relaxed);
                     queue.wake_one();
                 }
@@ -202,6 +204,6 @@ fn what_four_threads_hand_out_by_waking_one_waiter_at_a_time_is_all_taken() {
     while executor.has_work() {
         executor.poll_ready(5);
     }
-    assert_eq!(taken.load(Relaxed), ALL);
+    assert_eq!(taken.load(Relaxed), all);
     assert_eq!(executor.finished(), TASKS as u64);
 }

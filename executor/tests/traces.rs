@@ -1,4 +1,5 @@
 //! The exact order in which an executor polls.
+#![forbid(unsafe_code)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Futures that wait.
+#![forbid(unsafe_code)]
 
 mod common;
 

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`syscall`] | the instruction itself |
 //! | [`start`] | [`entry!`](crate::entry), the bootstrap block, the end |
-//! | [`print`] | [`println!`](crate::println) into the system's log |
+//! | [`mod@print`] | [`println!`](crate::println) into the system's log |
 //! | [`capability`] | the handle that closes on drop, beneath all objects |
 //! | [`endpoint`], [`server`] | messages |
 //! | [`memory`] | memory objects and mappings; the heap stands on it |

@@ -122,7 +122,7 @@ impl TimerQueue {
         if first < before {
             #[cfg(loom)]
             if planted(Bug::TimerStores) {
-                self.first.store(first, Ordering::SeqCst);
+                self.first.store(first, Ordering::Release);
                 return true;
             }
             // An exchange: it comes before the load of an urgency by the same CPU.

@@ -1,4 +1,5 @@
 //! What several test files need.
+#![forbid(unsafe_code)]
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::{
@@ -15,6 +16,12 @@ use std::{
 };
 
 use orbital_executor::executor::{Executor, Owner, Task, TaskHandle};
+
+/// How often something is to be done under stress: `full` with `ORBITAL_SOAK` in the environment,
+/// a tenth of it otherwise.
+pub fn stress(full: usize) -> usize {
+    if std::env::var_os("ORBITAL_SOAK").is_some() { full } else { full / 10 }
+}
 
 /// An executor of its own for one test: tasks want it `'static`.
 pub fn executor() -> Owner {
@@ -108,7 +115,7 @@ impl Wake for Counter {
 
 /// A future that is polled by hand, with a waker of its own.
 pub struct ByHand<F> {
-    future: Pin<Box<F>>,
+    pub future: Pin<Box<F>>,
     wakes: Arc<Counter>,
 }
 
@@ -125,6 +132,11 @@ impl<F: Future> ByHand<F> {
     /// How often it was woken.
     pub fn wakes(&self) -> usize {
         self.wakes.0.load(SeqCst)
+    }
+
+    /// What its wakers share.
+    pub fn counter(&self) -> Arc<Counter> {
+        self.wakes.clone()
     }
 
     /// How many wakers it has given away that still exist.

@@ -1,5 +1,6 @@
 //! The kernel's log: lines on the serial port, by the `log` crate. A line is put together first and
 //! written by one call, so that lines of two CPUs never mix.
+#![forbid(unsafe_code)]
 
 mod deferred;
 pub mod filter;

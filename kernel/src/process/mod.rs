@@ -84,7 +84,9 @@ impl Process {
         frames: u64,
         kernel_bytes: u64,
     ) -> Result<Ref<Self>, Error> {
-        let charge = Charge::new(&parent.quota, 0, size_of::<Self>() as u64)?;
+        // Its place in the parent's list is paid for too: that grows by doubling.
+        let bytes = size_of::<Self>() + 2 * size_of::<Ref<Self>>();
+        let charge = Charge::new(&parent.quota, 0, bytes as u64)?;
         let quota = Quota::carve(&parent.quota, frames, kernel_bytes)?;
         let process = Self::build(Some(parent.clone()), name, quota, Some(charge))?;
         let mut life = parent.life.lock();

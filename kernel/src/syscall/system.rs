@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 use arrayvec::ArrayString;
 use orbital_abi::{
@@ -29,15 +29,19 @@ pub(super) fn log(current: &Current, registers: &Registers) -> Answer {
     let mut buffer = [0; LOG_BYTES];
     let text = &mut buffer[..arguments.bytes as usize];
     arch::copy_from_user(text, arguments.text)?;
-    // What a program writes can't forge lines or drive the terminal.
-    for byte in &mut *text {
-        if byte.is_ascii_control() {
-            *byte = b'?';
-        }
-    }
     let text = core::str::from_utf8(text).map_err(|_| Error::InvalidArgument)?;
-    log::info!(target: &log_module(&current.process), "{text}");
+    log::info!(target: &log_module(&current.process), "{}", Shown(text));
     Ok(Registers::default())
+}
+
+/// A program's text with `?` for each control character, those above ASCII among them (some terminals
+/// take U+009B for an escape sequence's start): it can't forge lines or drive the terminal.
+struct Shown<'a>(&'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| f.write_char(if c.is_control() { '?' } else { c }))
+    }
 }
 
 /// The module that a process's lines have. Names are free, so only the first process, which the kernel

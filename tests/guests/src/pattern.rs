@@ -18,7 +18,7 @@ impl General {
     /// A pattern that is unlike any other `seed`'s.
     pub fn new(seed: u64) -> Self {
         let expected = core::array::from_fn(|n| {
-            (seed << 8 | n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            ((seed << 8) + n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         });
         Self { expected, rounds: 0, stack: 0 }
     }

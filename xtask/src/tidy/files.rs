@@ -36,6 +36,9 @@ pub fn stray_unsafe() -> Result<Vec<String>, Failure> {
         list.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let sources = sources()?;
     let parents: BTreeSet<String> = listed.iter().flat_map(|file| parents(file)).collect();
+    // A crate's root promises for all its modules.
+    let roots = sources.iter().filter(|(_, text)| text.contains(FORBID));
+    let forbidding: Vec<&str> = roots.filter_map(|(name, _)| name.strip_suffix("lib.rs")).collect();
     let mut found = Vec::new();
     for (name, text) in &sources {
         let uses = uses_unsafe(text);
@@ -46,7 +49,8 @@ pub fn stray_unsafe() -> Result<Vec<String>, Failure> {
         if !uses && is_listed {
             found.push(format!("{name}: stands in {LIST} and has no unsafe"));
         }
-        if !uses && !parents.contains(name) && !text.contains(FORBID) {
+        let promises = text.contains(FORBID) || forbidding.iter().any(|src| name.starts_with(src));
+        if !uses && !parents.contains(name) && !promises {
             found.push(format!("{name}: {FORBID} is missing"));
         }
     }
@@ -70,12 +74,13 @@ fn parents(file: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether there is `unsafe` in the code: comments and the names of lints do not count.
+/// Whether there is `unsafe` in the code, or assembly, which says it without the word: comments and
+/// the names of lints do not count.
 fn uses_unsafe(text: &str) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    text.lines()
-        .map(|line| line.split("//").next().unwrap_or(""))
-        .any(|code| code.split(|c| !is_word(c)).any(|word| word == "unsafe"))
+    text.lines().map(|line| line.split("//").next().unwrap_or("")).any(|code| {
+        code.split(|c| !is_word(c)).any(|word| ["unsafe", "global_asm"].contains(&word))
+    })
 }
 
 /// All Rust files of the project, by their names in it, sorted.

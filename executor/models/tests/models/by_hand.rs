@@ -1,4 +1,5 @@
 //! Futures that are polled by hand.
+#![forbid(unsafe_code)]
 
 use std::{
     pin::Pin,

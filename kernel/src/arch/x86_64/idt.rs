@@ -1,4 +1,5 @@
-//! The interrupt descriptor table: every vector has a handler.
+//! The interrupt descriptor table: every vector that a CPU can raise has a handler, and programs can
+//! raise none but those of `int3` and `into`.
 
 use x86_64::{
     VirtAddr,

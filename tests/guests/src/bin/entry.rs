@@ -1,6 +1,7 @@
 //! The way into the kernel and back: stacks, flags, segments and return addresses that a program
 //! can make up do the kernel no harm and are as the ABI says afterwards.
 #![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
 
 use guests::{
     bare::{Bare, CODE, Code, DATA, PAGE, Program, faulted},

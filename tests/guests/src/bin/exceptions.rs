@@ -1,6 +1,7 @@
 //! Instructions that raise exceptions: each ends its thread with the fault that it was, at the
 //! instruction or right behind it.
 #![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
 
 use guests::{
     bare::{Code, Program, each_is, faulted},

@@ -1,6 +1,7 @@
 //! Instructions that a program may not use: each ends its thread with the fault that it was, at the
 //! instruction.
 #![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
 
 use guests::{
     bare::{CODE, Code, Program, STACK, STACK_TOP, each_is, faulted},

@@ -46,7 +46,8 @@ fn good(memory: &MemoryObject) -> MemoryMap {
 fn sizes_are_checked() {
     let create = |bytes| {
         let results = harmless(Syscall::MemoryCreate, &Registers::control([bytes, 0, 0, 0]))?;
-        Ok(drop(MemoryObject::from_slot(CapSlot::from_bits(results.control[0]))))
+        drop(MemoryObject::from_slot(CapSlot::from_bits(results.control[0])));
+        Ok(())
     };
     for bytes in
         [0, 1, PAGE - 1, PAGE + 1, (4 << 30) + PAGE, 1 << 63, u64::MAX, u64::MAX - PAGE + 1]

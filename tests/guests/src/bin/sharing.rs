@@ -253,10 +253,7 @@ fn a_process_that_ends_while_others_map_into_it_leaves_nothing() {
             let memory = core::mem::ManuallyDrop::new(MemoryObject::from_slot(slot));
             let victim = core::mem::ManuallyDrop::new(Process::from_slot(process));
             loop {
-                let mapped = map_into(&victim, &memory, PLACE, LARGE, READ_WRITE);
-                if mapped.is_err() {
-                    return mapped;
-                }
+                map_into(&victim, &memory, PLACE, LARGE, READ_WRITE)?;
                 // SAFETY: the memory is another process's.
                 unsafe { unmap(&MemoryUnmap { process, address: PLACE, bytes: LARGE }) }?;
             }
@@ -264,7 +261,7 @@ fn a_process_that_ends_while_others_map_into_it_leaves_nothing() {
         let_others_run(turns);
         turns += 7;
         victim.kill().unwrap();
-        assert_eq!(working.unwrap().join(), Ok(Err(Error::Ended)));
+        assert_eq!(working.unwrap().join(), Ok(Err::<(), _>(Error::Ended)));
         assert_eq!(victim.wait(), Ok(ExitReason::Killed));
     });
 }
