@@ -96,8 +96,9 @@ pub unsafe fn map(arguments: &MemoryMap) -> Result<(), Error> {
 /// In one's own process: nobody uses the range any more.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for what is not whole pages or cuts a mapping;
-/// [`Error::InvalidAddress`] outside of user space; those of the process's slot.
+/// [`Error::InvalidArgument`] for what is not whole pages; [`Error::AddressInUse`] for what cuts a
+/// mapping, or one that is in the making; [`Error::InvalidAddress`] outside of user space; those of
+/// the process's slot.
 pub unsafe fn unmap(arguments: &MemoryUnmap) -> Result<(), Error> {
     // SAFETY: the caller's.
     unsafe { call(Syscall::MemoryUnmap, &arguments.encode()) }.map(|_| ())
