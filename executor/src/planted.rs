@@ -76,6 +76,8 @@ pub enum Bug {
     UrgencyStores,
     /// A waker reads the urgency and then pushes.
     KickBeforePush,
+    /// A waker kicks without asking whether it is more urgent.
+    KickAlways,
     /// A waker that kicks does not say so.
     KickUnclaimed,
     /// A timer that becomes the first one is announced by a plain store.

@@ -94,6 +94,10 @@ impl Urgency {
     /// has published again.
     #[must_use]
     pub fn must_kick(&self, level: usize) -> bool {
+        #[cfg(loom)]
+        if planted(Bug::KickAlways) {
+            return true;
+        }
         let mut now = self.0.load(Ordering::SeqCst);
         while now < level {
             #[cfg(loom)]

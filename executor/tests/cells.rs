@@ -1,4 +1,5 @@
 //! The cell for one waiter, and the outcome that is decided once.
+#![forbid(unsafe_code)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Owners, handles, counters: what an executor offers besides its order, which `traces` shows.
+#![forbid(unsafe_code)]
 
 mod common;
 

@@ -87,8 +87,8 @@ fn four_producers_lose_nothing_and_double_nothing_on_a_wake_queue() {
 #[test]
 fn four_threads_wake_tasks_and_no_wake_is_lost_and_no_poll_doubled() {
     const TASKS: usize = 16;
-    // Four million wakes in all.
-    let each = stress(4_000_000) / PRODUCERS / TASKS;
+    // Four million wakes in all, or forty.
+    let each = stress(40_000_000) / PRODUCERS / TASKS;
     let announced_to_each = (PRODUCERS * each) as u64;
 
     struct Shared {

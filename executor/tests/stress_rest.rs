@@ -1,5 +1,6 @@
 //! Real threads that rest when they have nothing to do, and timers across threads. Whoever is not
 //! woken when it should be would rest for ever: a watchdog ends that.
+#![forbid(unsafe_code)]
 
 mod common;
 
@@ -62,7 +63,7 @@ fn a_thread_that_rests_is_kicked_for_each_wake_that_it_has_not_seen() {
         );
     }
     assert_eq!(owner.poll_ready(WAKERS), WAKERS);
-    let mut rests = 0_u64;
+    let mut published = 0_u64;
     thread::scope(|scope| {
         for number in 0..WAKERS {
             let waker = wakers.lock().unwrap()[number].clone();
@@ -80,8 +81,8 @@ fn a_thread_that_rests_is_kicked_for_each_wake_that_it_has_not_seen() {
             });
         }
         while owner.finished() < WAKERS as u64 {
+            published += 1;
             if URGENCY.settle(IDLE, || !owner.has_work()) {
-                rests += 1;
                 let start = Instant::now();
                 thread::park_timeout(WATCHDOG);
                 assert!(start.elapsed() < WATCHDOG, "a wake is lost");
@@ -93,7 +94,7 @@ fn a_thread_that_rests_is_kicked_for_each_wake_that_it_has_not_seen() {
     for seen in &SEEN {
         assert_eq!(seen.load(Relaxed), each);
     }
-    assert!(KICKS.load(Relaxed) <= rests + 1, "more kicks than rests");
+    assert!(KICKS.load(Relaxed) <= published, "kicked twice for one urgency");
     assert_eq!(owner.wakes(), owner.polls());
 }
 
@@ -108,7 +109,7 @@ fn timers_are_armed_and_dropped_on_other_threads_than_the_one_that_fires() {
             let (timers, running, slept) = (&timers, &running, &slept);
             scope.spawn(move || {
                 let mut context = Context::from_waker(Waker::noop());
-                for turn in 0..stress(600_000) / THREADS {
+                for turn in 0..stress(200_000) / THREADS {
                     let deadline = timers.now() + (turn * 7 + number) as u64 % 50;
                     let mut first = pin!(timers.sleep_until(deadline));
                     let mut second = pin!(timers.sleep_until(deadline + 3));
@@ -117,6 +118,7 @@ fn timers_are_armed_and_dropped_on_other_threads_than_the_one_that_fires() {
                         if turn % 3 == 0 && second.as_mut().poll(&mut context).is_ready() {
                             break;
                         }
+                        thread::yield_now();
                     }
                     slept.fetch_add(usize::from(timers.now() >= deadline), Relaxed);
                 }
@@ -127,9 +129,10 @@ fn timers_are_armed_and_dropped_on_other_threads_than_the_one_that_fires() {
         while running.load(Acquire) > 0 {
             now += 1;
             fired.fetch_add(timers.fire(now), Relaxed);
+            thread::yield_now();
         }
     });
-    assert_eq!(slept.into_inner(), stress(600_000) / THREADS * THREADS, "woken too early");
+    assert_eq!(slept.into_inner(), stress(200_000) / THREADS * THREADS, "woken too early");
     assert!(fired.into_inner() > 0);
     assert_eq!((timers.next_deadline(), timers.fire(NEVER - 1)), (NEVER, 0), "someone is left");
 }

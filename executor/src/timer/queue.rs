@@ -91,21 +91,19 @@ impl TimerQueue {
     pub fn fire_batch(&self, now: u64) -> usize {
         let mut batch: [Option<Waker>; BATCH] = [const { None }; BATCH];
         self.heap.with(|heap| {
-            #[cfg(loom)]
-            let later = planted(Bug::FireNotesTimeLate);
-            #[cfg(not(loom))]
-            let later = false;
-            if !later && now > self.now() {
-                self.now.store(now, Ordering::Relaxed);
-            }
             for place in &mut batch {
                 *place = heap.remove_due(now);
             }
             self.note_first(heap);
+            #[cfg(loom)]
+            if planted(Bug::FireNotesTimeLate) {
+                return;
+            }
+            self.note_time(now);
         });
         #[cfg(loom)]
         if planted(Bug::FireNotesTimeLate) {
-            self.heap.with(|_| self.now.store(now, Ordering::Relaxed));
+            self.heap.with(|_| self.note_time(now));
         }
         let mut fired = 0;
         for waker in batch.into_iter().flatten() {
@@ -113,6 +111,13 @@ impl TimerQueue {
             fired += 1;
         }
         fired
+    }
+
+    /// Under the lock, so that who arms a timer is seen by the firing or sees the time.
+    fn note_time(&self, now: u64) {
+        if now > self.now() {
+            self.now.store(now, Ordering::Relaxed);
+        }
     }
 
     /// Publishes the first deadline, if it is another one. True when it is earlier than before.

@@ -7,7 +7,7 @@ use loom::thread;
 
 use crate::{
     by_hand::ByHand,
-    explore::{Model, RACE, with_static},
+    explore::{Model, RACE, model, with_static},
 };
 
 const COMPLETED: usize = 1;
@@ -73,15 +73,21 @@ fn going_away_only_detaches() {
 }
 
 pub fn models() -> Vec<Model> {
-    vec![
-        Model::holds("completing against cancelling: one of them decides", one_of_two_decides),
-        Model::planted(Bug::ClaimStores, RACE, one_of_two_decides),
-        Model::planted(Bug::ReadyRelaxed, RACE, one_of_two_decides),
-        Model::planted(Bug::ReadyAfterWake, "a wake is lost", one_of_two_decides),
-        Model::holds(
+    [
+        model(
+            "completing against cancelling: one of them decides",
+            one_of_two_decides,
+            &[
+                (Bug::ClaimStores, RACE),
+                (Bug::ReadyRelaxed, RACE),
+                (Bug::ReadyAfterWake, "a wake is lost"),
+            ],
+        ),
+        model(
             "a waiter that goes away does not take the value along",
             going_away_only_detaches,
+            &[(Bug::ReadyRelaxed, RACE)],
         ),
-        Model::planted(Bug::ReadyRelaxed, RACE, going_away_only_detaches),
     ]
+    .concat()
 }

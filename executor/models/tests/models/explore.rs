@@ -14,12 +14,27 @@ use executor_loom::planted::{self, Bug};
 use libtest_mimic::{Failed, Trial};
 use loom::model::Builder;
 
-/// One model, or one planted bug.
+/// One model, or the same with a bug planted into the code.
+#[derive(Clone)]
 pub struct Model {
     name: String,
-    body: Arc<dyn Fn() + Send + Sync>,
-    /// A planted bug, and what loom has to say about it.
+    body: fn(),
+    /// The bug, and what loom has to say about it.
     must_find: Option<(Bug, &'static str)>,
+}
+
+/// A model that holds in every schedule, and the same once more with each of `bugs` planted into
+/// the code: of these loom has to find one schedule where the model panics with a message that
+/// contains the one that is given.
+pub fn model(name: &str, body: fn(), bugs: &[(Bug, &'static str)]) -> Vec<Model> {
+    assert!(!bugs.is_empty(), "{name}: nothing shows that it would find a mistake");
+    let planted = bugs.iter().map(|&must_find| Model {
+        name: format!("{name}, planted: {:?}", must_find.0),
+        body,
+        must_find: Some(must_find),
+    });
+    let holds = Model { name: name.into(), body, must_find: None };
+    std::iter::once(holds).chain(planted).collect()
 }
 
 /// What loom says about an access that nothing orders.
@@ -38,22 +53,6 @@ thread_local! {
 }
 
 impl Model {
-    /// A model that holds in every schedule.
-    pub fn holds(name: &str, body: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { name: name.into(), body: Arc::new(body), must_find: None }
-    }
-
-    /// The model with `bug` planted into the code, of which loom has to find one schedule where it
-    /// panics with a message that contains `message`.
-    pub fn planted(
-        bug: Bug,
-        message: &'static str,
-        body: impl Fn() + Send + Sync + 'static,
-    ) -> Self {
-        let name = format!("planted bug: {bug:?}, {message}");
-        Self { name, body: Arc::new(body), must_find: Some((bug, message)) }
-    }
-
     /// The test.
     pub fn into_trial(self) -> Trial {
         Trial::test(self.name.clone(), move || self.run())
@@ -111,15 +110,15 @@ fn message(payload: &(dyn Any + Send)) -> String {
 /// Says for each model how many schedules there were.
 pub fn print_counts() {
     let mut counts = COUNTS.lock().unwrap();
-    counts.sort_by_key(|(name, _, found)| (found.is_some(), name.clone()));
+    counts.sort();
     if counts.is_empty() {
         return;
     }
-    println!("schedules, with up to {PREEMPTIONS} preemptions (of a planted bug: until found):");
+    println!("schedules, with up to {PREEMPTIONS} preemptions (with a planted bug: until found):");
     for (name, count, found) in counts.iter() {
         println!("{count:>9}  {name}");
         if let Some(line) = found.as_ref().and_then(|found| found.lines().next()) {
-            println!("{:>9}  {line}", "found:");
+            println!("{:>9}    found: {line}", "");
         }
     }
     println!();

@@ -15,7 +15,7 @@ use executor_loom::{
 use loom::thread;
 
 use crate::{
-    explore::{Model, RACE, with_static},
+    explore::{Model, RACE, model, with_static},
     watch,
 };
 
@@ -105,20 +105,17 @@ fn a_cancelled_task_is_freed_once() {
 
 pub fn models() -> Vec<Model> {
     const FREED: &str = "how often the task was freed";
-    vec![
-        Model::holds("a wake that races with a task's end: it is freed once", a_task_is_freed_once),
-        Model::planted(Bug::RetainLate, RACE, a_task_is_freed_once),
-        Model::planted(Bug::ReleaseStores, FREED, a_task_is_freed_once),
-        Model::planted(Bug::ReleaseRelaxed, RACE, a_task_is_freed_once),
-        Model::holds(
+    [
+        model(
+            "a wake that races with a task's end: it is freed once",
+            a_task_is_freed_once,
+            &[(Bug::RetainLate, RACE), (Bug::ReleaseStores, FREED), (Bug::ReleaseRelaxed, RACE)],
+        ),
+        model(
             "a wake that races with a task's cancelling: it is freed once",
             a_cancelled_task_is_freed_once,
+            &[(Bug::CancelReleasesTwice, "used after it was freed"), (Bug::ReleaseStores, FREED)],
         ),
-        Model::planted(
-            Bug::CancelReleasesTwice,
-            "used after it was freed",
-            a_cancelled_task_is_freed_once,
-        ),
-        Model::planted(Bug::ReleaseStores, FREED, a_cancelled_task_is_freed_once),
     ]
+    .concat()
 }

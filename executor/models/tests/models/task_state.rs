@@ -16,7 +16,7 @@ use loom::{
     thread,
 };
 
-use crate::explore::{Model, RACE};
+use crate::explore::{Model, RACE, model};
 
 /// A task with a queue of its own.
 #[repr(C)]
@@ -201,40 +201,39 @@ fn a_cancelled_task_is_nobody_elses() {
 pub fn models() -> Vec<Model> {
     const LOST: &str = "a wake is lost";
     const REVIVED: &str = "it came back to life";
-    vec![
-        Model::holds("a wake that races with a poll's end is not lost", no_wake_is_lost),
-        Model::planted(Bug::WakeStores, LOST, no_wake_is_lost),
-        Model::planted(Bug::PollEndStores, LOST, no_wake_is_lost),
-        Model::planted(Bug::WakeOnlyReads, LOST, no_wake_is_lost),
-        Model::planted(Bug::RequeueStores, LOST, no_wake_is_lost),
-        Model::planted(Bug::WakeForgotten, LOST, no_wake_is_lost),
-        Model::planted(Bug::PollEndBlind, LOST, no_wake_is_lost),
-        Model::holds(
+    [
+        model(
+            "a wake that races with a poll's end is not lost",
+            no_wake_is_lost,
+            &[
+                (Bug::WakeStores, LOST),
+                (Bug::PollEndStores, LOST),
+                (Bug::WakeOnlyReads, LOST),
+                (Bug::RequeueStores, LOST),
+                (Bug::WakeForgotten, LOST),
+                (Bug::PollEndBlind, LOST),
+            ],
+        ),
+        model(
             "a task that is woken while it is being queued is queued once",
             a_task_that_is_being_queued_is_queued_once,
+            &[(Bug::WakeStores, "polled without being queued"), (Bug::WakeOnlyReads, LOST)],
         ),
-        Model::planted(
-            Bug::WakeStores,
-            "polled without being queued",
-            a_task_that_is_being_queued_is_queued_once,
+        model(
+            "wakes of a task that ends do nothing",
+            a_done_task_stays_done,
+            &[(Bug::WakeStores, REVIVED), (Bug::WakeRevives, "polled after its end")],
         ),
-        Model::planted(Bug::WakeOnlyReads, LOST, a_task_that_is_being_queued_is_queued_once),
-        Model::holds("wakes of a task that ends do nothing", a_done_task_stays_done),
-        Model::planted(Bug::WakeStores, REVIVED, a_done_task_stays_done),
-        Model::planted(Bug::WakeRevives, "polled after its end", a_done_task_stays_done),
-        Model::holds(
+        model(
             "a task that is ended during its poll stays done",
             a_task_that_is_ended_during_its_poll_stays_done,
+            &[(Bug::RequeueStores, REVIVED)],
         ),
-        Model::planted(
-            Bug::RequeueStores,
-            REVIVED,
-            a_task_that_is_ended_during_its_poll_stays_done,
-        ),
-        Model::holds(
+        model(
             "a task that is cancelled in any state is nobody else's",
             a_cancelled_task_is_nobody_elses,
+            &[(Bug::CancelStores, RACE)],
         ),
-        Model::planted(Bug::CancelStores, RACE, a_cancelled_task_is_nobody_elses),
     ]
+    .concat()
 }

@@ -8,7 +8,7 @@ use loom::thread;
 
 use crate::{
     by_hand::ByHand,
-    explore::{Model, RACE, with_static},
+    explore::{Model, RACE, model, with_static},
 };
 
 /// A future that waits until `deadline`, which was polled once.
@@ -73,20 +73,26 @@ fn a_timer_is_armed_anew_while_it_fires() {
 
 pub fn models() -> Vec<Model> {
     const SLEEPS: &str = "it sleeps on";
-    vec![
-        Model::holds(
+    [
+        model(
             "a timer that is armed while its deadline comes is not overslept",
             nobody_sleeps_past_the_deadline,
+            &[
+                (Bug::TimerChecksUnlocked, SLEEPS),
+                (Bug::FireNotesTimeLate, SLEEPS),
+                (Bug::UnlockRelaxed, RACE),
+            ],
         ),
-        Model::planted(Bug::TimerChecksUnlocked, SLEEPS, nobody_sleeps_past_the_deadline),
-        Model::planted(Bug::FireNotesTimeLate, SLEEPS, nobody_sleeps_past_the_deadline),
-        Model::planted(Bug::UnlockRelaxed, RACE, nobody_sleeps_past_the_deadline),
-        Model::holds(
+        model(
             "a timer is dropped and another one polled while they fire",
             a_timer_is_dropped_while_others_fire,
+            &[(Bug::LockAdmitsAll, RACE)],
         ),
-        Model::planted(Bug::LockAdmitsAll, RACE, a_timer_is_dropped_while_others_fire),
-        Model::holds("a timer is armed anew while it fires", a_timer_is_armed_anew_while_it_fires),
-        Model::planted(Bug::LockAdmitsAll, RACE, a_timer_is_armed_anew_while_it_fires),
+        model(
+            "a timer is armed anew while it fires",
+            a_timer_is_armed_anew_while_it_fires,
+            &[(Bug::LockAdmitsAll, RACE)],
+        ),
     ]
+    .concat()
 }

@@ -17,7 +17,7 @@ use loom::{
 
 use crate::{
     by_hand::ByHand,
-    explore::{Model, with_static},
+    explore::{Model, model, with_static},
 };
 
 /// A CPU.
@@ -134,8 +134,8 @@ fn it_is_kicked_once_and_for_urgent_work_alone(level: usize) {
             waker.join().unwrap();
         }
         let kicks = cpu.kicks.load(Ordering::Relaxed);
-        assert!(kicks <= 1, "kicked more than once");
         assert!(kicks == 0 || level < URGENT, "kicked for what is not urgent");
+        assert!(kicks <= 1, "kicked more than once");
     };
     // SAFETY: the threads are joined, and the timers are dropped.
     unsafe { with_static(Cpu::new(), run) };
@@ -174,30 +174,40 @@ fn no_deadline_is_overslept() {
 
 pub fn models() -> Vec<Model> {
     const RESTS: &str = "it rests on in spite of work";
-    vec![
-        Model::holds("a remote wake against the idle check and sti; hlt", || {
-            no_wake_is_left_unseen(1);
-        }),
-        Model::holds("two remote wakes against the idle check and sti; hlt", || {
-            no_wake_is_left_unseen(2);
-        }),
-        Model::planted(Bug::UrgencyChecksFirst, RESTS, || no_wake_is_left_unseen(1)),
-        Model::planted(Bug::UrgencyStores, RESTS, || no_wake_is_left_unseen(1)),
-        Model::planted(Bug::KickBeforePush, RESTS, || no_wake_is_left_unseen(1)),
-        Model::holds("two remote wakes of something urgent: one of them kicks", || {
-            it_is_kicked_once_and_for_urgent_work_alone(URGENT - 1);
-        }),
-        Model::holds("two remote wakes of something less urgent: none of them kicks", || {
-            it_is_kicked_once_and_for_urgent_work_alone(URGENT);
-        }),
-        Model::planted(Bug::KickUnclaimed, "kicked more than once", || {
-            it_is_kicked_once_and_for_urgent_work_alone(URGENT - 1);
-        }),
-        Model::holds(
+    [
+        model(
+            "a remote wake against the idle check and sti; hlt",
+            || no_wake_is_left_unseen(1),
+            &[
+                (Bug::UrgencyChecksFirst, RESTS),
+                (Bug::UrgencyStores, RESTS),
+                (Bug::KickBeforePush, RESTS),
+            ],
+        ),
+        model(
+            "two remote wakes against the idle check and sti; hlt",
+            || no_wake_is_left_unseen(2),
+            &[
+                (Bug::UrgencyChecksFirst, RESTS),
+                (Bug::UrgencyStores, RESTS),
+                (Bug::KickBeforePush, RESTS),
+            ],
+        ),
+        model(
+            "two remote wakes of something urgent: at most one of them kicks",
+            || it_is_kicked_once_and_for_urgent_work_alone(URGENT - 1),
+            &[(Bug::KickUnclaimed, "kicked more than once")],
+        ),
+        model(
+            "two remote wakes of something less urgent: none of them kicks",
+            || it_is_kicked_once_and_for_urgent_work_alone(URGENT),
+            &[(Bug::KickAlways, "kicked for what is not urgent")],
+        ),
+        model(
             "a remote timer against the idle check and sti; hlt",
             no_deadline_is_overslept,
+            &[(Bug::TimerStores, "it oversleeps"), (Bug::UrgencyStores, "it oversleeps")],
         ),
-        Model::planted(Bug::TimerStores, "it oversleeps", no_deadline_is_overslept),
-        Model::planted(Bug::UrgencyStores, "it oversleeps", no_deadline_is_overslept),
     ]
+    .concat()
 }

@@ -11,7 +11,7 @@ use loom::{
 
 use crate::{
     by_hand::ByHand,
-    explore::{Model, RACE, with_static},
+    explore::{Model, RACE, model, with_static},
 };
 
 struct Shared {
@@ -124,21 +124,26 @@ fn a_waiter_goes_and_another_one_comes() {
 
 pub fn models() -> Vec<Model> {
     const LOST: &str = "a wake is lost";
-    vec![
-        Model::holds(
+    [
+        model(
             "two wakes that race with the registration in a cell are not lost",
             no_wake_is_lost_while_the_waiter_registers,
+            &[
+                (Bug::CellForgetsWaiter, LOST),
+                (Bug::CellRelaxed, RACE),
+                (Bug::CellTakesUnannounced, RACE),
+            ],
         ),
-        Model::planted(Bug::CellForgetsWaiter, LOST, no_wake_is_lost_while_the_waiter_registers),
-        Model::planted(Bug::CellRelaxed, RACE, no_wake_is_lost_while_the_waiter_registers),
-        Model::planted(Bug::CellTakesUnannounced, RACE, no_wake_is_lost_while_the_waiter_registers),
-        Model::holds("who waits in a cell hears of its closing", who_waits_hears_of_the_closing),
-        Model::planted(Bug::CellClosesSilently, LOST, who_waits_hears_of_the_closing),
-        Model::planted(Bug::CellCloseStores, RACE, who_waits_hears_of_the_closing),
-        Model::holds(
+        model(
+            "who waits in a cell hears of its closing",
+            who_waits_hears_of_the_closing,
+            &[(Bug::CellClosesSilently, LOST), (Bug::CellCloseStores, RACE)],
+        ),
+        model(
             "a waiter leaves a cell while it is woken, and another one comes",
             a_waiter_goes_and_another_one_comes,
+            &[(Bug::CellTakesUnannounced, RACE)],
         ),
-        Model::planted(Bug::CellTakesUnannounced, RACE, a_waiter_goes_and_another_one_comes),
     ]
+    .concat()
 }

@@ -8,7 +8,7 @@ use loom::{
 
 use crate::{
     by_hand::ByHand,
-    explore::{Model, RACE, with_static},
+    explore::{Model, RACE, model, with_static},
 };
 
 struct Shared {
@@ -123,33 +123,27 @@ fn all_others_are_woken_though_a_waiter_goes_away() {
 
 pub fn models() -> Vec<Model> {
     const LOST: &str = "a wake is lost";
-    vec![
-        Model::holds(
+    [
+        model(
             "a wake that races with a waiter's registration is not lost",
             a_wake_is_not_lost_while_a_waiter_registers,
+            &[(Bug::WaitChecksFirst, LOST), (Bug::LockAdmitsAll, RACE), (Bug::UnlockRelaxed, RACE)],
         ),
-        Model::planted(Bug::WaitChecksFirst, LOST, a_wake_is_not_lost_while_a_waiter_registers),
-        Model::planted(Bug::LockAdmitsAll, RACE, a_wake_is_not_lost_while_a_waiter_registers),
-        Model::planted(Bug::UnlockRelaxed, RACE, a_wake_is_not_lost_while_a_waiter_registers),
-        Model::holds(
+        model(
             "who takes without being woken leaves the wake to others",
             who_takes_without_being_woken_leaves_the_wake_to_others,
+            &[(Bug::WaitKeepsWake, LOST)],
         ),
-        Model::planted(
-            Bug::WaitKeepsWake,
-            LOST,
-            who_takes_without_being_woken_leaves_the_wake_to_others,
-        ),
-        Model::holds(
+        model(
             "a wake reaches someone though a waiter goes away",
             a_wake_reaches_someone_though_a_waiter_goes_away,
+            &[(Bug::WaitKeepsWake, LOST), (Bug::LockAdmitsAll, RACE)],
         ),
-        Model::planted(Bug::WaitKeepsWake, LOST, a_wake_reaches_someone_though_a_waiter_goes_away),
-        Model::planted(Bug::LockAdmitsAll, RACE, a_wake_reaches_someone_though_a_waiter_goes_away),
-        Model::holds(
+        model(
             "all others are woken though a waiter goes away",
             all_others_are_woken_though_a_waiter_goes_away,
+            &[(Bug::LockAdmitsAll, RACE)],
         ),
-        Model::planted(Bug::LockAdmitsAll, RACE, all_others_are_woken_though_a_waiter_goes_away),
     ]
+    .concat()
 }

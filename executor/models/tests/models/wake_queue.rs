@@ -9,7 +9,7 @@ use executor_loom::{
 };
 use loom::{cell::UnsafeCell, sync::Arc, thread};
 
-use crate::explore::{Model, RACE};
+use crate::explore::{Model, RACE, model};
 
 /// Who pushes what: two producers, one with two tasks.
 const PUSHES: [&[usize]; 2] = [&[0, 1], &[2]];
@@ -81,14 +81,15 @@ fn two_producers_and_a_consumer() {
 
 pub fn models() -> Vec<Model> {
     const LOST: &str = "lost or doubled";
-    vec![
-        Model::holds(
-            "a wake queue loses and doubles nothing, keeps the order and publishes",
-            two_producers_and_a_consumer,
-        ),
-        Model::planted(Bug::PushStores, LOST, two_producers_and_a_consumer),
-        Model::planted(Bug::PushRelaxed, RACE, two_producers_and_a_consumer),
-        Model::planted(Bug::TakeInTwoSteps, LOST, two_producers_and_a_consumer),
-        Model::planted(Bug::PushKeepsLink, LOST, two_producers_and_a_consumer),
-    ]
+    [model(
+        "a wake queue loses and doubles nothing, keeps the order and publishes",
+        two_producers_and_a_consumer,
+        &[
+            (Bug::PushStores, LOST),
+            (Bug::PushRelaxed, RACE),
+            (Bug::TakeInTwoSteps, LOST),
+            (Bug::PushKeepsLink, LOST),
+        ],
+    )]
+    .concat()
 }
