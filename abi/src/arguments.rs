@@ -7,7 +7,8 @@ use crate::{CapSlot, Error, Registers, Rights};
 pub const NAME_BYTES: usize = 16;
 
 /// [`Syscall::ThreadCreate`](crate::Syscall::ThreadCreate). Gives the Thread capability in control
-/// word 0. Needs `MANAGE` on the process. Paid by that process.
+/// word 0. Needs `MANAGE` on the process. Paid by that process. The thread may run on the CPUs that
+/// the caller may run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThreadCreate {
     /// The process that it shall run in.
@@ -237,6 +238,12 @@ fn decode_rights(bits: u64) -> Result<Rights, Error> {
 // |---|---|---|
 // | ThreadExit, ProcessExit | exit code | |
 // | ThreadStart (MANAGE), ThreadWait (WAIT) | Thread | deadline (ThreadWait) |
+// | ThreadSuspend, ThreadResume, ThreadKill (MANAGE) | Thread | |
+// | ThreadSetPriority (MANAGE) | Thread | 0 to 255 |
+// | ThreadSetAffinity (MANAGE) | Thread | a bit for each CPU, one of which is up |
+// | ThreadInspect (any rights) | Thread | |
+// | ThreadSleep | nanoseconds since boot | |
+// | ClockRead | | |
 // | ProcessKill (MANAGE), ProcessWait (WAIT) | Process | deadline (ProcessWait) |
 // | CapabilityClose, CapabilityInspect | slot | |
 // | MemoryCreate | bytes, a multiple of the page size | |

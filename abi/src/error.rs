@@ -78,6 +78,10 @@ errors! {
         NoReplyOwed = 19, "no call is waiting for this thread's reply";
         /// The tag of a message is malformed.
         InvalidMessage = 20, "the message's tag is malformed";
+        /// The deadline came first: nobody has taken the message, or there was none to take.
+        TimedOut = 21, "the deadline came first";
+        /// The deadline came after the message was taken and before it was answered.
+        Unanswered = 22, "the message was taken, and the deadline came before the answer";
     }
 }
 
@@ -94,8 +98,6 @@ pub enum IpcError {
     WrongKind = Error::WrongKind as u64,
     /// See [`Error::MissingRights`].
     MissingRights = Error::MissingRights as u64,
-    /// See [`Error::InvalidArgument`]: a deadline that is neither of [`crate::Deadline`]'s.
-    InvalidArgument = Error::InvalidArgument as u64,
     /// See [`Error::WouldBlock`].
     WouldBlock = Error::WouldBlock as u64,
     /// See [`Error::PeerGone`].
@@ -106,21 +108,26 @@ pub enum IpcError {
     NoReplyOwed = Error::NoReplyOwed as u64,
     /// See [`Error::InvalidMessage`].
     InvalidMessage = Error::InvalidMessage as u64,
+    /// See [`Error::TimedOut`].
+    TimedOut = Error::TimedOut as u64,
+    /// See [`Error::Unanswered`].
+    Unanswered = Error::Unanswered as u64,
 }
 
 impl IpcError {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::EmptySlot,
         Self::StaleCapability,
         Self::WrongKind,
         Self::MissingRights,
-        Self::InvalidArgument,
         Self::WouldBlock,
         Self::PeerGone,
         Self::EndpointGone,
         Self::NoReplyOwed,
         Self::InvalidMessage,
+        Self::TimedOut,
+        Self::Unanswered,
     ];
 }
 

@@ -1,6 +1,6 @@
 //! Messages.
 
-use crate::{CapSlot, Error, IpcError};
+use crate::{CapSlot, IpcError};
 
 /// How many words of a message travel in registers.
 pub const REGISTER_WORDS: usize = 8;
@@ -101,28 +101,33 @@ pub struct Received {
 }
 
 /// How long an operation may wait.
-///
-/// A deadline is an absolute time in nanoseconds since boot. The two ends of the scale exist so
-/// far; the kernel answers those in between with [`Error::InvalidArgument`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
 pub enum Deadline {
-    /// Do not wait: the `try` form, which answers [`Error::WouldBlock`].
-    Now = 0,
+    /// Do not wait: the `try` form, which answers [`Error::WouldBlock`](crate::Error::WouldBlock).
+    Now,
     /// Wait as long as it takes.
-    Never = u64::MAX,
+    Never,
+    /// Wait until this time, in nanoseconds since boot; neither 0 nor `u64::MAX`, which stand for the
+    /// others.
+    At(u64),
 }
 
 impl Deadline {
     /// The deadline that stood in a register.
-    ///
-    /// # Errors
-    /// [`Error::InvalidArgument`] for one that is neither 0 nor `u64::MAX`.
-    pub const fn from_bits(bits: u64) -> Result<Self, Error> {
+    pub const fn from_bits(bits: u64) -> Self {
         match bits {
-            0 => Ok(Self::Now),
-            u64::MAX => Ok(Self::Never),
-            _ => Err(Error::InvalidArgument),
+            0 => Self::Now,
+            u64::MAX => Self::Never,
+            time => Self::At(time),
+        }
+    }
+
+    /// The deadline as it goes into a register: the time, 0 for now, `u64::MAX` for never.
+    pub const fn bits(self) -> u64 {
+        match self {
+            Self::Now => 0,
+            Self::Never => u64::MAX,
+            Self::At(time) => time,
         }
     }
 }

@@ -46,6 +46,20 @@ syscalls! {
     ThreadStart = 19;
     /// Waits until a thread has ended. Gives its [`crate::ExitReason`].
     ThreadWait = 20;
+    /// Stops a thread, which may be the calling one, until it is resumed. Returns when it has stopped.
+    ThreadSuspend = 21;
+    /// Lets a suspended thread go on.
+    ThreadResume = 22;
+    /// Ends a thread. Its operation, if it waits in one, is cancelled.
+    ThreadKill = 23;
+    /// Gives a thread another priority, at most its ceiling and the caller's.
+    ThreadSetPriority = 24;
+    /// Lets a thread run on some CPUs only.
+    ThreadSetAffinity = 25;
+    /// Tells a thread's state, priority, CPU and affinity.
+    ThreadInspect = 26;
+    /// Waits until a time.
+    ThreadSleep = 27;
     /// Makes an empty process, paid by the caller's quota. Gives its capability.
     ProcessCreate = 32;
     /// Ends the calling process with all its threads. Does not return.
@@ -76,4 +90,6 @@ syscalls! {
     SystemShutdown = 97;
     /// Reads one of the kernel's counters.
     SystemStatistics = 98;
+    /// Tells the time, and how it comes from the time-stamp counter.
+    ClockRead = 112;
 }

@@ -15,10 +15,11 @@ fn orbital_trap(trap: Trap) -> *mut SavedRegisters {
     let current = dispatch::current();
     let completion = match trap {
         Trap::Timer => {
-            dispatch::slice_ended();
+            dispatch::timer_came();
             Completion::Written
         }
-        Trap::Spurious => Completion::Written,
+        // The dispatcher looks at the queues anyway.
+        Trap::Kick | Trap::Spurious => Completion::Written,
         Trap::FpuUnavailable => match current.give_fpu() {
             Ok(()) => Completion::Written,
             // The thread can't go on without, and nobody could handle it yet.
@@ -36,7 +37,7 @@ fn orbital_trap(trap: Trap) -> *mut SavedRegisters {
 #[unsafe(no_mangle)]
 fn orbital_interrupt_in_kernel(trap: Trap) {
     if trap == Trap::Timer {
-        dispatch::slice_ended();
+        dispatch::timer_came();
     }
 }
 

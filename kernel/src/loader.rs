@@ -18,7 +18,7 @@ use crate::{
     process::{Name, Process},
     symbols,
     system::SystemObject,
-    thread::Tcb,
+    thread::{Tcb, control::ALL_CPUS},
     vm::{MemoryObject, address_space::Mapping, memory_object::Builder},
 };
 
@@ -117,7 +117,7 @@ pub fn load_init(boot_info: &BootInfo) -> Result<(Ref<Process>, Ref<Tcb>), LoadE
     map_new(&process, STACK_TOP - STACK_SIZE, STACK_SIZE, Access::ReadWrite, 0, &[])?;
 
     let registers = SavedRegisters::new(plan.entry, STACK_TOP, BOOTSTRAP_ADDRESS)?;
-    let thread = Tcb::new(&process, registers, PRIORITY)?;
+    let thread = Tcb::new(&process, registers, PRIORITY, ALL_CPUS)?;
     let bootstrap = bootstrap(boot_info, module, &process, &thread)?;
     map_bootstrap(&process, &bootstrap)?;
     Ok((process, thread))

@@ -25,8 +25,8 @@ fn kernel_main(boot_info: &kernel::boot::BootInfo) -> ! {
     log::init_deferred();
     loader::load_symbols(boot_info);
     boot_info.describe();
-    ::log::info!(target: "sched", "cpu{} online", arch::cpu_index());
     sched::init();
+    arch::start_others(boot_info);
     ipc::init();
     self_test::run(&boot_info.command_line);
     #[cfg(test)]
@@ -35,6 +35,14 @@ fn kernel_main(boot_info: &kernel::boot::BootInfo) -> ! {
         Ok((init, thread)) => start(init, &thread),
         Err(error) => shutdown::init_failed(error),
     }
+}
+
+/// Called by the start-up code on every other CPU, once it is set up.
+#[cfg(target_os = "none")]
+#[unsafe(no_mangle)]
+fn kernel_cpu_main() -> ! {
+    kernel::sched::init();
+    kernel::sched::dispatch::start()
 }
 
 /// Starts init, the kernel's own tasks, and the dispatcher.

@@ -4,25 +4,37 @@
 
 use core::{
     panic::PanicInfo,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::atomic::{
+        AtomicUsize,
+        Ordering::{AcqRel, Acquire},
+    },
 };
 
 use orbital_abi::Syscall;
 
 use crate::{
-    arch::{backtrace, cpu_index, power, serial},
+    arch::{backtrace, cpu_index, idle, power, serial, stop_others},
     kprintln, sched, symbols,
 };
 
-static PANICKED: AtomicBool = AtomicBool::new(false);
+/// The CPU that has panicked.
+static PANICKED: AtomicUsize = AtomicUsize::new(NOBODY);
+const NOBODY: usize = usize::MAX;
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    serial::break_lock();
-    if PANICKED.swap(true, Relaxed) {
-        kprintln!("panicked again: {info}");
-        power::off(power::VERDICT_PANIC);
+    match PANICKED.compare_exchange(NOBODY, cpu_index(), AcqRel, Acquire) {
+        Ok(_) => stop_others(),
+        // Not for itself: its own report has gone wrong.
+        Err(first) if first == cpu_index() => {
+            serial::break_lock();
+            kprintln!("panicked again: {info}");
+            power::off(power::VERDICT_PANIC);
+        }
+        // Another CPU was first, and stops this one.
+        Err(_) => idle::stop(),
     }
+    serial::break_lock();
     kprintln!("cpu{} {info}", cpu_index());
     let (thread, number) = match sched::dispatch::describe_current() {
         Some((thread, number)) => (Some(thread), number),

@@ -4,8 +4,13 @@
 //! | module | what |
 //! |---|---|
 //! | [`kernel`] | the fixture: a booted kernel with init, which must give everything back |
+//! | [`programs`], [`cpus`] | what runs its programs: one CPU, or several in turns |
+//! | `smp` | runs on several CPUs |
 //! | [`user`] | what its programs can do: they are futures that await their own system calls |
 #![forbid(unsafe_code)]
 
+pub mod cpus;
 pub mod kernel;
+pub mod programs;
+mod smp;
 pub mod user;

@@ -99,6 +99,33 @@ impl Endpoint {
         received(&self.transfer(Syscall::ReplyReceive, Some(reply), Deadline::Never)?)
     }
 
+    /// Sends `message` and waits until it is received, until `deadline` (nanoseconds since boot).
+    ///
+    /// # Errors
+    /// As [`Endpoint::send`]; [`IpcError::TimedOut`], and nobody has it.
+    pub fn send_until(&self, deadline: u64, message: &Message) -> Result<(), IpcError> {
+        self.transfer(Syscall::Send, Some(message), Deadline::from_bits(deadline)).map(|_| ())
+    }
+
+    /// Sends `message` and waits for the reply, until `deadline` (nanoseconds since boot).
+    ///
+    /// # Errors
+    /// As [`Endpoint::call`]; [`IpcError::TimedOut`] when nobody has taken it, and
+    /// [`IpcError::Unanswered`] when someone has.
+    pub fn call_until(&self, deadline: u64, message: &Message) -> Result<Message, IpcError> {
+        let deadline = Deadline::from_bits(deadline);
+        let results = self.transfer(Syscall::Call, Some(message), deadline)?;
+        received(&results).map(|received| received.message)
+    }
+
+    /// Waits for a message, until `deadline` (nanoseconds since boot).
+    ///
+    /// # Errors
+    /// As [`Endpoint::receive`]; [`IpcError::TimedOut`].
+    pub fn receive_until(&self, deadline: u64) -> Result<Received, IpcError> {
+        received(&self.transfer(Syscall::Receive, None, Deadline::from_bits(deadline))?)
+    }
+
     fn transfer(
         &self,
         syscall: Syscall,
@@ -106,7 +133,7 @@ impl Endpoint {
         deadline: Deadline,
     ) -> Result<Registers, IpcError> {
         let (tag, words) = message.map_or((0, [0; _]), |m| (m.tag.bits(), m.words));
-        let control = [self.slot().bits(), tag, deadline as u64, 0];
+        let control = [self.slot().bits(), tag, deadline.bits(), 0];
         harmless(syscall, &Registers { control, words }).map_err(ipc_error)
     }
 }
@@ -129,5 +156,5 @@ fn received(results: &Registers) -> Result<Received, IpcError> {
 
 /// Message operations answer no other errors than these.
 fn ipc_error(error: Error) -> IpcError {
-    IpcError::try_from(error).unwrap_or(IpcError::InvalidArgument)
+    IpcError::try_from(error).unwrap_or(IpcError::InvalidMessage)
 }

@@ -9,6 +9,7 @@
 //! | [`endpoint`], [`server`] | messages |
 //! | [`memory`] | memory objects and mappings; the heap stands on it |
 //! | [`lock`] | a mutex between threads |
+//! | [`clock`] | time |
 //! | [`thread`], [`process`], [`spawn`] | what runs |
 //! | [`program`] | the archive of programs that init was given |
 //! | [`system`] | shutdown and counters |
@@ -19,6 +20,7 @@
 extern crate alloc;
 
 pub mod capability;
+pub mod clock;
 pub mod endpoint;
 #[cfg(target_os = "none")]
 mod heap;

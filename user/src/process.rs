@@ -54,6 +54,15 @@ impl Process {
         wait(Syscall::ProcessWait, self.slot(), Deadline::Never)
     }
 
+    /// Waits until it has ended and all it had is given back, until `deadline` (nanoseconds since
+    /// boot).
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`]; those of the slot.
+    pub fn wait_until(&self, deadline: u64) -> Result<ExitReason, Error> {
+        wait(Syscall::ProcessWait, self.slot(), Deadline::from_bits(deadline))
+    }
+
     /// How it ended, if it has.
     ///
     /// # Errors

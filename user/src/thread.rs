@@ -59,12 +59,73 @@ impl Thread {
         harmless(Syscall::ThreadStart, &registers).map(|_| ())
     }
 
+    fn control(&self, syscall: Syscall, value: u64) -> Result<Registers, Error> {
+        harmless(syscall, &Registers::control([self.slot().bits(), value, 0, 0]))
+    }
+
+    /// Stops it until it is resumed; returns when it has stopped.
+    ///
+    /// # Errors
+    /// [`Error::Ended`]; those of the slot, as for the calls below.
+    pub fn suspend(&self) -> Result<(), Error> {
+        self.control(Syscall::ThreadSuspend, 0).map(|_| ())
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// [`Error::Ended`].
+    pub fn resume(&self) -> Result<(), Error> {
+        self.control(Syscall::ThreadResume, 0).map(|_| ())
+    }
+
+    /// Ends it.
+    ///
+    /// # Errors
+    /// [`Error::Ended`].
+    pub fn kill(&self) -> Result<(), Error> {
+        self.control(Syscall::ThreadKill, 0).map(|_| ())
+    }
+
+    /// Gives it another priority.
+    ///
+    /// # Errors
+    /// [`Error::PriorityTooHigh`] above its ceiling or the caller's; [`Error::Ended`].
+    pub fn set_priority(&self, priority: u8) -> Result<(), Error> {
+        self.control(Syscall::ThreadSetPriority, priority.into()).map(|_| ())
+    }
+
+    /// Lets it run on these CPUs only, a bit each.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] when none of them is up; [`Error::Ended`].
+    pub fn set_affinity(&self, cpus: u64) -> Result<(), Error> {
+        self.control(Syscall::ThreadSetAffinity, cpus).map(|_| ())
+    }
+
+    /// What it is doing, and where.
+    ///
+    /// # Errors
+    /// Those of the slot.
+    pub fn inspect(&self) -> Result<Inspection, Error> {
+        let [state, priority, cpu, affinity] = self.control(Syscall::ThreadInspect, 0)?.control;
+        Ok(Inspection { state, priority: priority as u8, cpu: cpu as usize, affinity })
+    }
+
     /// Waits until it has ended.
     ///
     /// # Errors
     /// Those of the slot.
     pub fn wait(&self) -> Result<ExitReason, Error> {
         wait(Syscall::ThreadWait, self.slot(), Deadline::Never)
+    }
+
+    /// Waits until it has ended, until `deadline` (nanoseconds since boot).
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`]; those of the slot.
+    pub fn wait_until(&self, deadline: u64) -> Result<ExitReason, Error> {
+        wait(Syscall::ThreadWait, self.slot(), Deadline::from_bits(deadline))
     }
 
     /// How it ended, if it has.
@@ -76,13 +137,26 @@ impl Thread {
     }
 }
 
+/// What a thread is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    /// Its state's number: 0 inactive, 1 woken, 2 preempted, 3 running, 4 blocked, 5 ended.
+    pub state: u64,
+    /// Its priority.
+    pub priority: u8,
+    /// The CPU that has it.
+    pub cpu: usize,
+    /// The CPUs that it may run on, a bit each.
+    pub affinity: u64,
+}
+
 /// Waits for the end of what `slot` names.
 pub(crate) fn wait(
     syscall: Syscall,
     slot: CapSlot,
     deadline: Deadline,
 ) -> Result<ExitReason, Error> {
-    let results = harmless(syscall, &Registers::control([slot.bits(), deadline as u64, 0, 0]))?;
+    let results = harmless(syscall, &Registers::control([slot.bits(), deadline.bits(), 0, 0]))?;
     // The kernel has no other reasons than the ABI's.
     ExitReason::decode(results.control).ok_or(Error::UnknownSyscall)
 }

@@ -4,7 +4,8 @@
 //!
 //! | what | of it |
 //! |---|---|
-//! | [`cpu_index`] | which CPU this is |
+//! | [`cpu_index`], [`cpu_count`] | which CPU this is, and of how many |
+//! | [`kick`], [`start_others`], [`stop_others`] | the other CPUs |
 //! | [`SavedRegisters`] | a user thread's registers |
 //! | [`FpuState`], [`UserSegments`] | its other registers, kept apart |
 //! | [`enter_user`], [`set_current`] | leaving the kernel |
@@ -31,8 +32,8 @@ use x86_64 as machine;
 
 pub use machine::{
     FpuState, PageTables, SavedRegisters, UserSegments, backtrace, clock, copy_from_user,
-    cpu_index, direct_map, enter_user, idle, init_descriptors, init_memory, init_timer,
-    init_user_entry, power, serial, set_current, timer,
+    cpu_count, cpu_index, direct_map, enter_user, idle, init_descriptors, init_memory, init_timer,
+    init_user_entry, kick, power, serial, set_current, start_others, stop_others, timer,
 };
 
 use crate::memory::frame::Frame;
@@ -62,6 +63,8 @@ pub struct Translation {
 pub enum Trap {
     /// The slice's timer.
     Timer,
+    /// Another CPU wants this one to look at its queues.
+    Kick,
     /// An interrupt that means nothing.
     Spurious,
     /// First use of the floating-point registers since the thread was switched to.

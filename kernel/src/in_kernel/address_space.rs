@@ -7,7 +7,11 @@ use kernel::{
     arch::{Access, PageTables, Translation},
     memory::{self, frame::Frame},
     object::{Quota, Ref},
-    vm::{AddressSpace, MemoryObject, address_space::Mapping, memory_object::Builder},
+    vm::{
+        AddressSpace, MemoryObject,
+        address_space::{Claim, Mapping},
+        memory_object::Builder,
+    },
 };
 use orbital_abi::{
     Error,
@@ -54,10 +58,16 @@ impl Fixture {
     ) -> Result<(), Error> {
         let pages = object.pages();
         let mapping = Mapping { object: object.clone(), address, first_page: 0, pages, access };
-        self.space.begin_map(&mapping)?;
+        let claim = self.space.begin_map(&mapping)?;
         let mut done = 0;
         while done < pages {
-            done = self.space.map_step(&mapping, done)?;
+            match self.space.map_step(&mapping, done) {
+                Ok(now) => done = now,
+                Err(error) => {
+                    self.finish_unmap(&claim);
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     }
@@ -70,15 +80,28 @@ impl Fixture {
     }
 
     pub fn unmap(&self, address: u64, pages: u64) {
-        let (mut at, end) = (address, address + pages * PAGE_SIZE);
-        self.space.begin_unmap(address, pages * PAGE_SIZE).unwrap();
-        while at < end {
-            at = self.space.unmap_step(at, end);
+        let claim = self.space.begin_unmap(address, pages * PAGE_SIZE).unwrap();
+        self.finish_unmap(&claim);
+    }
+
+    /// Unmaps all of a claim. No other CPU has the space loaded.
+    fn finish_unmap(&self, claim: &Claim) {
+        let mut at = Some(claim.start());
+        while let Some(from) = at {
+            at = self.space.unmap_step(claim, from);
         }
+        while self.space.retire_step(claim) {}
+    }
+
+    /// Loads the kernel's own tables.
+    pub fn leave(&self) {
+        PageTables::load_kernel();
+        self.space.left();
     }
 
     /// Ends the space. All of the quota is there again afterwards.
     pub fn close(self) {
+        self.leave();
         while !self.space.close_step() {}
         drop(self.space);
         let all = kernel::object::Charge::new(&self.quota, FRAMES, KERNEL_BYTES);
@@ -87,19 +110,19 @@ impl Fixture {
 
     /// What the CPU finds at `address`.
     fn page(&self, address: u64) -> Option<Page> {
-        self.space.load();
+        self.space.enter();
         walk::page_of(walk::root(), address)
     }
 
     /// Tables and pages of the lower half.
     fn count(&self) -> (u64, u64) {
-        self.space.load();
+        self.space.enter();
         let (mut tables, mut pages) = (0, 0);
         walk::walk(walk::root(), walk::LOWER, &mut |found| match found {
             Found::Table(_) => tables += 1,
             Found::Page(_) => pages += 1,
         });
-        PageTables::load_kernel();
+        self.leave();
         (tables, pages)
     }
 }
@@ -179,7 +202,7 @@ kernel_test! {
             if round > 0 {
                 assert_eq!(memory::free_frames(), free - 1 - 12 * 3 - pages);
             }
-            fixture.space.load();
+            fixture.space.enter();
             fixture.close();
             if round > 0 {
                 assert_eq!(memory::free_frames(), free);
@@ -190,17 +213,17 @@ kernel_test! {
 }
 
 kernel_test! {
-    /// An address space that is dropped while it is loaded gives back every frame too.
+    /// An address space that is dropped without being closed gives back every frame too.
     fn a_dropped_space_gives_everything_back() {
         let free = memory::free_frames();
         let fixture = Fixture::new();
         fixture.map(USER_START, Access::Read);
-        fixture.space.load();
+        fixture.space.enter();
+        fixture.leave();
         let Fixture { quota, space } = fixture;
         drop(space);
         assert!(kernel::object::Charge::new(&quota, FRAMES, KERNEL_BYTES).is_ok());
         assert_eq!(memory::free_frames(), free);
-        assert_eq!(walk::page_of(walk::root(), USER_START), None, "it is still loaded");
     }
 }
 
@@ -251,8 +274,6 @@ kernel_test! {
             (0..spare).for_each(|_| memory::free_frame(taken.pop().unwrap()));
             let result = fixture.map_object(&object, address, Access::Read);
             assert_eq!(result, Err(Error::QuotaExceeded), "{spare} frames");
-            let end = address + PAGE_SIZE;
-            assert_eq!(fixture.space.unmap_step(address, end), end);
             assert_eq!(fixture.space.translate(address), None);
             assert_eq!(AddressSpace::new(&fixture.quota).err(), Some(Error::QuotaExceeded));
         }

@@ -8,7 +8,7 @@ use kernel::{
     object::{Quota, Ref, registry::live},
     process::{Name, Process},
     reap, sched,
-    thread::{Tcb, state::ThreadState},
+    thread::{Tcb, control::ALL_CPUS, state::ThreadState},
     vm::{MemoryObject, address_space::Mapping, memory_object::Builder},
 };
 use orbital_abi::{
@@ -41,7 +41,7 @@ kernel_test! {
         }
         sched::spawn(async {
             let (_, before) = sched::dispatch::counters();
-            timer::arm(1000);
+            timer::arm(clock::nanoseconds() + 1_000_000);
             // The timer is not this task's alone: the dispatcher may take it back, so ask again.
             for turn in 1_u64.. {
                 yield_now().await;
@@ -98,7 +98,8 @@ fn populate(process: &Ref<Process>) -> [Ref<Tcb>; 2] {
         process.install(Capability::new(object, Rights::READ)).unwrap();
     }
     let thread = |process: &Ref<Process>| {
-        Tcb::new(process, SavedRegisters::new(USER_START, USER_START, 0).unwrap(), 7).unwrap()
+        let registers = SavedRegisters::new(USER_START, USER_START, 0).unwrap();
+        Tcb::new(process, registers, 7, ALL_CPUS).unwrap()
     };
     let child = Process::new(process, name("child"), 16, 1 << 14).unwrap();
     drop(thread(&child));

@@ -23,6 +23,11 @@ fn timer_interrupts() -> u64 {
     dispatch::counters().1
 }
 
+/// Asks for the timer's interrupt in so long.
+fn arm(microseconds: u64) {
+    timer::arm(clock::nanoseconds() + microseconds * 1000);
+}
+
 /// Lets interrupts in for so long.
 fn open_for(microseconds: u64) {
     let end = clock::microseconds() + microseconds;
@@ -51,7 +56,7 @@ kernel_test! {
         open_for(1000);
         for microseconds in [1, 500, 20_000] {
             let (before, start) = (timer_interrupts(), clock::microseconds());
-            timer::arm(microseconds);
+            arm(microseconds);
             assert!(wait_until(|| timer_interrupts() > before), "{microseconds} us");
             let took = clock::microseconds() - start;
             assert!(took >= microseconds / 2, "{took} instead of {microseconds} us");
@@ -65,7 +70,7 @@ kernel_test! {
     /// Nothing interrupts the kernel while it has not opened the window.
     fn interrupts_wait_for_the_window() {
         let before = timer_interrupts();
-        timer::arm(100);
+        arm(100);
         let end = clock::microseconds() + 5000;
         assert!((0..PATIENCE).any(|_| clock::microseconds() >= end));
         assert_eq!(timer_interrupts(), before);
@@ -78,14 +83,14 @@ kernel_test! {
     fn the_timer_can_be_changed() {
         open_for(1000);
         let before = timer_interrupts();
-        timer::arm(10_000);
+        arm(10_000);
         timer::disarm();
         open_for(20_000);
         assert_eq!(timer_interrupts(), before);
 
-        timer::arm(10_000);
+        arm(10_000);
         let start = clock::microseconds();
-        timer::arm(60_000);
+        arm(60_000);
         assert!(wait_until(|| timer_interrupts() > before));
         let took = clock::microseconds() - start;
         assert!(took >= 30_000, "after {took} us");
@@ -99,7 +104,7 @@ kernel_test! {
     fn the_timer_ends_a_wait() {
         for _ in 0..10 {
             let before = timer_interrupts();
-            timer::arm(2000);
+            arm(2000);
             let woken = (0..1000).any(|_| {
                 idle::wait_for_interrupt();
                 timer_interrupts() > before

@@ -40,17 +40,15 @@ unsafe impl Object for Endpoint {
 
     /// Nobody can come any more: everyone who waits is told.
     fn orphaned(&self) {
-        while let Some(thread) = self.close_one() {
-            if let Some(claim) = thread.claim_queued() {
-                claim.complete(Err(Error::EndpointGone));
-            }
+        while let Some(claim) = self.close_one() {
+            claim.complete(Err(Error::EndpointGone));
         }
     }
 }
 
 /// What an endpoint had for someone who came.
 enum Found {
-    Partner(Ref<Tcb>),
+    Partner(Claim),
     /// Nobody; the comer is queued now.
     Queued,
 }
@@ -80,10 +78,11 @@ impl Endpoint {
         })
     }
 
-    fn close_one(&self) -> Option<Ref<Tcb>> {
+    fn close_one(&self) -> Option<Claim> {
         let mut queues = self.queues.lock();
         queues.closed = true;
-        queues.senders.pop_front().or_else(|| queues.receivers.pop_front())
+        let Queues { senders, receivers, .. } = &mut *queues;
+        claim_first(senders).or_else(|| claim_first(receivers))
     }
 
     /// Takes a partner off the other queue, or puts the comer into its own.
@@ -97,7 +96,7 @@ impl Endpoint {
             Side::Senders => (senders, receivers),
             Side::Receivers => (receivers, senders),
         };
-        if let Some(partner) = others.pop_front() {
+        if let Some(partner) = claim_first(others) {
             return Ok(Found::Partner(partner));
         }
         if deadline == Deadline::Now {
@@ -132,54 +131,57 @@ impl Endpoint {
     ) -> Completion {
         let is_call = expects == Expects::Reply;
         current.set_sending(badge, is_call);
-        loop {
-            let receiver = match endpoint.meet(current, Side::Senders, deadline) {
-                Err(error) => return Completion::Done(Err(error.into())),
-                Ok(Found::Queued) => {
-                    let reason = match expects {
-                        Expects::Nothing => BlockReason::Sending,
-                        Expects::Reply => BlockReason::WaitingReply { from: None },
-                    };
-                    return block(current, reason, Waiting::in_queue(endpoint, current));
-                }
-                Ok(Found::Partner(receiver)) => receiver,
-            };
-            // One that was cancelled just now is passed over.
-            let Some(claim) = receiver.claim_queued() else { continue };
-            let call = is_call.then(|| current.begin_wait(Phase::Taken));
-            let previous =
-                call.and_then(|sequence| reply::owe(&receiver, current.to_ref(), sequence));
-            claim.complete(Ok(transfer::delivered(badge, message, is_call)));
-            drop(previous);
-            return match expects {
-                Expects::Nothing => Completion::Done(Ok(Default::default())),
-                Expects::Reply => {
-                    let reason = BlockReason::WaitingReply { from: Some(receiver.id) };
-                    block(current, reason, Waiting::for_reply(current))
-                }
-            };
+        let claim = match endpoint.meet(current, Side::Senders, deadline) {
+            Err(error) => return Completion::Done(Err(error.into())),
+            Ok(Found::Queued) => {
+                let reason = match expects {
+                    Expects::Nothing => BlockReason::Sending,
+                    Expects::Reply => BlockReason::WaitingReply { from: None },
+                };
+                return block(current, reason, Waiting::in_queue(endpoint, current, deadline));
+            }
+            Ok(Found::Partner(claim)) => claim,
+        };
+        let receiver = claim.thread().id;
+        let call = is_call.then(|| current.begin_wait(Phase::Taken));
+        let previous =
+            call.and_then(|sequence| reply::owe(claim.thread(), current.to_ref(), sequence));
+        claim.complete(Ok(transfer::delivered(badge, message, is_call)));
+        drop(previous);
+        match expects {
+            Expects::Nothing => Completion::Done(Ok(Default::default())),
+            Expects::Reply => {
+                let reason = BlockReason::WaitingReply { from: Some(receiver) };
+                block(current, reason, Waiting::for_reply(current, deadline))
+            }
         }
     }
 
     /// Receives a message for the current thread.
     pub fn receive(endpoint: &Ref<Self>, current: &Current, deadline: Deadline) -> Completion {
-        loop {
-            let sender = match endpoint.meet(current, Side::Receivers, deadline) {
-                Err(error) => return Completion::Done(Err(error.into())),
-                Ok(Found::Queued) => {
-                    let waiting = Waiting::in_queue(endpoint, current);
-                    return block(current, BlockReason::Receiving, waiting);
-                }
-                Ok(Found::Partner(sender)) => sender,
-            };
-            let Some(claim) = sender.claim_queued() else { continue };
-            return Completion::Done(Ok(take(current, &sender, claim)));
+        match endpoint.meet(current, Side::Receivers, deadline) {
+            Err(error) => Completion::Done(Err(error.into())),
+            Ok(Found::Queued) => {
+                let waiting = Waiting::in_queue(endpoint, current, deadline);
+                block(current, BlockReason::Receiving, waiting)
+            }
+            Ok(Found::Partner(claim)) => Completion::Done(Ok(take(current, claim))),
         }
     }
 }
 
+/// Claims the first of a queue whose wait was not cancelled just now. Under the queue's lock.
+fn claim_first(queue: &mut WaitingQueue) -> Option<Claim> {
+    while let Some(thread) = queue.pop_front() {
+        if let Some(claim) = Claim::queued(thread) {
+            return Some(claim);
+        }
+    }
+    None
+}
+
 /// Takes a queued sender's message for the current thread.
-fn take(current: &Current, sender: &Ref<Tcb>, claim: Claim<'_>) -> orbital_abi::Registers {
+fn take(current: &Current, claim: Claim) -> orbital_abi::Registers {
     let (badge, is_call) = claim.sending();
     let message = claim.with_registers(|registers| {
         let registers = registers.syscall_registers();
@@ -188,10 +190,10 @@ fn take(current: &Current, sender: &Ref<Tcb>, claim: Claim<'_>) -> orbital_abi::
         transfer::message(tag, &registers)
     });
     if is_call {
+        let (sender, sequence) = (claim.thread().clone(), claim.sequence());
         sender.set_block_reason(BlockReason::WaitingReply { from: Some(current.id) });
-        let sequence = claim.sequence();
         claim.taken();
-        drop(reply::owe(current, sender.clone(), sequence));
+        drop(reply::owe(current, sender, sequence));
     } else {
         claim.complete(Ok(Default::default()));
     }

@@ -7,7 +7,7 @@ use orbital_abi::{IpcError, Message};
 use super::transfer;
 use crate::{
     object::Ref,
-    thread::{Current, Tcb, tcb::Reply},
+    thread::{Current, Owed, Tcb},
 };
 
 /// Whether a sender waits for an answer.
@@ -21,8 +21,8 @@ pub enum Expects {
 
 /// `server` has taken the call `sequence` of `caller`. Gives the call that it had not answered, to
 /// be dropped when no wait is claimed.
-pub(super) fn owe(server: &Tcb, caller: Ref<Tcb>, sequence: u64) -> Option<Reply> {
-    server.owed.lock().replace(Reply { caller, sequence })
+pub(super) fn owe(server: &Tcb, caller: Ref<Tcb>, sequence: u64) -> Option<Owed> {
+    server.owed.lock().replace(Owed { caller, sequence })
 }
 
 /// Answers the call that the current thread has taken.

@@ -134,7 +134,7 @@ fn init_is_loaded_as_its_file_says() {
     let mut kernel = Kernel::boot();
     let boot_info = loaded(&tar(&[("other", b"text"), ("init", &program(TEXT))]));
     let (process, thread) = load_init(&boot_info).unwrap();
-    assert_eq!((process.name.as_str(), thread.priority, process.threads()), ("init", 255, 1));
+    assert_eq!((process.name.as_str(), thread.priority(), process.threads()), ("init", 255, 1));
     assert_eq!(content(&process, TEXT, 101), [&[0x90; 100][..], &[0]].concat());
     assert_eq!(content(&process, DATA + 3999, 6), b"\0data\0");
     assert!(content(&process, DATA + 4004, 4188).iter().all(|byte| *byte == 0));

@@ -31,7 +31,7 @@ fn lines_go_out_whole_with_time_cpu_level_and_module() {
     let _machine = machine();
     init(&CommandLine::new("log=info"));
     serial::take();
-    clock::advance(12_345_678);
+    clock::advance(12_345_678_999);
     log::info!(target: "kernel::boot::pvh", "{} of {}", 1, 2);
     assert_eq!(serial::take(), "[   12.345678] cpu0 INFO  boot: 1 of 2\n");
     log::trace!(target: "kernel::boot::pvh", "too much");

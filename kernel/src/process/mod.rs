@@ -224,6 +224,16 @@ impl Process {
         true
     }
 
+    /// Whether its end has begun.
+    pub fn is_ending(&self) -> bool {
+        self.life.lock().state != State::Alive
+    }
+
+    /// Lets the reaper look at it: there is something to clean up.
+    pub fn reap_later(&self) {
+        reap_queue::push(Ref::from_object(self));
+    }
+
     /// How many threads are left.
     pub fn threads(&self) -> usize {
         self.life.lock().threads.len()

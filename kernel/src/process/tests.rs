@@ -16,7 +16,7 @@ use crate::{
         kernel::{CHILD_BYTES, CHILD_FRAMES, Counts, Kernel, endpoint, grant},
         user,
     },
-    thread::Tcb,
+    thread::{Tcb, control::ALL_CPUS},
 };
 
 #[test]
@@ -197,7 +197,7 @@ fn an_ending_process_takes_nothing_new() {
     process.end(ExitReason::Killed);
     let frames = crate::memory::free_frames();
     let registers = SavedRegisters::new(0x40_0000, 0, 0).unwrap();
-    assert_eq!(Tcb::new(&process, registers, 7).err(), Some(Error::Ended));
+    assert_eq!(Tcb::new(&process, registers, 7, ALL_CPUS).err(), Some(Error::Ended));
     let child = Process::new(&process, Name::new(), 10, 10_000);
     assert_eq!(child.err(), Some(Error::Ended));
     assert_eq!(crate::memory::free_frames(), frames, "nothing was lost on the way");

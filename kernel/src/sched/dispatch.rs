@@ -15,29 +15,28 @@ use core::{
 use alloc::boxed::Box;
 
 use orbital_abi::{Error, ExitReason};
-use orbital_executor::{
-    executor::{Executor, Owner},
-    task::AfterPoll,
-    wake_queue::WakeQueue,
-};
+use orbital_executor::task::AfterPoll;
 
-use super::{Completion, run_queue::RunQueue};
+use super::{Completion, balance, clock as deadlines, requests, run_queue::RunQueue, space, wake};
 use crate::{
-    arch::{self, PageTables, SavedRegisters, clock, idle, timer},
+    arch::{self, SavedRegisters, clock, idle, timer},
     memory::heap,
     object::Ref,
     percpu::PerCpu,
     thread::{Current, Outcome, Tcb, state::ThreadState},
+    vm::shootdown,
 };
 
-/// How long a thread runs while an equal one waits, in microseconds.
-pub const SLICE_US: u64 = 1000;
+/// How long a thread runs while an equal one waits, in nanoseconds.
+pub const SLICE_NS: u64 = 1_000_000;
+/// How long a thread runs while tasks of the kernel's own wait, in nanoseconds.
+const TASK_TURN_NS: u64 = 100_000;
+/// No time at all.
+const NEVER: u64 = u64::MAX;
 /// How many of the kernel's own tasks are polled before a thread gets a chance.
 const TASK_BUDGET: usize = 8;
 
 static CPU: PerCpu<Cpu> = PerCpu::new([const { Cpu::new() }; _]);
-static WOKEN: PerCpu<WakeQueue> = PerCpu::new([const { WakeQueue::new() }; _]);
-static EXECUTOR: PerCpu<Executor> = PerCpu::new([const { Executor::new() }; _]);
 static SWITCHES: AtomicU64 = AtomicU64::new(0);
 static TIMER_INTERRUPTS: AtomicU64 = AtomicU64::new(0);
 
@@ -46,9 +45,10 @@ struct Cpu {
     ready: RefCell<RunQueue>,
     /// Whether the current thread has used up its slice, or gave it away.
     slice_over: Cell<bool>,
-    timer_armed: Cell<bool>,
-    /// When the slice ends that the timer was armed for, in microseconds since boot.
+    /// When the current thread's slice ends, in nanoseconds since boot.
     slice_end: Cell<u64>,
+    /// When the timer comes; [`NEVER`] while it is not armed.
+    timer: Cell<u64>,
 }
 
 impl Cpu {
@@ -57,30 +57,17 @@ impl Cpu {
             current: RefCell::new(None),
             ready: RefCell::new(RunQueue::new()),
             slice_over: Cell::new(false),
-            timer_armed: Cell::new(false),
             slice_end: Cell::new(0),
+            timer: Cell::new(NEVER),
         }
     }
 }
 
-/// Called by a thread's task when it is woken: see [`Tcb::wake`].
-#[unsafe(no_mangle)]
-fn orbital_thread_woken(thread: Ref<Tcb>) {
-    // One CPU runs for now, so it is every thread's home.
-    // SAFETY: the wake queue is emptied by `take_woken`, which takes the reference back.
-    unsafe { WOKEN.of(0).push(thread.task_pointer()) };
-    core::mem::forget(thread);
-}
-
-/// This CPU's executor, to be polled.
-fn executor() -> Owner {
-    // SAFETY: each CPU asks for its own executor alone, and never in an interrupt handler.
-    unsafe { EXECUTOR.here().assume_owner() }
-}
-
 /// Makes this CPU's dispatcher ready. Its kernel tasks can be spawned from here on.
 pub fn init() {
+    wake::init();
     timer::disarm();
+    log::info!("cpu{} online", arch::cpu_index());
 }
 
 /// Runs `future` as a task of the kernel's own on this CPU.
@@ -90,7 +77,7 @@ pub fn init() {
 pub fn spawn(future: impl Future<Output = ()> + 'static) -> Result<(), Error> {
     let task = heap::try_box(orbital_executor::executor::Task::new(future))
         .map_err(|_| Error::QuotaExceeded)?;
-    executor().spawn(Box::into_pin(task));
+    wake::executor().spawn(Box::into_pin(task));
     Ok(())
 }
 
@@ -120,12 +107,14 @@ pub fn counters() -> (u64, u64) {
     (SWITCHES.load(Relaxed), TIMER_INTERRUPTS.load(Relaxed))
 }
 
-/// The timer says that the slice is over.
-pub fn slice_ended() {
+/// The timer has come.
+pub fn timer_came() {
     TIMER_INTERRUPTS.fetch_add(1, Relaxed);
     let cpu = CPU.here();
-    cpu.timer_armed.set(false);
-    cpu.slice_over.set(true);
+    cpu.timer.set(NEVER);
+    if clock::nanoseconds() >= cpu.slice_end.get() {
+        cpu.slice_over.set(true);
+    }
 }
 
 /// Takes the current thread's completion, and gives the registers to leave the kernel with.
@@ -146,6 +135,7 @@ pub fn complete(current: Current, completion: Completion) -> *mut SavedRegisters
 
 fn block(current: &Current) {
     current.leave_cpu();
+    current.set_slice_left(SLICE_NS);
     CPU.here().current.take();
     after_pending_poll(current);
 }
@@ -155,12 +145,17 @@ fn after_pending_poll(thread: &Current) {
     thread.set_state(ThreadState::Blocked);
     if let AfterPoll::Requeue = thread.task().finish_poll() {
         thread.set_state(ThreadState::Woken);
-        CPU.here().ready.borrow_mut().push_back(thread.to_ref());
+        make_ready(thread.to_ref(), End::Back);
     }
 }
 
-fn end(thread: &Current, reason: ExitReason) {
-    if CPU.here().current.take().is_some() {
+/// Ends a thread that this CPU has.
+pub(super) fn end(thread: &Current, reason: ExitReason) {
+    let runs = |current: &Ref<Tcb>| current.is(thread);
+    let mut current = CPU.here().current.borrow_mut();
+    let running = current.take_if(|current| runs(current));
+    drop(current);
+    if running.is_some() {
         thread.leave_cpu();
     }
     thread.finish(reason);
@@ -169,78 +164,182 @@ fn end(thread: &Current, reason: ExitReason) {
 
 /// Who runs next on this CPU. Does not return before there is someone.
 pub fn next() -> *mut SavedRegisters {
+    wake::look_out();
     loop {
+        shootdown::serve();
+        deadlines::fire_due();
         take_woken();
-        if executor().has_work() {
-            executor().poll_ready(TASK_BUDGET);
+        requests::serve();
+        if wake::executor().has_work() {
+            wake::executor().poll_ready(TASK_BUDGET);
             idle::interrupt_window();
-            continue;
+            // The kick may have come in there: nobody sends it again.
+            shootdown::serve();
         }
-        if let Some(registers) = keep_current() {
-            return registers;
-        }
-        let picked = CPU.here().ready.borrow_mut().pop();
-        match picked {
-            Some(thread) => {
-                if let Some(registers) = switch_to(thread) {
-                    return registers;
+        let registers = match keep_current() {
+            Some(registers) => registers,
+            None => {
+                // Whoever asked something of a thread may be back, and is more urgent than what is ready.
+                if wake::threads_wait() {
+                    continue;
                 }
-                idle::interrupt_window();
+                let picked = CPU.here().ready.borrow_mut().pop();
+                let Some(thread) = picked else {
+                    sleep();
+                    continue;
+                };
+                let Some(registers) = switch_to(thread) else {
+                    idle::interrupt_window();
+                    continue;
+                };
+                registers
             }
-            None => wait_for_work(),
+        };
+        if may_leave() {
+            return registers;
         }
     }
 }
 
-fn wait_for_work() {
-    set_timer(false, 0);
-    // Interrupts are off: what comes between this check and the wait ends the wait.
-    if WOKEN.here().is_empty() && !executor().has_work() {
+/// The last look before user mode: what came until now is served first, what comes later sends an
+/// interrupt.
+fn may_leave() -> bool {
+    let cpu = CPU.here();
+    balance::share(&mut cpu.ready.borrow_mut());
+    let priority = cpu.current.borrow().as_ref().map(|current| current.priority());
+    let priority = priority.unwrap_or_default();
+    if !wake::may_run(priority) {
+        return false;
+    }
+    // With an equal thread waiting the slice ends; tasks get their turn before.
+    let equal_waits = cpu.ready.borrow().top() == Some(priority);
+    let slice_end = if equal_waits { cpu.slice_end.get() } else { NEVER };
+    let tasks_wait = wake::executor().has_work();
+    let turn_end = if tasks_wait { clock::nanoseconds() + TASK_TURN_NS } else { NEVER };
+    set_timer(slice_end.min(turn_end).min(deadlines::next_deadline()));
+    true
+}
+
+/// Sleeps until there may be something to do.
+fn sleep() {
+    space::leave();
+    if wake::has_work() {
+        return;
+    }
+    set_timer(deadlines::next_deadline());
+    balance::fall_asleep();
+    // Interrupts are off: what comes between this check and the sleep ends the sleep.
+    if wake::may_sleep() {
         idle::wait_for_interrupt();
     }
+    end_sleep();
+}
+
+/// This CPU has slept.
+pub fn end_sleep() {
+    wake::look_out();
+    balance::wake_up();
 }
 
 fn take_woken() {
-    if WOKEN.here().is_empty() {
-        return;
+    for thread in wake::take_woken() {
+        match thread.state() {
+            // Ended while it was on its way.
+            ThreadState::Ended => continue,
+            // Given away by another CPU.
+            ThreadState::Preempted => {}
+            _ => thread.set_state(ThreadState::Woken),
+        }
+        if thread.is_killed() {
+            // SAFETY: it has just come to this CPU, and does not run.
+            end(&unsafe { Current::new(thread) }, ExitReason::Killed);
+        } else {
+            requests::arrived(&thread);
+            make_ready(thread, End::Back);
+        }
     }
-    let mut ready = CPU.here().ready.borrow_mut();
-    for task in WOKEN.here().take_all() {
-        // SAFETY: `orbital_thread_woken` pushed it, and gave its reference away.
-        let thread = unsafe { Tcb::from_woken(task) };
-        thread.set_state(ThreadState::Woken);
-        ready.push_back(thread);
+}
+
+/// An end of a run queue's level.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// After the others.
+    Back,
+    /// Before the others: it had not used up its slice.
+    Front,
+}
+
+/// Lets a thread that this CPU has wait for its turn: here, on another CPU where it may not run here,
+/// or aside while it is suspended.
+pub(super) fn make_ready(thread: Ref<Tcb>, end: End) {
+    if thread.is_suspended() {
+        // Its process keeps it.
+        thread.set_parked(true);
+    } else if !thread.may_run_on(arch::cpu_index()) {
+        let cpu = balance::cpu_for(&thread);
+        wake::hand_over(thread, cpu);
+    } else {
+        let mut ready = CPU.here().ready.borrow_mut();
+        match end {
+            End::Back => ready.push_back(thread),
+            End::Front => ready.push_front(thread),
+        }
     }
+}
+
+/// Takes a thread of this CPU out of its run queue; `None` when it is not there.
+pub(super) fn take_from_ready(thread: &Tcb) -> Option<Ref<Tcb>> {
+    debug_assert_eq!(thread.home(), arch::cpu_index());
+    // SAFETY: only the CPU that has a thread puts it into a run queue, and that is this one.
+    unsafe { CPU.here().ready.borrow_mut().remove(thread) }
+}
+
+/// The thread that runs here, for the dispatcher.
+fn running() -> Option<Current> {
+    let thread = CPU.here().current.borrow().clone()?;
+    // SAFETY: this CPU runs the thread, and the proof that entered with it is gone.
+    Some(unsafe { Current::new(thread) })
+}
+
+/// Ends the current thread or takes it off the CPU, where someone has asked for that.
+pub(super) fn heed() {
+    let Some(current) = running() else { return };
+    if current.is_killed() {
+        end(&current, ExitReason::Killed);
+    } else if current.is_suspended() || !current.may_run_on(arch::cpu_index()) {
+        put_off(&current);
+    }
+}
+
+/// The current thread gives way.
+fn put_off(current: &Current) {
+    let cpu = CPU.here();
+    let slice_over = cpu.slice_over.take();
+    current.leave_cpu();
+    let left = cpu.slice_end.get().saturating_sub(clock::nanoseconds());
+    current.set_slice_left(if slice_over { SLICE_NS } else { left });
+    current.set_state(ThreadState::Preempted);
+    cpu.current.take();
+    make_ready(current.to_ref(), if slice_over { End::Back } else { End::Front });
 }
 
 /// The current thread's registers, if it goes on.
 fn keep_current() -> Option<*mut SavedRegisters> {
+    heed();
+    let current = running()?;
     let cpu = CPU.here();
-    let thread = cpu.current.borrow().clone()?;
-    // SAFETY: this CPU runs the thread, and the proof that entered with it is gone.
-    let current = unsafe { Current::new(thread) };
-    if current.is_killed() {
-        end(&current, ExitReason::Killed);
-        return None;
-    }
     let top = cpu.ready.borrow().top();
-    let slice_over = cpu.slice_over.replace(false);
-    if top.is_some_and(|top| top > current.priority || top == current.priority && slice_over) {
-        current.leave_cpu();
-        current.set_state(ThreadState::Preempted);
-        cpu.current.take();
-        let mut ready = cpu.ready.borrow_mut();
-        match slice_left().filter(|_| !slice_over) {
-            Some(left) => {
-                current.keep_slice(left);
-                ready.push_front(current.to_ref());
-            }
-            None => ready.push_back(current.to_ref()),
-        }
+    let priority = current.priority();
+    let slice_over = cpu.slice_over.get();
+    if top.is_some_and(|top| top > priority || top == priority && slice_over) {
+        put_off(&current);
         return None;
     }
-    // A slice that was given away to nobody starts anew.
-    set_timer(top == Some(current.priority), SLICE_US);
+    cpu.slice_over.set(false);
+    if slice_over {
+        // Nobody wanted it.
+        cpu.slice_end.set(clock::nanoseconds() + SLICE_NS);
+    }
     Some(current.register_pointer())
 }
 
@@ -257,7 +356,7 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
         return None;
     }
     // Before the poll: an operation may touch the thread's memory.
-    next.process.space.load();
+    space::enter(&next.process);
     if next.has_operation() {
         match next.poll_operation() {
             Poll::Ready(Outcome::Written) => {}
@@ -272,11 +371,7 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
     next.set_state(ThreadState::Running);
     let cpu = CPU.here();
     cpu.slice_over.set(false);
-    // A slice starts with the thread, or goes on where a more urgent one had cut in: else a thread
-    // that keeps waking such would have the CPU for ever.
-    set_timer(false, 0);
-    let top = cpu.ready.borrow().top();
-    set_timer(top == Some(next.priority), next.take_slice().unwrap_or(SLICE_US));
+    cpu.slice_end.set(clock::nanoseconds() + next.slice_left());
     SWITCHES.fetch_add(1, Relaxed);
     arch::set_current(next.register_pointer());
     let registers = next.register_pointer();
@@ -284,34 +379,16 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
     Some(registers)
 }
 
-/// Arms the timer when an equal thread waits, and only then, for so many microseconds.
-fn set_timer(wanted: bool, microseconds: u64) {
-    let cpu = CPU.here();
-    if cpu.timer_armed.replace(wanted) == wanted {
-        return;
+/// Lets the timer come at `time`; a timer that comes earlier and for nothing is no harm.
+fn set_timer(time: u64) {
+    let armed = &CPU.here().timer;
+    if armed.replace(time) != time {
+        if time == NEVER { timer::disarm() } else { timer::arm(time) }
     }
-    if wanted {
-        cpu.slice_end.set(clock::microseconds() + microseconds);
-        timer::arm(microseconds);
-    } else {
-        timer::disarm();
-    }
-}
-
-/// Microseconds that are left of the current slice; `None` when it is over. All of it, as long as
-/// no equal thread waits for its end.
-fn slice_left() -> Option<u64> {
-    let cpu = CPU.here();
-    if !cpu.timer_armed.get() {
-        return Some(SLICE_US);
-    }
-    let left = cpu.slice_end.get().saturating_sub(clock::microseconds());
-    (left != 0).then_some(left)
 }
 
 /// Starts dispatching on this CPU: the end of the boot order.
 pub fn start() -> ! {
-    PageTables::load_kernel();
     let registers = next();
     // SAFETY: `next` made the thread current and loaded its address space; the boot code's frames
     // are not needed again.

@@ -1,8 +1,13 @@
 //! Who runs: run queues, the dispatcher, and the one place where a thread starts to wait.
 
+mod balance;
 pub mod block;
+pub mod clock;
 pub mod dispatch;
+mod requests;
 pub mod run_queue;
+mod space;
+mod wake;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use orbital_abi::{Error, Syscall};
 
-use super::{capability, ipc, memory, process, system, thread};
+use super::{capability, clock, control, ipc, memory, process, system, thread};
 use crate::{
     arch::SavedRegisters,
     sched::{Completion, dispatch},
@@ -35,6 +35,14 @@ fn handle(current: &Current, number: u64) -> Completion {
         Syscall::ThreadCreate => thread::create(current, &registers).into(),
         Syscall::ThreadStart => thread::start(current, &registers).into(),
         Syscall::ThreadWait => thread::wait(current, &registers),
+        Syscall::ThreadSuspend => control::suspend(current, &registers),
+        Syscall::ThreadResume => control::resume(current, &registers),
+        Syscall::ThreadKill => control::kill(current, &registers),
+        Syscall::ThreadSetPriority => control::set_priority(current, &registers),
+        Syscall::ThreadSetAffinity => control::set_affinity(current, &registers),
+        Syscall::ThreadSleep => clock::sleep(current, &registers),
+        Syscall::ClockRead => clock::read().into(),
+        Syscall::ThreadInspect => control::inspect(current, &registers).into(),
         Syscall::ProcessCreate => process::create(current, &registers).into(),
         Syscall::ProcessExit => process::exit(current, &registers),
         Syscall::ProcessKill => process::kill(current, &registers).into(),

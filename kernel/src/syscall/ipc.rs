@@ -34,14 +34,14 @@ fn message(registers: &Registers) -> Result<Message, IpcError> {
     Ok(message)
 }
 
-fn deadline(registers: &Registers) -> Result<Deadline, Error> {
+fn deadline(registers: &Registers) -> Deadline {
     Deadline::from_bits(registers.control[2])
 }
 
 fn send_with(current: &Current, registers: &Registers, expects: Expects) -> Completion {
     let decoded = (|| {
         let message = message(registers)?;
-        let deadline = deadline(registers)?;
+        let deadline = deadline(registers);
         let (endpoint, badge) = endpoint(current, registers, Rights::SEND)?;
         Ok::<_, Error>((endpoint, badge, message, deadline))
     })();
@@ -62,10 +62,8 @@ pub(super) fn call(current: &Current, registers: &Registers) -> Completion {
 }
 
 pub(super) fn receive(current: &Current, registers: &Registers) -> Completion {
-    let decoded = deadline(registers)
-        .and_then(|deadline| Ok((deadline, endpoint(current, registers, Rights::RECEIVE)?.0)));
-    match decoded {
-        Ok((deadline, endpoint)) => Endpoint::receive(&endpoint, current, deadline),
+    match endpoint(current, registers, Rights::RECEIVE) {
+        Ok((endpoint, _)) => Endpoint::receive(&endpoint, current, deadline(registers)),
         Err(error) => Completion::Done(Err(error)),
     }
 }
@@ -81,7 +79,7 @@ pub(super) fn reply(current: &Current, registers: &Registers) -> Answer {
 pub(super) fn reply_receive(current: &Current, registers: &Registers) -> Completion {
     let decoded = (|| {
         let message = message(registers)?;
-        let deadline = deadline(registers)?;
+        let deadline = deadline(registers);
         let (endpoint, _) = endpoint(current, registers, Rights::RECEIVE)?;
         Ok::<_, Error>((endpoint, message, deadline))
     })();

@@ -17,7 +17,11 @@ use crate::{
     process::Process,
     sched::{Completion, block},
     thread::{BlockReason, Current, Outcome},
-    vm::{address_space::Mapping, memory_object::Builder},
+    vm::{
+        self,
+        address_space::{Claim, Mapping},
+        memory_object::Builder,
+    },
 };
 
 /// Frames that one step allocates and zeroes.
@@ -59,7 +63,7 @@ fn access(rights: Rights) -> Result<Access, Error> {
     }
 }
 
-fn begin_map(current: &Current, registers: &Registers) -> Result<(Ref<Process>, Mapping), Error> {
+fn begin_map(current: &Current, registers: &Registers) -> Result<(Claimed, Mapping), Error> {
     let arguments = MemoryMap::decode(registers)?;
     let access = access(arguments.rights)?;
     let aligned = arguments.offset.is_multiple_of(PAGE_SIZE)
@@ -76,86 +80,81 @@ fn begin_map(current: &Current, registers: &Registers) -> Result<(Ref<Process>, 
         pages: arguments.bytes / PAGE_SIZE,
         access,
     };
-    process.space.begin_map(&mapping)?;
-    Ok((process, mapping))
+    let claim = process.space.begin_map(&mapping)?;
+    Ok((Claimed::new(process, claim), mapping))
 }
 
 pub(super) fn map(current: &Current, registers: &Registers) -> Completion {
     match begin_map(current, registers) {
-        Ok((process, mapping)) => block(current, BlockReason::Working, async move {
-            Outcome::Answer(map_steps(process, mapping).await)
+        Ok((mut claimed, mapping)) => block(current, BlockReason::Working, async move {
+            // By reference: what is moved from future to future takes room in each.
+            Outcome::Answer(map_steps(&mut claimed, &mapping).await)
         }),
         Err(error) => Completion::Done(Err(error)),
     }
 }
 
-async fn map_steps(process: Ref<Process>, mapping: Mapping) -> Answer {
-    let mut undo = Undo { process: &process, mapping: &mapping, armed: true };
+async fn map_steps(claimed: &mut Claimed, mapping: &Mapping) -> Answer {
     let mut done = 0;
-    loop {
-        done = process.space.map_step(&mapping, done)?;
-        if done == mapping.pages {
-            undo.armed = false;
-            return Ok(Registers::default());
-        }
-        yield_now().await;
-    }
-}
-
-/// Takes back a mapping that was not finished: it failed, or the thread was killed in the middle.
-struct Undo<'a> {
-    process: &'a Process,
-    mapping: &'a Mapping,
-    armed: bool,
-}
-
-impl Drop for Undo<'_> {
-    fn drop(&mut self) {
-        if self.armed {
-            let end = self.mapping.address + self.mapping.pages * PAGE_SIZE;
-            let mut at = self.mapping.address;
-            while at < end {
-                at = self.process.space.unmap_step(at, end);
+    while done < mapping.pages {
+        match claimed.process.space.map_step(mapping, done) {
+            Ok(now) => done = now,
+            Err(error) => {
+                claimed.unmap().await;
+                return Err(error);
             }
         }
+        if done < mapping.pages {
+            yield_now().await;
+        }
     }
+    claimed.keep();
+    Ok(Registers::default())
 }
 
 pub(super) fn unmap(current: &Current, registers: &Registers) -> Completion {
-    let arguments = MemoryUnmap::decode(registers);
-    let MemoryUnmap { address, bytes, process } = arguments;
-    let process = match process_or_own(current, process) {
-        Ok(process) => process,
-        Err(error) => return Completion::Done(Err(error)),
-    };
-    if let Err(error) = process.space.begin_unmap(address, bytes) {
-        return Completion::Done(Err(error));
+    let MemoryUnmap { address, bytes, process } = MemoryUnmap::decode(registers);
+    let begun = process_or_own(current, process).and_then(|process| {
+        let claim = process.space.begin_unmap(address, bytes)?;
+        Ok(Claimed::new(process, claim))
+    });
+    match begun {
+        Ok(mut claimed) => block(current, BlockReason::Working, async move {
+            claimed.unmap().await;
+            Outcome::Answer(Ok(Registers::default()))
+        }),
+        Err(error) => Completion::Done(Err(error)),
     }
-    block(current, BlockReason::Working, async move {
-        let mut claimed = Claimed { process, at: address, end: address + bytes };
-        while claimed.step() {
-            yield_now().await;
-        }
-        Outcome::Answer(Ok(Registers::default()))
-    })
 }
 
-/// Regions that were claimed for unmapping: once begun, it is done, even if the thread is killed.
+/// Regions that this thread works on. If it is killed before it is through, the reaper goes on: what
+/// has begun to be unmapped is unmapped, and so is what was not mapped to its end.
 struct Claimed {
     process: Ref<Process>,
-    at: u64,
-    end: u64,
+    claim: Claim,
+    is_open: bool,
 }
 
 impl Claimed {
-    fn step(&mut self) -> bool {
-        self.at = self.process.space.unmap_step(self.at, self.end);
-        self.at < self.end
+    fn new(process: Ref<Process>, claim: Claim) -> Self {
+        Self { process, claim, is_open: true }
+    }
+
+    /// All is mapped: the claim is over.
+    fn keep(&mut self) {
+        self.is_open = false;
+    }
+
+    async fn unmap(&mut self) {
+        vm::unmap(&self.process.space, &self.claim).await;
+        self.is_open = false;
     }
 }
 
 impl Drop for Claimed {
     fn drop(&mut self) {
-        while self.at < self.end && self.step() {}
+        if self.is_open && self.process.space.abandon(&self.claim) {
+            self.process.reap_later();
+        }
     }
 }

@@ -4,6 +4,8 @@
 //! unless it can wait; those give their future to [`sched::block`](crate::sched::block()).
 
 mod capability;
+mod clock;
+mod control;
 mod dispatch;
 mod ipc;
 mod memory;
@@ -14,7 +16,8 @@ mod thread;
 #[cfg(test)]
 mod tests;
 
-use orbital_abi::{CapSlot, Error, Registers, Rights};
+use orbital_abi::{CapSlot, Error, ExitReason, Registers, Rights};
+use orbital_executor::timer::Elapsed;
 
 use crate::{
     object::{Object, Ref},
@@ -28,6 +31,14 @@ type Answer = Result<Registers, Error>;
 /// An answer of one control word.
 fn value(value: u64) -> Registers {
     Registers::control([value, 0, 0, 0])
+}
+
+/// The answer of a wait for an end.
+fn ended(reason: Result<ExitReason, Elapsed>) -> Answer {
+    match reason {
+        Ok(reason) => Ok(Registers::control(reason.encode())),
+        Err(Elapsed) => Err(Error::TimedOut),
+    }
 }
 
 /// The object that `slot` of the current process names, if the capability has the rights.

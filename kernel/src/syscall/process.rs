@@ -5,11 +5,11 @@ use orbital_abi::{
     CapSlot, Deadline, Error, ExitReason, Registers, Rights, arguments::ProcessCreate,
 };
 
-use super::{Answer, lookup, value};
+use super::{Answer, ended, lookup, value};
 use crate::{
     capability::Capability,
     process::{Name, Process},
-    sched::{Completion, block},
+    sched::{Completion, block, clock::timeout_at},
     thread::{BlockReason, Current, Outcome},
 };
 
@@ -44,12 +44,10 @@ pub(super) fn kill(current: &Current, registers: &Registers) -> Answer {
 }
 
 pub(super) fn wait(current: &Current, registers: &Registers) -> Completion {
-    let decoded = Deadline::from_bits(registers.control[1]).and_then(|deadline| {
-        let slot = CapSlot::from_bits(registers.control[0]);
-        Ok((deadline, lookup::<Process>(current, slot, Rights::WAIT)?))
-    });
-    let (deadline, process) = match decoded {
-        Ok(decoded) => decoded,
+    let deadline = Deadline::from_bits(registers.control[1]);
+    let slot = CapSlot::from_bits(registers.control[0]);
+    let process = match lookup::<Process>(current, slot, Rights::WAIT) {
+        Ok(process) => process,
         Err(error) => return Completion::Done(Err(error)),
     };
     if let Some(reason) = process.exit_reason() {
@@ -59,7 +57,7 @@ pub(super) fn wait(current: &Current, registers: &Registers) -> Completion {
         return Completion::Done(Err(Error::WouldBlock));
     }
     block(current, BlockReason::WaitingProcess(process.id), async move {
-        let reason = process.wait().await;
-        Outcome::Answer(Ok(Registers::control(reason.encode())))
+        let reason = timeout_at(deadline.bits(), process.wait()).await;
+        Outcome::Answer(ended(reason))
     })
 }

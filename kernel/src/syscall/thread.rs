@@ -5,13 +5,13 @@ use orbital_abi::{
     CapSlot, Deadline, Error, ExitReason, Registers, Rights, arguments::ThreadCreate,
 };
 
-use super::{Answer, lookup, value};
+use super::{Answer, ended, lookup, value};
 use crate::{
     arch::SavedRegisters,
     capability::Capability,
     object::Ref,
     process::Process,
-    sched::{Completion, block},
+    sched::{Completion, block, clock::timeout_at},
     thread::{BlockReason, Current, Outcome, Tcb},
 };
 
@@ -24,13 +24,12 @@ pub(super) fn exit(registers: &Registers) -> Completion {
 
 pub(super) fn create(current: &Current, registers: &Registers) -> Answer {
     let arguments = ThreadCreate::decode(registers)?;
-    // A thread's ceiling is its own priority until priorities can be changed.
-    if arguments.priority > current.priority {
+    if arguments.priority > current.ceiling() {
         return Err(Error::PriorityTooHigh);
     }
     let process: Ref<Process> = lookup(current, arguments.process, Rights::MANAGE)?;
     let registers = SavedRegisters::new(arguments.entry, arguments.stack, arguments.argument)?;
-    let thread = Tcb::new(&process, registers, arguments.priority)?;
+    let thread = Tcb::new(&process, registers, arguments.priority, current.affinity())?;
     match current.process.install(Capability::new(thread.clone(), RIGHTS)) {
         Ok(slot) => Ok(value(slot.bits())),
         Err(error) => {
@@ -48,12 +47,10 @@ pub(super) fn start(current: &Current, registers: &Registers) -> Answer {
 }
 
 pub(super) fn wait(current: &Current, registers: &Registers) -> Completion {
-    let decoded = Deadline::from_bits(registers.control[1]).and_then(|deadline| {
-        let slot = CapSlot::from_bits(registers.control[0]);
-        Ok((deadline, lookup::<Tcb>(current, slot, Rights::WAIT)?))
-    });
-    let (deadline, thread) = match decoded {
-        Ok(decoded) => decoded,
+    let deadline = Deadline::from_bits(registers.control[1]);
+    let slot = CapSlot::from_bits(registers.control[0]);
+    let thread = match lookup::<Tcb>(current, slot, Rights::WAIT) {
+        Ok(thread) => thread,
         Err(error) => return Completion::Done(Err(error)),
     };
     if let Some(reason) = thread.exit_reason() {
@@ -63,7 +60,7 @@ pub(super) fn wait(current: &Current, registers: &Registers) -> Completion {
         return Completion::Done(Err(Error::WouldBlock));
     }
     block(current, BlockReason::WaitingThread(thread.id), async move {
-        let reason = thread.wait_for_exit().await;
-        Outcome::Answer(Ok(Registers::control(reason.encode())))
+        let reason = timeout_at(deadline.bits(), thread.wait_for_exit()).await;
+        Outcome::Answer(ended(reason))
     })
 }

@@ -4,29 +4,27 @@
 #![forbid(unsafe_code)]
 
 use std::{
-    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
+    rc::Rc,
     sync::Once,
-    task::{Context, Poll, Waker},
 };
 
-use orbital_abi::{CapSlot, ExitReason, ObjectKind, Registers, Rights, Syscall};
+use orbital_abi::{CapSlot, ExitReason, ObjectKind, Rights};
 
-use super::user::{self, Request};
+use super::{cpus::Cpus, programs::Programs};
 use crate::{
     arch::{
         SavedRegisters, Trap,
-        host::{Machine, Stop, clock, entry, machine, run},
-        timer,
+        host::{MACHINE_CPUS, Machine, Stop, entry, machine, play, playing, run},
     },
     capability::Capability,
     ipc::Endpoint,
     memory,
     object::{Charge, Object, Quota, Ref, registry},
     process::{Name, Process},
-    reap, sched,
-    thread::Tcb,
+    reap,
+    sched::{self, dispatch},
+    thread::{Tcb, control::ALL_CPUS},
 };
 
 /// Frames that init has.
@@ -38,27 +36,8 @@ pub const CHILD_BYTES: u64 = 64 << 10;
 /// Frames of a child.
 pub const CHILD_FRAMES: u64 = 200;
 
-/// Where programs start; each has an address of its own.
-const FIRST_ENTRY: u64 = 0x40_0000;
 /// A run that has not ended after so many turns never will.
 const MOST_TURNS: usize = 1_000_000;
-
-type Program = Pin<Box<dyn Future<Output = u64>>>;
-
-/// A program and where it is.
-struct Running {
-    program: Program,
-    doing: Doing,
-}
-
-enum Doing {
-    /// Its own instructions: it can be polled.
-    Computing,
-    /// A system call; the answer stands in the registers once the thread runs again.
-    Calling,
-    /// So many microseconds of work.
-    Working(u64),
-}
 
 /// The fixture.
 pub struct Kernel {
@@ -66,9 +45,10 @@ pub struct Kernel {
     pub init: Ref<Process>,
     /// Asked before each turn: whether the timer's interrupt comes just then.
     pub preempt: Option<Box<dyn FnMut() -> bool>>,
+    /// The CPUs, where there are several.
+    pub cpus: Option<Rc<Cpus>>,
     quota: Ref<Quota>,
-    programs: Vec<Option<Program>>,
-    running: HashMap<u64, Running>,
+    programs: Rc<Programs>,
     before: Counts,
     _machine: Machine,
 }
@@ -88,23 +68,52 @@ impl Counts {
 }
 
 impl Kernel {
+    /// Boots a machine with so many CPUs, which are played in an order that `seed` decides.
+    pub fn boot_with(cpus: usize, seed: u64) -> Self {
+        let mut kernel = Self::boot();
+        kernel.cpus = Some(Cpus::new(cpus, seed, kernel.programs.clone()));
+        kernel
+    }
+
+    /// Does `deed` on `cpu`, which is not in a program.
+    pub fn on<R>(&self, cpu: usize, deed: impl FnOnce() -> R) -> R {
+        let before = playing();
+        play(cpu);
+        let done = deed();
+        play(before);
+        done
+    }
+
+    /// The CPUs of a machine with several.
+    pub fn cpus(&self) -> Rc<Cpus> {
+        self.cpus.clone().expect("there is one CPU")
+    }
+
     /// Boots.
     pub fn boot() -> Self {
         static REAPER: Once = Once::new();
         let machine = machine();
         REAPER.call_once(|| {
-            sched::init();
+            for cpu in (0..MACHINE_CPUS).rev() {
+                play(cpu);
+                sched::init();
+            }
             sched::spawn(reap::reap()).unwrap();
         });
+        // They slept when the last test ended.
+        for cpu in (0..MACHINE_CPUS).rev() {
+            play(cpu);
+            dispatch::end_sleep();
+        }
         let before = Counts::now();
         let quota = Quota::root(FRAMES, KERNEL_BYTES).unwrap();
         let init = Process::first(Name::from("init").unwrap(), quota.clone()).unwrap();
         Self {
             init,
             preempt: None,
+            cpus: None,
             quota,
-            programs: Vec::new(),
-            running: HashMap::new(),
+            programs: Rc::default(),
             before,
             _machine: machine,
         }
@@ -117,8 +126,7 @@ impl Kernel {
 
     /// Keeps `program`, whose output is its exit code, for a thread that starts at the address.
     pub fn program(&mut self, program: impl Future<Output = u64> + 'static) -> u64 {
-        self.programs.push(Some(Box::pin(program)));
-        FIRST_ENTRY + self.programs.len() as u64 - 1
+        self.programs.add(program)
     }
 
     /// A thread that is not started.
@@ -129,7 +137,12 @@ impl Kernel {
         program: impl Future<Output = u64> + 'static,
     ) -> Ref<Tcb> {
         let registers = SavedRegisters::new(self.program(program), 0x7000_0000, 0).unwrap();
-        Tcb::new(process, registers, priority).unwrap()
+        let Some(cpus) = &self.cpus else {
+            return Tcb::new(process, registers, priority, ALL_CPUS).unwrap();
+        };
+        let thread = self.on(0, || Tcb::new(process, registers, priority, ALL_CPUS).unwrap());
+        cpus.threads.borrow_mut().push(thread.clone());
+        thread
     }
 
     /// A thread that is started, with exit code 0.
@@ -150,7 +163,13 @@ impl Kernel {
 
     /// Lets the machine run until it stops by itself.
     pub fn run(&mut self) -> Stop {
-        let mut left = run(sched::dispatch::next);
+        if let Some(cpus) = &self.cpus {
+            return cpus.run();
+        }
+        let mut left = run(|| {
+            dispatch::end_sleep();
+            dispatch::next()
+        });
         for _ in 0..MOST_TURNS {
             match left {
                 Ok(_) => left = self.turn(),
@@ -170,54 +189,16 @@ impl Kernel {
         if self.preempt.as_mut().is_some_and(|preempt| preempt()) {
             return entry::trap(Trap::Timer);
         }
-        let current = sched::current();
-        let entry = current.with_registers(|registers| registers.instruction_pointer());
-        let programs = &mut self.programs;
-        let thread = self.running.entry(current.id.0).or_insert_with(|| {
-            let program = programs[(entry - FIRST_ENTRY) as usize].take();
-            Running { program: program.expect("a program runs once"), doing: Doing::Computing }
-        });
-        match thread.doing {
-            Doing::Working(left) if left > 0 => {
-                let step = timer_left().map_or(left, |until| until.min(left));
-                clock::advance(step);
-                thread.doing = Doing::Working(left - step);
-                drop(current);
-                return if timer::take_expired() { entry::trap(Trap::Timer) } else { Ok(here()) };
-            }
-            Doing::Working(_) | Doing::Computing => user::resume(Ok(Registers::default())),
-            Doing::Calling => user::resume(current.with_registers(|registers| registers.answer())),
-        }
-        let polled = thread.program.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        let request = match polled {
-            Poll::Ready(code) => {
-                Request::Call(Syscall::ThreadExit as u64, Registers::control([code, 0, 0, 0]))
-            }
-            Poll::Pending => user::request(),
-        };
-        match request {
-            Request::Call(number, registers) => {
-                thread.doing = Doing::Calling;
-                current.with_registers(|saved| saved.set_call(number, &registers));
-                drop(current);
-                entry::syscall(number)
-            }
-            Request::Work(microseconds) => {
-                thread.doing = Doing::Working(microseconds);
-                drop(current);
-                Ok(here())
-            }
-            Request::Trap(trap) => {
-                thread.doing = Doing::Computing;
-                drop(current);
-                entry::trap(trap)
-            }
-        }
+        self.programs.turn()
     }
 
     /// Ends everything that the test made; `Err` where something is left.
     fn give_back(&mut self) -> Result<(), String> {
         self.preempt = None;
+        if let Some(cpus) = &self.cpus {
+            // They are looked after until here.
+            cpus.threads.take();
+        }
         self.init.end(ExitReason::Killed);
         // A program that powers off as its last deed can't keep the others from their end.
         while self.run() != Stop::Idle {}
@@ -226,14 +207,6 @@ impl Kernel {
         }
         Ok(())
     }
-}
-
-fn timer_left() -> Option<u64> {
-    crate::arch::host::timer::left()
-}
-
-fn here() -> *mut SavedRegisters {
-    crate::arch::host::current_registers()
 }
 
 impl Drop for Kernel {
@@ -245,7 +218,6 @@ impl Drop for Kernel {
         }
         given_back.expect("the clean-up panicked").unwrap();
         self.programs.clear();
-        self.running.clear();
         // The last reference to init but the fixture's own would be a leak: so only look through.
         let Counts { free_frames, mut objects } = Counts::now();
         objects[ObjectKind::Process as usize - 1] -= 1;

@@ -20,7 +20,7 @@ use crate::arch::Trap;
 pub enum Request {
     /// It executes `syscall` with this number.
     Call(u64, Registers),
-    /// It computes for so many microseconds.
+    /// It computes for so many nanoseconds.
     Work(u64),
     /// It is interrupted here, or does what it may not.
     Trap(Trap),
@@ -71,8 +71,8 @@ pub async fn control(call: Syscall, words: [u64; 4]) -> Result<[u64; 4], Error> 
 }
 
 /// Computes.
-pub async fn work(microseconds: u64) {
-    let _ = Ask(Some(Request::Work(microseconds))).await;
+pub async fn work(nanoseconds: u64) {
+    let _ = Ask(Some(Request::Work(nanoseconds))).await;
 }
 
 /// Is interrupted, or makes an exception.
@@ -103,7 +103,7 @@ pub fn message(label: u32, words: &[u64]) -> Message {
 
 fn operation(endpoint: CapSlot, message: &Message, deadline: Deadline) -> Registers {
     Registers {
-        control: [endpoint.bits(), message.tag.bits(), deadline as u64, 0],
+        control: [endpoint.bits(), message.tag.bits(), deadline.bits(), 0],
         words: message.words,
     }
 }
@@ -193,6 +193,6 @@ pub async fn unmap(process: CapSlot, address: u64, bytes: u64) -> Result<(), Err
 
 /// Waits for the end of a thread or process.
 pub async fn wait(call: Syscall, slot: CapSlot, deadline: Deadline) -> Result<ExitReason, Error> {
-    let answer = control(call, [slot.bits(), deadline as u64, 0, 0]).await?;
+    let answer = control(call, [slot.bits(), deadline.bits(), 0, 0]).await?;
     Ok(ExitReason::decode(answer).expect("a reason"))
 }

@@ -14,6 +14,9 @@ use crate::{
 /// Bytes of the slot for the future of the operation that a thread waits in.
 pub const SLOT_BYTES: usize = 256;
 
+/// The first slice of a thread, in nanoseconds: as long as every other.
+const FIRST_SLICE: u64 = 1_000_000;
+
 /// The slot.
 pub(super) type Slot = FutureSlot<Outcome, SLOT_BYTES>;
 
@@ -23,8 +26,8 @@ pub(super) struct Home {
     /// Made at the first use of floating point, and paid for.
     pub(super) fpu: Option<(FpuState, Charge)>,
     pub(super) segments: UserSegments,
-    /// Microseconds that were left of its slice when a more urgent thread cut in.
-    pub(super) slice: Option<u64>,
+    /// What is left of its slice, in nanoseconds.
+    pub(super) slice_left: u64,
 }
 
 impl Home {
@@ -44,7 +47,7 @@ impl HomeCell {
             slot: FutureSlot::new(),
             fpu: None,
             segments: UserSegments::new(),
-            slice: None,
+            slice_left: FIRST_SLICE,
         }))
     }
 

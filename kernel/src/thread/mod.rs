@@ -1,6 +1,8 @@
 //! Threads: the TCB, its states, and the leaf waits that stand in it.
 
+pub mod control;
 mod home;
+mod owed;
 pub mod queue;
 pub mod registers;
 pub mod state;
@@ -11,6 +13,7 @@ pub mod wait;
 mod tests;
 
 pub use home::SLOT_BYTES;
+pub use owed::Owed;
 pub use queue::{ReadyQueue, WaitingQueue};
 pub use registers::Current;
 pub use state::{BlockReason, Outcome, ThreadId};

@@ -85,6 +85,24 @@ impl<K: Kind> TcbQueue<K> {
         self.first.is_none()
     }
 
+    /// The first thread.
+    pub fn first(&self) -> Option<&Tcb> {
+        // SAFETY: the queue holds a reference to each thread in it.
+        self.first.map(|first| unsafe { first.as_ref() })
+    }
+
+    /// The threads, from the first to the last.
+    pub fn iter(&self) -> impl Iterator<Item = &Tcb> {
+        let mut next = self.first;
+        core::iter::from_fn(move || {
+            let thread = next?;
+            // SAFETY: the link is this queue's, which does not change while it is borrowed.
+            next = unsafe { (*neighbours::<K>(thread)).after };
+            // SAFETY: the queue holds a reference to each thread in it.
+            Some(unsafe { thread.as_ref() })
+        })
+    }
+
     /// Puts `thread` at the end.
     pub fn push_back(&mut self, thread: Ref<Tcb>) {
         self.insert(thread, |queue| (queue.last, None));

@@ -43,6 +43,10 @@ pub enum BlockReason {
     WaitingThread(ThreadId),
     /// The end of the process with this number.
     WaitingProcess(u64),
+    /// That what it asked of a thread holds.
+    Asking(ThreadId),
+    /// A time.
+    Sleeping,
     /// Nothing but its turn: the kernel works for it in steps.
     Working,
 }

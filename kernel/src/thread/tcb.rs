@@ -4,20 +4,20 @@
 use core::{
     mem::offset_of,
     ptr::NonNull,
-    sync::atomic::{AtomicU8, AtomicU64, Ordering},
+    sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
     task::{Context, Poll},
 };
 
 use orbital_abi::{Error, ExitReason, ObjectKind};
 use orbital_executor::{
     task::{TaskHeader, TaskVtable},
-    wait_queue::WaitQueue,
     waker,
 };
 use spin::Mutex;
 
 use super::{
-    BlockReason, Current, Outcome, ThreadId,
+    BlockReason, Current, Outcome, Owed, ThreadId,
+    control::Control,
     home::{Home, HomeCell},
     queue::{KINDS, Link},
     registers::RegisterCell,
@@ -25,7 +25,7 @@ use super::{
     wait::Wait,
 };
 use crate::{
-    arch::{FpuState, SavedRegisters},
+    arch::{self, FpuState, SavedRegisters},
     object::{AnyRef, Charge, Header, Object, Ref},
     process::Process,
 };
@@ -40,25 +40,25 @@ pub struct Tcb {
     pub(super) wait: Wait,
     pub(super) links: [Link; KINDS],
     state: AtomicU8,
-    requests: AtomicU8,
-    /// 0 to 255, the greater the more urgent.
-    pub priority: u8,
+    /// The CPU that has it: there alone it runs and its operation is polled. That CPU gives it away
+    /// while it is ready.
+    home: AtomicUsize,
+    /// What others ask its CPU to do with it.
+    pub(super) control: Control,
+    /// By this it stands on its CPU's queue of threads with requests.
+    request: TaskHeader,
     /// Names it in the log and in dumps.
     pub id: ThreadId,
     /// Whose it is.
     pub process: Ref<Process>,
     /// The call that it has taken and not answered.
-    pub owed: Mutex<Option<Reply>>,
+    pub owed: Mutex<Option<Owed>>,
     reason: Mutex<BlockReason>,
     exit: Mutex<Option<ExitReason>>,
-    exited: WaitQueue,
     /// Touched only by the CPU that runs the thread.
-    home: HomeCell,
+    local: HomeCell,
     _charge: Charge,
 }
-
-/// Someone asks the thread's CPU to end it.
-const KILL: u8 = 1;
 
 // SAFETY: `home` is touched only through `Current`, which proves that this CPU has the thread;
 // everything else is `Sync` by itself. Futures are dropped and polled on the home CPU alone.
@@ -76,29 +76,37 @@ unsafe impl Object for Tcb {
     }
 }
 
-/// The right and duty to answer a call: one-shot, and worth nothing once the caller is gone.
-pub struct Reply {
-    /// Who waits.
-    pub caller: Ref<Tcb>,
-    /// Which of its waits.
-    pub sequence: u64,
-}
-
-impl Drop for Reply {
-    /// A reply that is dropped wakes the caller with [`Error::PeerGone`].
-    fn drop(&mut self) {
-        if let Some(claim) = self.caller.claim_taken(self.sequence) {
-            claim.complete(Err(Error::PeerGone));
-        }
-    }
-}
-
 static VTABLE: TaskVtable =
     TaskVtable { schedule: queue_woken, retain: retain_task, release: release_task };
+
+static REQUEST_VTABLE: TaskVtable =
+    TaskVtable { schedule: queue_request, retain: keep_request, release: drop_request };
 
 unsafe extern "Rust" {
     /// Puts a woken thread on the wake queue of its CPU. In `sched`.
     safe fn orbital_thread_woken(thread: Ref<Tcb>);
+    /// Puts a thread with a request on its CPU's queue. In `sched`.
+    safe fn orbital_thread_requested(thread: Ref<Tcb>);
+}
+
+fn from_request(request: NonNull<TaskHeader>) -> NonNull<Tcb> {
+    // SAFETY: the vtable belongs to the request nodes of TCBs alone.
+    unsafe { request.byte_sub(offset_of!(Tcb, request)).cast() }
+}
+
+unsafe fn queue_request(request: NonNull<TaskHeader>) {
+    // SAFETY: whoever asks holds a reference.
+    orbital_thread_requested(Ref::from_object(unsafe { from_request(request).as_ref() }));
+}
+
+unsafe fn keep_request(request: NonNull<TaskHeader>) {
+    // SAFETY: as above.
+    core::mem::forget(Ref::from_object(unsafe { from_request(request).as_ref() }));
+}
+
+unsafe fn drop_request(request: NonNull<TaskHeader>) {
+    // SAFETY: takes back what `keep_request` forgot.
+    drop(unsafe { Ref::from_raw(from_request(request)) });
 }
 
 fn from_task(task: NonNull<TaskHeader>) -> NonNull<Tcb> {
@@ -122,7 +130,7 @@ unsafe fn release_task(task: NonNull<TaskHeader>) {
 }
 
 impl Tcb {
-    /// A thread of `process` that starts with `registers` once it is started.
+    /// A thread of `process` that starts with `registers` once it is started, on the CPUs of `affinity`.
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`]; [`Error::Ended`] when the process is ending.
@@ -130,6 +138,7 @@ impl Tcb {
         process: &Ref<Process>,
         registers: SavedRegisters,
         priority: u8,
+        affinity: u64,
     ) -> Result<Ref<Self>, Error> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         // Its place in the process's list is paid for too: that grows by doubling.
@@ -143,15 +152,16 @@ impl Tcb {
             wait: Wait::new(),
             links: [const { Link::new() }; KINDS],
             state: AtomicU8::new(ThreadState::Inactive as u8),
-            requests: AtomicU8::new(0),
-            priority,
+            home: AtomicUsize::new(arch::cpu_index()),
+            control: Control::new(priority, affinity),
+            // SAFETY: the vtable is for the request nodes of TCBs, as this one is.
+            request: unsafe { TaskHeader::new(&REQUEST_VTABLE) },
             id: ThreadId(NEXT.fetch_add(1, Ordering::Relaxed)),
             process: process.clone(),
             owed: Mutex::new(None),
             reason: Mutex::new(BlockReason::Working),
             exit: Mutex::new(None),
-            exited: WaitQueue::new(),
-            home: HomeCell::new(),
+            local: HomeCell::new(),
             _charge: charge,
         })?;
         process.add_thread(thread.clone().erase())?;
@@ -208,15 +218,37 @@ impl Tcb {
         unsafe { NonNull::from(self).byte_add(offset_of!(Self, task)).cast() }
     }
 
-    /// Asks its CPU to end it. Its operation, if it waits in one, is cancelled there.
-    pub fn kill(&self) {
-        self.requests.fetch_or(KILL, Ordering::AcqRel);
-        self.wake();
+    /// The CPU that has it.
+    #[inline]
+    pub fn home(&self) -> usize {
+        self.home.load(Ordering::Acquire)
     }
 
-    /// Whether someone asked for its end.
-    pub fn is_killed(&self) -> bool {
-        self.requests.load(Ordering::Acquire) & KILL != 0
+    /// Gives it to another CPU. For the CPU that has it, which has taken it out of its run queue.
+    pub fn set_home(&self, cpu: usize) {
+        self.home.store(cpu, Ordering::Release);
+    }
+
+    /// By which it stands on a queue of threads with requests.
+    pub fn request(&self) -> &TaskHeader {
+        &self.request
+    }
+
+    /// The same, as a pointer that is good for the whole TCB.
+    pub fn request_pointer(&self) -> NonNull<TaskHeader> {
+        // SAFETY: the header is inside of the TCB.
+        unsafe { NonNull::from(self).byte_add(offset_of!(Self, request)).cast() }
+    }
+
+    /// Lets its CPU look at what is asked of it.
+    pub fn announce_request(&self) {
+        // SAFETY: the pointer is for the whole TCB, and the caller's reference keeps it.
+        unsafe { TaskHeader::wake(self.request_pointer()) };
+    }
+
+    /// Whether it is over.
+    pub fn is_ended(&self) -> bool {
+        self.state() == ThreadState::Ended
     }
 
     /// What it waits for.
@@ -237,7 +269,8 @@ impl Tcb {
     /// Waits until it has ended.
     pub async fn wait_for_exit(&self) -> ExitReason {
         let mut reason = None;
-        self.exited
+        self.control
+            .changes
             .wait_until(|| {
                 reason = self.exit_reason();
                 reason.is_some()
@@ -251,7 +284,7 @@ impl Current {
     fn with_home<R>(&self, f: impl FnOnce(&mut Home) -> R) -> R {
         // SAFETY: this proof says that the thread is this CPU's. The methods below call nothing that
         // comes here again: an operation's future has no proof.
-        unsafe { self.home.with(f) }
+        unsafe { self.local.with(f) }
     }
 
     /// Puts the future of its operation into the slot, which is empty.
@@ -270,6 +303,16 @@ impl Current {
         let waker = unsafe { waker::waker_ref(self.task_pointer()) };
         let mut context = Context::from_waker(&waker);
         self.with_home(|home| home.slot().poll(&mut context))
+    }
+
+    /// What is left of its slice when it leaves the CPU, in nanoseconds.
+    pub fn set_slice_left(&self, left: u64) {
+        self.with_home(|home| home.slice_left = left);
+    }
+
+    /// What is left of its slice, in nanoseconds.
+    pub fn slice_left(&self) -> u64 {
+        self.with_home(|home| home.slice_left)
     }
 
     /// Where the entry code stores and finds its registers.
@@ -310,16 +353,6 @@ impl Current {
         });
     }
 
-    /// A more urgent thread cuts in: this many microseconds of its slice are left for its return.
-    pub fn keep_slice(&self, microseconds: u64) {
-        self.with_home(|home| home.slice = Some(microseconds));
-    }
-
-    /// What was left of its slice when a more urgent thread cut in, if one did.
-    pub fn take_slice(&self) -> Option<u64> {
-        self.with_home(|home| home.slice.take())
-    }
-
     /// Ends it: cancels its operation, drops the reply that it owes, tells those who wait. It never
     /// runs again.
     pub fn finish(&self, reason: ExitReason) {
@@ -330,7 +363,7 @@ impl Current {
         drop(owed);
         *self.exit.lock() = Some(reason);
         self.set_state(ThreadState::Ended);
-        self.exited.wake_all();
+        self.control.changes.wake_all();
         self.process.thread_ended(&**self, reason);
     }
 }
@@ -343,5 +376,14 @@ impl Tcb {
     pub unsafe fn from_woken(task: NonNull<TaskHeader>) -> Ref<Self> {
         // SAFETY: the caller's.
         unsafe { Ref::from_raw(from_task(task)) }
+    }
+
+    /// The thread whose request node was on a queue, with the reference that the queue held.
+    ///
+    /// # Safety
+    /// As [`Tcb::from_woken`].
+    pub unsafe fn from_requested(request: NonNull<TaskHeader>) -> Ref<Self> {
+        // SAFETY: the caller's.
+        unsafe { Ref::from_raw(from_request(request)) }
     }
 }

@@ -4,7 +4,7 @@
 
 use orbital_abi::{Error, Registers};
 
-use super::{Current, Phase, ReadyQueue, SLOT_BYTES, Tcb, WaitingQueue, tcb::Reply};
+use super::{Claim, Current, Owed, Phase, ReadyQueue, SLOT_BYTES, Tcb, WaitingQueue};
 use crate::{object::Ref, tests::kernel::Kernel};
 
 fn threads(kernel: &mut Kernel, count: usize) -> Vec<Ref<Tcb>> {
@@ -91,13 +91,13 @@ fn a_queue_that_goes_lets_its_threads_go() {
 fn a_wait_has_one_completer() {
     let mut kernel = Kernel::boot();
     let thread = threads(&mut kernel, 1).remove(0);
-    assert!(thread.claim_queued().is_none(), "it does not wait");
+    assert!(Claim::queued(thread.clone()).is_none(), "it does not wait");
     let sequence = thread.begin_wait(Phase::Queued);
     assert!(thread.claim_taken(sequence).is_none(), "nobody took it");
     assert!(!thread.take_ready());
-    let claim = thread.claim_queued().unwrap();
+    let claim = Claim::queued(thread.clone()).unwrap();
     assert_eq!(claim.sequence(), sequence);
-    assert!(thread.claim_queued().is_none(), "someone has it");
+    assert!(Claim::queued(thread.clone()).is_none(), "someone has it");
     let answer = Registers::control([1, 2, 3, 4]);
     claim.complete(Ok(answer));
     assert!(thread.take_ready() && !thread.take_ready(), "once");
@@ -111,15 +111,15 @@ fn a_reply_answers_the_call_that_it_was_made_for_and_no_later_one() {
     let mut kernel = Kernel::boot();
     let thread = threads(&mut kernel, 1).remove(0);
     let first = thread.begin_wait(Phase::Queued);
-    thread.claim_queued().unwrap().taken();
+    Claim::queued(thread.clone()).unwrap().taken();
     thread.cancel_wait();
     assert!(thread.claim_taken(first).is_none(), "it was cancelled");
     let second = thread.begin_wait(Phase::Taken);
     assert_ne!(first, second);
     assert!(thread.claim_taken(first).is_none());
-    drop(Reply { caller: thread.clone(), sequence: first });
+    drop(Owed { caller: thread.clone(), sequence: first });
     assert!(!thread.take_ready(), "a reply of the past wakes nobody");
-    drop(Reply { caller: thread.clone(), sequence: second });
+    drop(Owed { caller: thread.clone(), sequence: second });
     assert!(thread.take_ready());
     // SAFETY: as above.
     let current = unsafe { Current::new(thread) };
@@ -134,7 +134,7 @@ fn a_wait_is_cancelled_in_every_phase() {
     thread.cancel_wait();
     thread.begin_wait(Phase::Queued);
     thread.cancel_wait();
-    assert!(thread.claim_queued().is_none());
+    assert!(Claim::queued(thread.clone()).is_none());
     let sequence = thread.begin_wait(Phase::Taken);
     thread.cancel_wait();
     assert!(thread.claim_taken(sequence).is_none());
@@ -153,7 +153,7 @@ fn what_a_sender_notes_is_found_by_its_partner() {
     for (badge, is_call) in [(0, false), (u64::MAX, true), (7, false)] {
         thread.set_sending(badge, is_call);
         thread.begin_wait(Phase::Queued);
-        let claim = thread.claim_queued().unwrap();
+        let claim = Claim::queued(thread.clone()).unwrap();
         assert_eq!(claim.sending(), (badge, is_call));
         claim.taken();
         thread.cancel_wait();

@@ -20,7 +20,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use orbital_abi::{Error, Registers};
 
 use super::{Tcb, registers::write_answer};
-use crate::arch::SavedRegisters;
+use crate::{arch::SavedRegisters, object::Ref};
 
 /// Where the wait is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,18 +94,10 @@ impl Tcb {
         self.wait.is_call.store(is_call, Ordering::Relaxed);
     }
 
-    /// Claims the wait that is queued now, if there is one.
-    pub fn claim_queued(&self) -> Option<Claim<'_>> {
-        let (sequence, phase) = self.wait.load();
-        let claimed =
-            phase == Phase::Queued && self.wait.exchange(sequence, Phase::Queued, Phase::Claimed);
-        claimed.then_some(Claim { thread: self, sequence })
-    }
-
     /// Claims the call `sequence`, if it still waits for its reply.
-    pub fn claim_taken(&self, sequence: u64) -> Option<Claim<'_>> {
+    pub fn claim_taken(&self, sequence: u64) -> Option<Claim> {
         let claimed = self.wait.exchange(sequence, Phase::Taken, Phase::Claimed);
-        claimed.then_some(Claim { thread: self, sequence })
+        claimed.then(|| Claim { thread: Ref::from_object(self), sequence })
     }
 
     /// Whether the answer is there; then the wait is over.
@@ -114,15 +106,18 @@ impl Tcb {
         phase == Phase::Ready && self.wait.exchange(sequence, Phase::Ready, Phase::Idle)
     }
 
-    /// Ends the wait, whatever its phase. A partner that has claimed it writes to the end first:
-    /// with interrupts off and no lock to wait for, so in a few instructions.
-    pub fn cancel_wait(&self) {
+    /// Ends the wait, whatever its phase, which it gives: `None` where there was none, or its answer
+    /// is written. A partner that has claimed it writes to the end first: with interrupts off and no
+    /// lock to wait for, so in a few instructions.
+    pub fn cancel_wait(&self) -> Option<Phase> {
         loop {
             let (sequence, phase) = self.wait.load();
             match phase {
-                Phase::Idle => return,
+                Phase::Idle => return None,
                 Phase::Claimed => core::hint::spin_loop(),
-                phase if self.wait.exchange(sequence, phase, Phase::Idle) => return,
+                phase if self.wait.exchange(sequence, phase, Phase::Idle) => {
+                    return (phase != Phase::Ready).then_some(phase);
+                }
                 _ => {}
             }
         }
@@ -131,12 +126,27 @@ impl Tcb {
 
 /// A claimed wait: exclusive access to the waiting thread's registers until it is completed.
 #[must_use = "a claimed thread never wakes unless it is completed"]
-pub struct Claim<'a> {
-    thread: &'a Tcb,
+pub struct Claim {
+    thread: Ref<Tcb>,
     sequence: u64,
 }
 
-impl Claim<'_> {
+impl Claim {
+    /// Claims the wait of a thread that was just taken off a queue, unless it has been cancelled.
+    /// Under that queue's lock: a thread that cancels takes the lock too before it can wait anew, so
+    /// what is claimed is the wait that the thread was queued for.
+    pub fn queued(thread: Ref<Tcb>) -> Option<Self> {
+        let (sequence, phase) = thread.wait.load();
+        let claimed =
+            phase == Phase::Queued && thread.wait.exchange(sequence, Phase::Queued, Phase::Claimed);
+        claimed.then_some(Self { thread, sequence })
+    }
+
+    /// Who waits.
+    pub fn thread(&self) -> &Ref<Tcb> {
+        &self.thread
+    }
+
     /// Runs `f` on the thread's registers.
     pub fn with_registers<R>(&self, f: impl FnOnce(&mut SavedRegisters) -> R) -> R {
         // SAFETY: the thread is blocked, and the compare-exchange that made this claim has only

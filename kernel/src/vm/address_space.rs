@@ -3,9 +3,15 @@
 //! A mapping is entered in the list of regions before its first page and leaves it after its last,
 //! so a long operation can let others run in between: whoever comes meanwhile finds the range in
 //! use. The lock is held for one step at a time.
+//!
+//! Who maps or unmaps has a [`Claim`] on the regions. A region goes in three stages: its pages are
+//! removed, step by step; all CPUs forget them ([`shootdown`](super::shootdown)); it leaves the list,
+//! and with it the reference that keeps the frames. A claim whose owner is killed is abandoned, and
+//! the reaper goes on with it.
 #![forbid(unsafe_code)]
 
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering::SeqCst, fence};
 
 use orbital_abi::{
     Error,
@@ -15,7 +21,7 @@ use spin::Mutex;
 
 use super::MemoryObject;
 use crate::{
-    arch::{Access, PageTables, Translation},
+    arch::{self, Access, PageTables, Translation},
     memory,
     object::{Charge, Quota, Ref},
 };
@@ -26,6 +32,8 @@ const STEP_PAGES: u64 = 32;
 /// What a process sees.
 pub struct AddressSpace {
     state: Mutex<State>,
+    /// The CPUs that have it loaded, a bit each.
+    loaded: AtomicU64,
     quota: Ref<Quota>,
 }
 
@@ -37,6 +45,8 @@ struct State {
     table_frames: u64,
     /// Whether the process has ended: nothing is mapped any more.
     closed: bool,
+    /// How many claims there were.
+    claims: u64,
 }
 
 struct Region {
@@ -44,9 +54,41 @@ struct Region {
     end: u64,
     /// Keeps the frames alive that the pages lead to.
     _object: Ref<MemoryObject>,
-    /// Whether pages are being added or removed: it can't be unmapped by anyone else.
-    busy: bool,
+    /// The claim by which pages are being added or removed: nobody else can unmap it then.
+    claim: Option<u64>,
+    /// Its claim's owner is gone.
+    abandoned: bool,
     _charge: Charge,
+}
+
+/// The right to finish what was begun with regions of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    number: u64,
+    start: u64,
+    end: u64,
+}
+
+impl Claim {
+    /// Where unmapping starts.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+}
+
+impl State {
+    fn new_claim(&mut self, start: u64, end: u64) -> Claim {
+        self.claims += 1;
+        Claim { number: self.claims, start, end }
+    }
+
+    /// The place of the claim's first region that ends behind `address`.
+    fn claimed(&self, claim: &Claim, address: u64) -> Option<usize> {
+        let first = self.regions.partition_point(|region| region.end <= address);
+        let in_range = self.regions[first..].iter().take_while(|region| region.start < claim.end);
+        let mine = |region: &Region| region.claim == Some(claim.number);
+        in_range.clone().position(mine).map(|place| first + place)
+    }
 }
 
 /// A mapping to be made.
@@ -88,17 +130,29 @@ impl AddressSpace {
             return Err(Error::QuotaExceeded);
         };
         let tables = PageTables::new(root);
-        let state = State { tables, regions: Vec::new(), table_frames: 1, closed: false };
-        Ok(Self { state: Mutex::new(state), quota: quota.clone() })
+        let state =
+            State { tables, regions: Vec::new(), table_frames: 1, closed: false, claims: 0 };
+        let loaded = AtomicU64::new(0);
+        Ok(Self { state: Mutex::new(state), loaded, quota: quota.clone() })
     }
 
-    /// Loads it on this CPU, if it is not.
-    #[inline]
-    pub fn load(&self) {
-        let state = self.state.lock();
-        if !state.tables.is_loaded() {
-            state.tables.load();
-        }
+    /// Loads it on this CPU.
+    pub fn enter(&self) {
+        // First, so that no translation gets in here unseen: see `shootdown`.
+        self.loaded.fetch_or(1 << arch::cpu_index(), SeqCst);
+        self.state.lock().tables.load();
+    }
+
+    /// This CPU has loaded another.
+    pub fn left(&self) {
+        self.loaded.fetch_and(!(1 << arch::cpu_index()), SeqCst);
+    }
+
+    /// The CPUs that have it loaded, a bit each.
+    pub fn loaded(&self) -> u64 {
+        // What was changed in the tables comes before this look.
+        fence(SeqCst);
+        self.loaded.load(SeqCst)
     }
 
     /// What `address` leads to.
@@ -112,7 +166,7 @@ impl AddressSpace {
     /// [`Error::InvalidArgument`] for a range that is not aligned, empty, or not wholly in the
     /// object; [`Error::InvalidAddress`] outside user space; [`Error::AddressInUse`];
     /// [`Error::QuotaExceeded`]; [`Error::Ended`].
-    pub fn begin_map(&self, mapping: &Mapping) -> Result<(), Error> {
+    pub fn begin_map(&self, mapping: &Mapping) -> Result<Claim, Error> {
         let bytes = mapping.pages.checked_mul(PAGE_SIZE).ok_or(Error::InvalidArgument)?;
         let last = mapping.first_page.checked_add(mapping.pages).ok_or(Error::InvalidArgument)?;
         if last > mapping.object.pages() {
@@ -129,11 +183,17 @@ impl AddressSpace {
             return Err(Error::AddressInUse);
         }
         state.regions.try_reserve(1).map_err(|_| Error::QuotaExceeded)?;
-        let object = mapping.object.clone();
-        state
-            .regions
-            .insert(place, Region { start, end, _object: object, busy: true, _charge: charge });
-        Ok(())
+        let claim = state.new_claim(start, end);
+        let region = Region {
+            start,
+            end,
+            _object: mapping.object.clone(),
+            claim: Some(claim.number),
+            abandoned: false,
+            _charge: charge,
+        };
+        state.regions.insert(place, region);
+        Ok(claim)
     }
 
     /// Maps some more pages of a mapping that was begun, `done` of which are there. Gives how many
@@ -141,7 +201,7 @@ impl AddressSpace {
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`] without frames for tables; [`Error::Ended`] when the process ended
-    /// meanwhile. The caller then takes back what is there by [`AddressSpace::unmap_step`].
+    /// meanwhile. The caller then unmaps what is there by its claim.
     pub fn map_step(&self, mapping: &Mapping, done: u64) -> Result<u64, Error> {
         let mut state = self.state.lock();
         // The region and perhaps the tables are gone.
@@ -167,7 +227,7 @@ impl AddressSpace {
         if end == mapping.pages {
             let place = state.regions.partition_point(|region| region.end <= mapping.address);
             if let Some(region) = state.regions.get_mut(place) {
-                region.busy = false;
+                region.claim = None;
             }
         }
         Ok(end)
@@ -179,69 +239,93 @@ impl AddressSpace {
     /// [`Error::InvalidArgument`] and [`Error::InvalidAddress`] as for a mapping;
     /// [`Error::AddressInUse`] when a mapping reaches over an end of the range, or is being mapped
     /// or unmapped by someone else.
-    pub fn begin_unmap(&self, address: u64, bytes: u64) -> Result<(), Error> {
+    pub fn begin_unmap(&self, address: u64, bytes: u64) -> Result<Claim, Error> {
         let (start, end) = range(address, bytes)?;
         let mut state = self.state.lock();
         let first = state.regions.partition_point(|region| region.end <= start);
         let count = state.regions[first..].iter().take_while(|region| region.start < end).count();
-        let regions = &mut state.regions[first..first + count];
-        if regions.iter().any(|r| r.busy || r.start < start || r.end > end) {
+        let regions = &state.regions[first..first + count];
+        if regions.iter().any(|r| r.claim.is_some() || r.start < start || r.end > end) {
             return Err(Error::AddressInUse);
         }
-        for region in regions {
-            region.busy = true;
+        let claim = state.new_claim(start, end);
+        for region in &mut state.regions[first..first + count] {
+            region.claim = Some(claim.number);
         }
-        Ok(())
+        Ok(claim)
     }
 
-    /// Unmaps some pages of the regions that were claimed in `[address, end)`; pages that are not
-    /// there are passed over. Gives the address to go on from, `end` when all is done.
-    pub fn unmap_step(&self, address: u64, end: u64) -> u64 {
+    /// Removes some pages of the claim's regions from `address` on; pages that are not there are passed
+    /// over. Gives the address to go on from; `None` when all are removed, and all CPUs have to forget
+    /// them before [`AddressSpace::retire_step`].
+    pub fn unmap_step(&self, claim: &Claim, address: u64) -> Option<u64> {
         let mut state = self.state.lock();
-        let place = state.regions.partition_point(|region| region.end <= address);
-        let Some(region) = state.regions.get(place).filter(|region| region.start < end) else {
-            return end;
-        };
-        let (from, region_end) = (region.start.max(address), region.end);
-        let to = region_end.min(from + STEP_PAGES * PAGE_SIZE);
+        let place = state.claimed(claim, address)?;
+        let region = &state.regions[place];
+        let from = region.start.max(address);
+        let to = region.end.min(from + STEP_PAGES * PAGE_SIZE);
         for page in (from..to).step_by(PAGE_SIZE as usize) {
             state.tables.unmap(page);
         }
-        if to == region_end {
-            let region = state.regions.remove(place);
-            drop(state);
-            // Perhaps the object's last reference: outside the lock.
-            drop(region);
-        }
-        to
+        Some(to)
     }
 
-    /// One step of the end: unmaps, then frees tables. Whether all is gone. No thread of the
-    /// process may run any more.
-    pub fn close_step(&self) -> bool {
-        let first = {
+    /// Takes one of the claim's regions off the list; false when there is none. Its pages are removed,
+    /// and no CPU remembers them.
+    pub fn retire_step(&self, claim: &Claim) -> bool {
+        let region = {
             let mut state = self.state.lock();
-            state.closed = true;
-            if state.tables.is_loaded() {
-                PageTables::load_kernel();
-            }
-            state.regions.first().map(|region| (region.start, region.end))
+            let place = state.claimed(claim, claim.start);
+            place.map(|place| state.regions.remove(place))
         };
-        if let Some((start, end)) = first {
-            // A region that was begun and never finished is unmapped like any other.
-            let mut at = start;
-            for _ in 0..2 {
-                if at < end {
-                    at = self.unmap_step(at, end);
-                }
+        // Perhaps the object's last reference goes with it: outside the lock.
+        region.is_some()
+    }
+
+    /// The claim's owner is gone: leaves its regions to the reaper. Whether there are any.
+    pub fn abandon(&self, claim: &Claim) -> bool {
+        let mut state = self.state.lock();
+        let mut at = claim.start;
+        let mut any = false;
+        while let Some(place) = state.claimed(claim, at) {
+            state.regions[place].abandoned = true;
+            at = state.regions[place].end;
+            any = true;
+        }
+        any
+    }
+
+    /// A claim on a region whose owner is gone.
+    pub fn take_abandoned(&self) -> Option<Claim> {
+        let mut state = self.state.lock();
+        let place = state.regions.iter().position(|region| region.abandoned)?;
+        let (start, end) = (state.regions[place].start, state.regions[place].end);
+        let claim = state.new_claim(start, end);
+        let region = &mut state.regions[place];
+        region.abandoned = false;
+        region.claim = Some(claim.number);
+        Some(claim)
+    }
+
+    /// One step of the end: unmaps, then frees tables. Whether all is gone. No thread of the process
+    /// runs any more, and no CPU has it loaded.
+    pub fn close_step(&self) -> bool {
+        let mut state = self.state.lock();
+        state.closed = true;
+        debug_assert_eq!(self.loaded.load(SeqCst), 0, "a CPU still has it");
+        if let Some(last) = state.regions.last_mut() {
+            // From the end of the last region, which needs no claim any more.
+            let from = last.start.max(last.end.saturating_sub(2 * STEP_PAGES * PAGE_SIZE));
+            let to = core::mem::replace(&mut last.end, from);
+            let is_gone = last.start == from;
+            for page in (from..to).step_by(PAGE_SIZE as usize) {
+                state.tables.unmap(page);
             }
-            if at < end {
-                // What is left of a long region: its head is gone.
-                self.state.lock().regions[0].start = at;
-            }
+            let region = if is_gone { state.regions.pop() } else { None };
+            drop(state);
+            drop(region);
             return false;
         }
-        let mut state = self.state.lock();
         for _ in 0..STEP_PAGES {
             let Some(frame) = state.tables.take_table() else { return true };
             memory::free_frame(frame);

@@ -10,7 +10,11 @@ use orbital_abi::{
     layout::{PAGE_SIZE, USER_END, USER_START},
 };
 
-use super::{AddressSpace, MemoryObject, address_space::Mapping, memory_object::Builder};
+use super::{
+    AddressSpace, MemoryObject,
+    address_space::{Claim, Mapping},
+    memory_object::Builder,
+};
 use crate::{
     arch::{Access, Translation},
     object::{Charge, Quota, Ref},
@@ -35,13 +39,13 @@ fn mapping(object: &Ref<MemoryObject>, address: u64, access: Access) -> Mapping 
 
 /// Maps step by step, as the system call does. A failure takes everything back.
 fn map(space: &AddressSpace, mapping: &Mapping) -> Result<(), Error> {
-    space.begin_map(mapping)?;
+    let claim = space.begin_map(mapping)?;
     let mut done = 0;
     while done < mapping.pages {
         match space.map_step(mapping, done) {
             Ok(now) => done = now,
             Err(error) => {
-                finish_unmap(space, mapping.address, mapping.pages);
+                finish_unmap(space, &claim);
                 return Err(error);
             }
         }
@@ -49,17 +53,22 @@ fn map(space: &AddressSpace, mapping: &Mapping) -> Result<(), Error> {
     Ok(())
 }
 
-fn finish_unmap(space: &AddressSpace, address: u64, pages: u64) {
-    let end = address + pages * PAGE_SIZE;
-    let mut at = address;
-    while at < end {
-        at = space.unmap_step(at, end);
+/// Unmaps all of a claim. No other CPU has the space loaded.
+fn finish_unmap(space: &AddressSpace, claim: &Claim) {
+    remove_pages(space, claim);
+    while space.retire_step(claim) {}
+}
+
+fn remove_pages(space: &AddressSpace, claim: &Claim) {
+    let mut at = Some(claim.start());
+    while let Some(from) = at {
+        at = space.unmap_step(claim, from);
     }
 }
 
 fn unmap(space: &AddressSpace, address: u64, pages: u64) -> Result<(), Error> {
-    space.begin_unmap(address, pages * PAGE_SIZE)?;
-    finish_unmap(space, address, pages);
+    let claim = space.begin_unmap(address, pages * PAGE_SIZE)?;
+    finish_unmap(space, &claim);
     Ok(())
 }
 
@@ -204,13 +213,19 @@ fn a_range_that_is_being_mapped_or_unmapped_is_in_use() {
     while done < 100 {
         done = space.map_step(&long, done).unwrap();
     }
-    space.begin_unmap(AT, 100 * PAGE_SIZE).unwrap();
-    let end = AT + 100 * PAGE_SIZE;
-    let at = space.unmap_step(AT, end);
-    assert!(at < end);
-    assert_eq!(space.begin_unmap(AT, 100 * PAGE_SIZE), Err(Error::AddressInUse));
-    assert_eq!(space.begin_map(&long), Err(Error::AddressInUse), "not before all of it is gone");
-    finish_unmap(space, at, (end - at) / PAGE_SIZE);
+    let claim = space.begin_unmap(AT, 100 * PAGE_SIZE).unwrap();
+    let is_in_use = || {
+        assert_eq!(space.begin_unmap(AT, 100 * PAGE_SIZE), Err(Error::AddressInUse));
+        let refused = space.begin_map(&long);
+        assert_eq!(refused, Err(Error::AddressInUse), "not before all of it is gone");
+    };
+    let at = space.unmap_step(&claim, claim.start()).unwrap();
+    assert!(at < AT + 100 * PAGE_SIZE, "one step is not enough");
+    is_in_use();
+    remove_pages(space, &claim);
+    is_in_use();
+    assert!(space.retire_step(&claim), "only now is it gone");
+    assert!(!space.retire_step(&claim));
     map(space, &long).unwrap();
 }
 
@@ -275,13 +290,13 @@ fn nothing_is_mapped_into_a_space_that_was_closed() {
     let kernel = Kernel::boot();
     let process = kernel.process("p");
     let long = mapping(&object(100, &kernel.init.quota), AT, Access::Read);
-    process.space.begin_map(&long).unwrap();
+    let claim = process.space.begin_map(&long).unwrap();
     let done = process.space.map_step(&long, 0).unwrap();
     while !process.space.close_step() {}
     assert_eq!(process.space.begin_map(&long), Err(Error::Ended));
     // Someone else was in the middle of a mapping: a parent into its child, for one.
     assert_eq!(process.space.map_step(&long, done), Err(Error::Ended));
-    finish_unmap(&process.space, AT, 100);
+    finish_unmap(&process.space, &claim);
     assert!(process.space.close_step(), "it stays closed");
     assert_eq!(frames_left(&process), CHILD_FRAMES);
 }

@@ -13,6 +13,7 @@ use orbital_user::{
         layout::USER_END,
     },
     capability::close,
+    start::bootstrap,
     syscall::raw,
 };
 
@@ -21,6 +22,10 @@ use crate::{bare::PAGE, random::Random};
 /// The part of its address space that a child works in.
 const AREA: u64 = 0x3000_0000_0000;
 const AREA_BYTES: u64 = 64 << 20;
+
+/// A time that has passed when a program of these starts, in nanoseconds since boot: what waits until
+/// then does not wait.
+const PASSED: u64 = 1 << 20;
 
 /// Makes up calls, makes them, and looks at what they leave.
 pub struct Fuzz {
@@ -206,9 +211,12 @@ impl Fuzz {
             Syscall::MemoryUnmap => first == 0 && second < USER_END && !within(second, third),
             Syscall::CapabilityClose => first == self.system,
             Syscall::Send | Syscall::Receive | Syscall::Call | Syscall::ReplyReceive => {
-                third == u64::MAX
+                third > PASSED
             }
-            Syscall::ThreadWait | Syscall::ProcessWait => second == u64::MAX,
+            Syscall::ThreadWait | Syscall::ProcessWait => second > PASSED,
+            Syscall::ThreadSleep => first > PASSED,
+            // Itself.
+            Syscall::ThreadSuspend | Syscall::ThreadKill => first == bootstrap().thread.bits(),
             _ => false,
         }
     }

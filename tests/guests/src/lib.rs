@@ -18,6 +18,7 @@ extern crate alloc;
 pub mod bare;
 pub mod children;
 pub mod counters;
+pub mod cpus;
 pub mod fuzz;
 pub mod mapped;
 pub mod objects;
@@ -26,18 +27,44 @@ pub mod places;
 pub mod random;
 pub mod raw;
 pub mod threads;
+pub mod workers;
 
-use orbital_user::{println, start::bootstrap, system};
+use orbital_user::{Thread, println, start::bootstrap, system};
 
 /// A function with its name.
 pub type Named = (&'static str, fn());
 
 /// Makes this program a suite of cases and roles: functions of this crate without arguments. A case
-/// fails by a panic.
+/// fails by a panic. Cases run on the first CPU alone, with all that they start; parallel ones on all
+/// that there are.
 #[macro_export]
 macro_rules! suite {
-    (cases: [$($case:ident),* $(,)?], roles: [$($role:ident),* $(,)?] $(,)?) => {
-        $(const _: () = {
+    (
+        cases: [$($case:ident),* $(,)?],
+        $(parallel: [$($parallel:ident),* $(,)?],)?
+        roles: [$($role:ident),* $(,)?] $(,)?
+    ) => {
+        $($crate::name_case!($case);)*
+        $($($crate::name_case!($parallel);)*)?
+
+        fn main() {
+            $crate::run(
+                &[$((stringify!($case), $case as fn())),*],
+                &[$($((stringify!($parallel), $parallel as fn())),*)?],
+                &[$((stringify!($role), $role as fn())),*],
+            );
+        }
+
+        orbital_user::entry!(main);
+    };
+}
+
+/// Puts a case's name where the harness finds it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! name_case {
+    ($case:ident) => {
+        const _: () = {
             const NAME: &str = concat!(stringify!($case), "\n");
             #[cfg(target_os = "none")]
             #[used]
@@ -48,17 +75,13 @@ macro_rules! suite {
             };
             #[cfg(not(target_os = "none"))]
             let _ = NAME;
-        };)*
-
-        fn main() {
-            $crate::run(
-                &[$((stringify!($case), $case as fn())),*],
-                &[$((stringify!($role), $role as fn())),*],
-            );
-        }
-
-        orbital_user::entry!(main);
+        };
     };
+}
+
+/// The first thread of this process; not to be dropped.
+pub fn own_thread() -> core::mem::ManuallyDrop<Thread> {
+    core::mem::ManuallyDrop::new(Thread::from_slot(bootstrap().thread))
 }
 
 /// The value of `key` on the command line.
@@ -71,7 +94,7 @@ pub fn option(key: &str) -> Option<&'static str> {
 ///
 /// # Panics
 /// When it names none of them.
-pub fn run(cases: &[Named], roles: &[Named]) {
+pub fn run(cases: &[Named], parallel: &[Named], roles: &[Named]) {
     let find = |list: &[Named], name| {
         list.iter().find(|(other, _)| *other == name).map(|(_, function)| *function)
     };
@@ -80,7 +103,14 @@ pub fn run(cases: &[Named], roles: &[Named]) {
         return role();
     }
     let name = option("case").expect("case=NAME on the command line");
-    let case = find(cases, name).expect("a case of this suite");
+    let case = match find(cases, name) {
+        Some(case) => {
+            // Its order is that of one CPU, however many there are. Threads and children inherit this.
+            own_thread().set_affinity(1).expect("a CPU to run on");
+            case
+        }
+        None => find(parallel, name).expect("a case of this suite"),
+    };
     println!("test {name}: start");
     case();
     println!("test {name}: pass");

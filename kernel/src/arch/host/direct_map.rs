@@ -5,6 +5,7 @@ use std::{
     sync::LazyLock,
 };
 
+use super::paging;
 use crate::memory::frame::Frame;
 
 /// Size of a frame in bytes.
@@ -40,7 +41,12 @@ pub fn pointer(frame: Frame) -> *mut u8 {
 }
 
 /// Fills `frame` with zeroes. The frame belongs to the caller, who maps it nowhere yet.
+///
+/// # Panics
+/// When a CPU may still reach the frame through an old translation.
 pub fn zero(frame: Frame) {
+    let stale = paging::stale_on(frame);
+    assert!(stale.is_empty(), "{frame:?} is used anew while CPUs {stale:?} still reach it");
     // SAFETY: `pointer` has checked that the frame is memory; the caller owns it.
     unsafe { pointer(frame).write_bytes(0, FRAME_BYTES) }
 }

@@ -5,10 +5,13 @@ use core::cell::Cell;
 
 use orbital_abi::Error;
 
+use super::cpu::Each;
+use crate::percpu::MAX_CPUS;
+
 std::thread_local! {
-    /// This CPU's registers, and whether their next use traps.
-    static REGISTERS: Cell<u64> = const { Cell::new(0) };
-    static FORBIDDEN: Cell<bool> = const { Cell::new(true) };
+    /// A CPU's registers; `None` while their use traps.
+    static REGISTERS: Each<Cell<Option<u64>>> =
+        const { Each::new([const { Cell::new(None) }; MAX_CPUS]) };
 }
 
 /// One thread's registers, while it does not run.
@@ -26,7 +29,7 @@ impl FpuState {
 
     /// Makes the next floating-point instruction trap.
     pub fn forbid() {
-        FORBIDDEN.set(true);
+        REGISTERS.with(|registers| registers.here().set(None));
     }
 
     /// An area with the registers' values after reset.
@@ -42,23 +45,26 @@ impl FpuState {
     /// # Panics
     /// When their use traps: they are not that thread's.
     pub fn save(&mut self) {
-        assert!(!FORBIDDEN.get(), "floating point is saved while it traps");
-        self.0 = REGISTERS.get();
+        self.0 = registers().expect("floating point is saved while it traps");
     }
 
     /// Loads the registers for the thread that comes, and lets it use them.
     pub fn restore(&self) {
-        FORBIDDEN.set(false);
-        REGISTERS.set(self.0);
+        set_registers(self.0);
     }
 }
 
 /// What the running program finds in the registers; `None` where their use traps.
 pub fn registers() -> Option<u64> {
-    (!FORBIDDEN.get()).then(|| REGISTERS.get())
+    REGISTERS.with(|registers| registers.here().get())
 }
 
 /// The running program computes. The use must not trap.
 pub fn set_registers(value: u64) {
-    REGISTERS.set(value);
+    REGISTERS.with(|registers| registers.here().set(Some(value)));
+}
+
+/// All CPUs' as after boot.
+pub(super) fn reset() {
+    REGISTERS.with(|registers| registers.all().for_each(|registers| registers.set(None)));
 }

@@ -5,7 +5,7 @@
 //!
 //! | who | how it comes to play a CPU |
 //! |---|---|
-//! | a test of the kernel's globals or its dispatcher | [`machine()`]: CPU 0, one host thread at a time |
+//! | a test of the kernel's globals or its dispatcher | [`machine()`]: CPU 0, and by [`play`] others; one host thread at a time |
 //! | any other host thread | a CPU number of its own, at its first need |
 //!
 //! Nothing waits and nothing looks at the host's clock: a run is the same every time. Where the
@@ -21,8 +21,9 @@ pub mod entry;
 pub mod fpu;
 pub mod idle;
 mod machine;
-mod paging;
+pub mod paging;
 pub mod power;
+pub mod race;
 pub mod segments;
 pub mod serial;
 mod stop;
@@ -31,7 +32,10 @@ mod user_copy;
 
 pub use boot::{init_descriptors, init_memory, init_timer, init_user_entry};
 pub use context::SavedRegisters;
-pub use cpu::{cpu_index, current_registers, set_current};
+pub use cpu::{
+    MACHINE_CPUS, OUTSIDE, cpu_count, cpu_index, current_registers, kick, play, playing, set_count,
+    set_current, start_others, stop_others,
+};
 pub use entry::enter_user;
 pub use fpu::FpuState;
 pub use machine::{Machine, machine};

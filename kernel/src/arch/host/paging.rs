@@ -2,29 +2,39 @@
 //! the real ones would: one for each table of four levels, at the same moments.
 //!
 //! What the real machine would let pass and pay for later is refused here at once: pages in tables
-//! that were taken apart, tables taken from under a page or while they are loaded.
+//! that were taken apart, tables taken from under a page or while they are loaded, and frames that are
+//! used anew while a CPU may still reach them through an old translation: here a CPU remembers every
+//! translation of the tables that it has loaded, until it forgets them all or unmaps the page itself.
 #![forbid(unsafe_code)]
 
 use core::cell::RefCell;
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use orbital_abi::{Error, layout};
 
-use super::direct_map;
+use super::{
+    cpu::{Each, index},
+    direct_map, race,
+};
 use crate::{
     arch::{Access, Translation},
     memory::frame::Frame,
+    percpu::MAX_CPUS,
 };
 
 /// The level of the root.
 const TOP: u8 = 4;
 
 std::thread_local! {
-    /// What this CPU has loaded; `None` is the kernel's own.
-    static LOADED: RefCell<Option<Arc<Mutex<Tables>>>> = const { RefCell::new(None) };
+    /// What a CPU has loaded; `None` is the kernel's own.
+    static LOADED: Each<RefCell<Option<Arc<Mutex<Tables>>>>> =
+        const { Each::new([const { RefCell::new(None) }; MAX_CPUS]) };
+    /// Frames that a CPU still reaches though their pages are gone.
+    static STALE: Each<RefCell<BTreeSet<u64>>> =
+        const { Each::new([const { RefCell::new(BTreeSet::new()) }; MAX_CPUS]) };
 }
 
 /// The tables of one address space. They are freed by [`PageTables::take_table`], step by step,
@@ -94,9 +104,13 @@ impl PageTables {
         Ok(())
     }
 
-    /// Removes the page at `address` and gives its frame.
+    /// Removes the page at `address` and gives its frame. This CPU forgets it, others don't.
     pub fn unmap(&mut self, address: u64) -> Option<Frame> {
-        lock(&self.0).pages.remove(&address).map(|page| page.frame)
+        let page = lock(&self.0).pages.remove(&address)?;
+        for cpu in (0..MAX_CPUS).filter(|cpu| *cpu != index() && self.is_loaded_on(*cpu)) {
+            STALE.with(|stale| stale.of(cpu).borrow_mut().insert(page.frame.number()));
+        }
+        Some(page.frame)
     }
 
     /// What `address` leads to, if it is mapped.
@@ -108,9 +122,10 @@ impl PageTables {
     /// when none is left.
     ///
     /// # Panics
-    /// While pages are mapped, or this CPU has the tables loaded.
+    /// While pages are mapped, or a CPU that this host thread plays has the tables loaded.
     pub fn take_table(&mut self) -> Option<Frame> {
-        assert!(!self.is_loaded(), "tables are taken apart while they are loaded");
+        let loaded = (0..MAX_CPUS).find(|cpu| self.is_loaded_on(*cpu));
+        assert_eq!(loaded, None, "tables are taken apart while a CPU has them loaded");
         let mut tables = lock(&self.0);
         assert!(tables.pages.is_empty(), "tables are taken from under {:x?}", tables.pages);
         tables.below.pop_first().map(|(_, frame)| frame).or_else(|| tables.root.take())
@@ -122,18 +137,41 @@ impl PageTables {
     /// When they were taken apart.
     pub fn load(&self) {
         assert!(lock(&self.0).root.is_some(), "tables are loaded that were taken apart");
-        LOADED.replace(Some(self.0.clone()));
+        LOADED.with(|loaded| loaded.here().replace(Some(self.0.clone())));
+        forget();
     }
 
     /// Whether this CPU has them loaded.
     pub fn is_loaded(&self) -> bool {
-        LOADED.with_borrow(|loaded| loaded.as_ref().is_some_and(|it| Arc::ptr_eq(it, &self.0)))
+        self.is_loaded_on(index())
+    }
+
+    fn is_loaded_on(&self, cpu: usize) -> bool {
+        let is_own = |it: &Arc<_>| Arc::ptr_eq(it, &self.0);
+        LOADED.with(|loaded| loaded.of(cpu).borrow().as_ref().is_some_and(is_own))
+    }
+
+    /// This CPU forgets all translations of user addresses.
+    pub fn flush_user() {
+        race::point();
+        forget();
     }
 
     /// Loads the tables that map nothing but the kernel.
     pub fn load_kernel() {
-        LOADED.take();
+        LOADED.with(|loaded| loaded.here().take());
+        forget();
     }
+}
+
+fn forget() {
+    STALE.with(|stale| stale.here().borrow_mut().clear());
+}
+
+/// The CPUs that may still reach `frame` through a page that is gone.
+pub fn stale_on(frame: Frame) -> Vec<usize> {
+    let is_stale = |cpu: &usize| STALE.with(|it| it.of(*cpu).borrow().contains(&frame.number()));
+    (0..MAX_CPUS).filter(is_stale).collect()
 }
 
 fn translate(tables: &Mutex<Tables>, address: u64) -> Option<Translation> {
@@ -142,10 +180,11 @@ fn translate(tables: &Mutex<Tables>, address: u64) -> Option<Translation> {
 
 /// What `address` leads to in the tables that this CPU has loaded.
 pub(super) fn translate_loaded(address: u64) -> Option<Translation> {
-    LOADED.with_borrow(|loaded| translate(loaded.as_ref()?, address))
+    LOADED.with(|loaded| translate(loaded.here().borrow().as_ref()?, address))
 }
 
-/// As after boot.
+/// All CPUs as after boot.
 pub(super) fn reset() {
-    PageTables::load_kernel();
+    LOADED.with(|loaded| loaded.all().for_each(|loaded| drop(loaded.take())));
+    STALE.with(|stale| stale.all().for_each(|stale| stale.borrow_mut().clear()));
 }

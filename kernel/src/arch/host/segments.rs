@@ -3,9 +3,12 @@
 
 use core::cell::Cell;
 
+use super::cpu::Each;
+use crate::percpu::MAX_CPUS;
+
 std::thread_local! {
-    /// This CPU's registers.
-    static REGISTERS: Cell<u64> = const { Cell::new(0) };
+    /// A CPU's registers.
+    static REGISTERS: Each<Cell<u64>> = const { Each::new([const { Cell::new(0) }; MAX_CPUS]) };
 }
 
 /// One thread's segment registers, while it does not run.
@@ -20,21 +23,21 @@ impl UserSegments {
 
     /// Keeps the registers of the thread that leaves this CPU.
     pub fn save(&mut self) {
-        self.0 = REGISTERS.get();
+        self.0 = registers();
     }
 
     /// Loads the registers for the thread that comes.
     pub fn restore(&self) {
-        REGISTERS.set(self.0);
+        set_registers(self.0);
     }
 }
 
 /// What the running program finds in the registers.
 pub fn registers() -> u64 {
-    REGISTERS.get()
+    REGISTERS.with(|registers| registers.here().get())
 }
 
 /// The running program loads a segment, which the kernel is not told.
 pub fn set_registers(value: u64) {
-    REGISTERS.set(value);
+    REGISTERS.with(|registers| registers.here().set(value));
 }

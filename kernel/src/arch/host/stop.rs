@@ -4,15 +4,18 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::{SavedRegisters, current_registers};
+use super::{SavedRegisters, current_registers, idle, race};
 
 /// Why the kernel did not return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// It entered user mode for the first time.
     User,
-    /// It has nothing to do, and nothing will come.
+    /// It has nothing to do, and nothing will come; where CPUs are played in turns, nothing has come
+    /// for this one.
     Idle,
+    /// It has let interrupts in and goes on, where CPUs are played in turns.
+    Window,
     /// It powered off with this verdict.
     Off(u8),
     /// It started the machine anew.
@@ -36,7 +39,8 @@ impl Stop {
 /// # Panics
 /// When the kernel panics, or leaves with other registers than the current thread's.
 pub fn run(kernel: impl FnOnce() -> *mut SavedRegisters) -> Result<*mut SavedRegisters, Stop> {
-    let left = match catch_unwind(AssertUnwindSafe(kernel)) {
+    idle::open_no_window();
+    let left = match catch_unwind(AssertUnwindSafe(|| race::within(kernel))) {
         Ok(registers) => registers,
         Err(payload) => match payload.downcast::<Stop>() {
             Ok(stop) if *stop == Stop::User => current_registers(),

@@ -1,73 +1,107 @@
-//! The local interrupt controller and its timer, in xAPIC mode (Intel SDM volume 3, chapter 11).
+//! The local interrupt controller (Intel SDM volume 3, chapter 11), by MSRs where the CPU has x2APIC,
+//! else by its page.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use x86_64::registers::model_specific::Msr;
 
-use super::{clock, pit, port, window};
+use super::{features, port, window};
 
 /// The timer's vector.
 pub const TIMER_VECTOR: u8 = 0x20;
-/// Where the controller reports interrupts that vanished.
+/// Another CPU wants this one to look at its queues.
+pub const KICK_VECTOR: u8 = 0x21;
+/// Another CPU has panicked, and this one shall stop; comes as an NMI too.
 const SPURIOUS_VECTOR: u8 = 0xff;
 
 const BASE_MSR: u32 = 0x1b;
 const BASE_ENABLE: u64 = 1 << 11;
+const BASE_X2APIC: u64 = 1 << 10;
+const X2APIC_MSRS: u32 = 0x800;
 
-// Registers, in bytes from the controller's page.
-const END_OF_INTERRUPT: u64 = 0xb0;
-const SPURIOUS: u64 = 0xf0;
-const LVT_TIMER: u64 = 0x320;
-const LVT_LINT0: u64 = 0x350;
-const LVT_LINT1: u64 = 0x360;
-const LVT_ERROR: u64 = 0x370;
-const INITIAL_COUNT: u64 = 0x380;
-const CURRENT_COUNT: u64 = 0x390;
-const DIVIDE: u64 = 0x3e0;
+/// The registers, in bytes from the controller's page.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum Register {
+    Id = 0x20,
+    EndOfInterrupt = 0xb0,
+    Spurious = 0xf0,
+    Command = 0x300,
+    /// Of the page alone: where the command goes.
+    CommandTarget = 0x310,
+    Timer = 0x320,
+    Lint0 = 0x350,
+    Lint1 = 0x360,
+    Error = 0x370,
+    InitialCount = 0x380,
+    CurrentCount = 0x390,
+    Divide = 0x3e0,
+}
 
-const MASKED: u32 = 1 << 16;
+/// Masks an entry of the local vector table.
+pub const MASKED: u32 = 1 << 16;
 const SOFTWARE_ENABLE: u32 = 1 << 8;
-/// Divide the bus clock by 16.
-const DIVIDE_BY_16: u32 = 0b0011;
+const DELIVERY_NMI: u32 = 4 << 8;
+const DELIVERY_INIT: u32 = 5 << 8;
+const DELIVERY_START: u32 = 6 << 8;
+const ASSERT: u32 = 1 << 14;
+const PENDING: u32 = 1 << 12;
 
-/// Where the controller's page is mapped.
+/// Where the controller's page is mapped: at the same place for every CPU, each sees its own.
 static BASE: AtomicU64 = AtomicU64::new(0);
-/// Timer ticks per millisecond.
-static TICKS_PER_MS: AtomicU64 = AtomicU64::new(0);
 
-fn write(register: u64, value: u32) {
-    // SAFETY: `BASE` is the mapping of this CPU's controller from `init` on, which comes before
-    // every use; the registers named above have no effect on memory.
-    unsafe { ((BASE.load(Relaxed) + register) as *mut u32).write_volatile(value) }
+fn msr(register: Register) -> Msr {
+    Msr::new(X2APIC_MSRS + (register as u32 >> 4))
 }
 
-fn read(register: u64) -> u32 {
+/// Writes a register.
+#[inline]
+pub fn write(register: Register, value: u32) {
+    // SAFETY: the mode is the one that `init` chose, and `BASE` is the controller's mapping from then
+    // on; the registers named above have no effect on memory.
+    unsafe {
+        if features::features().x2apic {
+            msr(register).write(value.into());
+        } else {
+            ((BASE.load(Relaxed) + register as u64) as *mut u32).write_volatile(value);
+        }
+    }
+}
+
+/// Reads a register.
+pub fn read(register: Register) -> u32 {
     // SAFETY: as above.
-    unsafe { ((BASE.load(Relaxed) + register) as *const u32).read_volatile() }
+    unsafe {
+        if features::features().x2apic {
+            msr(register).read() as u32
+        } else {
+            ((BASE.load(Relaxed) + register as u64) as *const u32).read_volatile()
+        }
+    }
 }
 
-/// Turns the controller on and calibrates its timer and the clock against the PIT.
+/// Turns this CPU's controller on.
 pub fn init() {
     mask_legacy_controllers();
+    let x2apic = features::features().x2apic;
     let mut base = Msr::new(BASE_MSR);
-    // SAFETY: turning the controller on at its present address changes nothing else.
+    // SAFETY: turning the controller on at its present address changes nothing else; x2APIC mode is
+    // entered from the enabled state alone.
     let physical = unsafe {
         let value = base.read() | BASE_ENABLE;
         base.write(value);
+        if x2apic {
+            base.write(value | BASE_X2APIC);
+        }
         value & 0x000f_ffff_ffff_f000
     };
-    if BASE.load(Relaxed) == 0 {
+    if !x2apic && BASE.load(Relaxed) == 0 {
         BASE.store(window::map_device(physical, 4096), Relaxed);
     }
-    for register in [LVT_TIMER, LVT_LINT0, LVT_LINT1, LVT_ERROR] {
+    for register in [Register::Timer, Register::Lint0, Register::Lint1, Register::Error] {
         write(register, MASKED);
     }
-    write(SPURIOUS, SOFTWARE_ENABLE | u32::from(SPURIOUS_VECTOR));
-    write(DIVIDE, DIVIDE_BY_16);
-    if TICKS_PER_MS.load(Relaxed) == 0 {
-        calibrate();
-    }
-    write(LVT_TIMER, TIMER_VECTOR.into());
+    write(Register::Spurious, SOFTWARE_ENABLE | u32::from(SPURIOUS_VECTOR));
 }
 
 /// The old controllers would deliver to vectors that belong to exceptions: mask them for good.
@@ -76,29 +110,52 @@ fn mask_legacy_controllers() {
     port::write_u8(0xa1, 0xff);
 }
 
-fn calibrate() {
-    write(INITIAL_COUNT, u32::MAX);
-    let (start, milliseconds) = (clock::ticks(), pit::CALIBRATION_MS);
-    pit::wait();
-    let ticks = u64::from(u32::MAX - read(CURRENT_COUNT));
-    clock::calibrated(clock::ticks() - start, milliseconds);
-    write(INITIAL_COUNT, 0);
-    TICKS_PER_MS.store((ticks / milliseconds).max(1), Relaxed);
+/// This CPU's number on the interrupt bus.
+pub fn id() -> u32 {
+    let id = read(Register::Id);
+    if features::features().x2apic { id } else { id >> 24 }
 }
 
 /// Tells the controller that the interrupt has been taken.
+#[inline]
 pub fn end_of_interrupt() {
-    write(END_OF_INTERRUPT, 0);
+    write(Register::EndOfInterrupt, 0);
 }
 
-/// Asks for one timer interrupt in `microseconds`, at least one tick from now. Replaces an
-/// earlier request.
-pub fn arm(microseconds: u64) {
-    let ticks = TICKS_PER_MS.load(Relaxed).saturating_mul(microseconds) / 1000;
-    write(INITIAL_COUNT, ticks.clamp(1, u32::MAX.into()) as u32);
+/// Sends a command to the CPU with bus number `target`.
+fn send(target: u32, command: u32) {
+    if features::features().x2apic {
+        // SAFETY: the command register, whose upper half is the target. The write does not order what
+        // came before it, which the receiver is to see (Intel SDM volume 3, 11.12.3).
+        unsafe {
+            core::arch::asm!("mfence", options(nostack, preserves_flags));
+            msr(Register::Command).write(u64::from(target) << 32 | u64::from(command));
+        }
+        return;
+    }
+    write(Register::CommandTarget, target << 24);
+    write(Register::Command, command);
+    while read(Register::Command) & PENDING != 0 {
+        core::hint::spin_loop();
+    }
 }
 
-/// Takes the request back. An interrupt that is already on its way still comes.
-pub fn disarm() {
-    write(INITIAL_COUNT, 0);
+/// Makes another CPU take the interrupt of [`KICK_VECTOR`].
+pub fn send_kick(target: u32) {
+    send(target, ASSERT | u32::from(KICK_VECTOR));
+}
+
+/// Stops another CPU, wherever it is.
+pub fn send_nmi(target: u32) {
+    send(target, ASSERT | DELIVERY_NMI);
+}
+
+/// Resets another CPU, which then waits for [`send_start`].
+pub fn send_init(target: u32) {
+    send(target, ASSERT | DELIVERY_INIT);
+}
+
+/// Starts another CPU in real mode at page `page`.
+pub fn send_start(target: u32, page: u8) {
+    send(target, ASSERT | DELIVERY_START | u32::from(page));
 }

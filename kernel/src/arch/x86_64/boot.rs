@@ -201,6 +201,7 @@ global_asm!(
     "call {start}",
     "ud2",
     // Code segment, 64 bits, ring 0. `boot_gdt_pointer` is physical: paging may be off.
+    ".global boot_gdt",
     ".balign 8",
     "boot_gdt: .quad 0, 0x00af9a000000ffff",
     "boot_gdt_pointer: .short 15",
@@ -212,6 +213,7 @@ global_asm!(
     "boot_stack_end:",
     ".section .bss.boot_tables, \"aw\", @nobits",
     ".balign 4096",
+    ".global boot_root",
     "boot_root: .skip 4096",
     "boot_low: .skip 4096",
     "boot_high: .skip 4096",

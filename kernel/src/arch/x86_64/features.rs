@@ -18,6 +18,10 @@ pub struct Features {
     pub xsave: bool,
     /// Pages of 1 GiB.
     pub huge_pages: bool,
+    /// The interrupt controller is reached by MSRs.
+    pub x2apic: bool,
+    /// The timer takes a value of the time-stamp counter.
+    pub tsc_deadline: bool,
 }
 
 static FEATURES: spin::Once<Features> = spin::Once::new();
@@ -41,6 +45,8 @@ pub fn init() {
         huge_pages: cpuid
             .get_extended_processor_and_feature_identifiers()
             .is_some_and(|f| f.has_1gib_pages()),
+        x2apic: cpuid.get_feature_info().is_some_and(|f| f.has_x2apic()),
+        tsc_deadline: cpuid.get_feature_info().is_some_and(|f| f.has_tsc_deadline()),
     });
     let mut wanted = Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE | Cr4Flags::PAGE_GLOBAL;
     wanted.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, found.smep);

@@ -3,7 +3,7 @@
 use orbital_abi::{Fault, FaultKind};
 use x86_64::registers::control::Cr2;
 
-use super::{SavedRegisters, apic, power, user_copy};
+use super::{SavedRegisters, apic, idle, power, smp, user_copy};
 use crate::arch::Trap;
 
 unsafe extern "Rust" {
@@ -27,6 +27,10 @@ fn interrupt(vector: u64) -> Trap {
         v if v == u64::from(apic::TIMER_VECTOR) => {
             apic::end_of_interrupt();
             Trap::Timer
+        }
+        v if v == u64::from(apic::KICK_VECTOR) => {
+            apic::end_of_interrupt();
+            Trap::Kick
         }
         // The APIC's spurious vector wants no acknowledgement, and no other is ever enabled.
         _ => Trap::Spurious,
@@ -89,6 +93,7 @@ extern "C" fn orbital_trap_from_kernel(registers: &mut SavedRegisters) {
 #[unsafe(no_mangle)]
 extern "C" fn orbital_trap_on_own_stack(registers: &mut SavedRegisters) {
     match registers.entered_by {
+        NMI if smp::is_stopping() => idle::stop(),
         NMI => crate::log::defer(log::Level::Warn, "arch", "non-maskable interrupt"),
         // Someone's breakpoint register hit in the kernel: go on without a trace of it. Single
         // steps can't come here, the entry code clears the flag.

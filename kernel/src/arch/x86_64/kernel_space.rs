@@ -96,8 +96,14 @@ pub fn init(end: u64, mut allocate: impl FnMut() -> Frame) {
     // The window's top-level entry, which every address space copies.
     builder.below(root, (WINDOW >> 39 & 0x1ff) as usize);
     ROOT.call_once(|| root);
-    let frame = PhysFrame::containing_address(PhysAddr::new(root.address()));
-    // SAFETY: the new tables map the running code, the stack and all RAM where they are now.
+    load();
+}
+
+/// Loads the tables on this CPU.
+pub fn load() {
+    let frame = PhysFrame::containing_address(PhysAddr::new(root().address()));
+    // SAFETY: the tables map the running code, the stack and all RAM where the boot tables have them,
+    // and where every other address space has them.
     unsafe { Cr3::write_raw(frame, 0) };
 }
 

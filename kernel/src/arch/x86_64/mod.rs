@@ -1,6 +1,7 @@
 //! The x86_64 machine. All assembly and all of the `x86_64` crate stand here.
 
-pub mod apic;
+mod acpi;
+mod apic;
 pub mod backtrace;
 mod boot;
 pub mod clock;
@@ -23,8 +24,10 @@ mod port;
 pub mod power;
 mod segments;
 pub mod serial;
+mod smp;
 mod start;
 pub mod timer;
+mod trampoline;
 mod trap;
 mod user_copy;
 mod window;
@@ -35,6 +38,7 @@ pub use fpu::FpuState;
 pub use memory::init_memory;
 pub use paging::PageTables;
 pub use segments::UserSegments;
+pub use smp::{cpu_count, kick, start_others, stop_others};
 pub use user_copy::copy_from_user;
 
 /// Loads this CPU's segments and interrupt table. After the memory is there, whose exceptions
@@ -47,6 +51,7 @@ pub fn init_descriptors() {
 /// Starts this CPU's interrupt controller and measures the time.
 pub fn init_timer() {
     apic::init();
+    timer::init();
 }
 
 /// Lets user programs in: system calls and floating point.

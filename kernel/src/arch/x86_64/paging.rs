@@ -193,6 +193,12 @@ impl PageTables {
         Cr3::read_raw().0.start_address().as_u64() == self.root.address()
     }
 
+    /// Makes this CPU forget all user translations of the tables that it has loaded.
+    pub fn flush_user() {
+        let (root, _) = Cr3::read_raw();
+        load(Frame::containing(root.start_address().as_u64()));
+    }
+
     /// Loads the tables that map nothing but the kernel.
     pub fn load_kernel() {
         load(kernel_space::root());

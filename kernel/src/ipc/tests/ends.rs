@@ -235,7 +235,7 @@ fn a_caller_that_is_gone_does_not_keep_the_server_from_its_next_message() {
     });
     let server = kernel.spawn(&pair.server, 20, async move {
         user::receive(receiver, Never).await.unwrap();
-        user::work(1).await;
+        user::work(1000).await;
         let next = user::reply_receive(receiver, words(), Never).await.unwrap();
         assert_eq!(next.message.label(), 9);
     });

@@ -74,7 +74,7 @@ proptest! {
                             assert_eq!(answer, Ok(what));
                         }
                         Deed::Work => {
-                            user::work(400).await;
+                            user::work(400_000).await;
                             continue;
                         }
                     }

@@ -8,7 +8,7 @@ use orbital_abi::{
 };
 
 use super::{Kernel, endpoint, grant, message, pair, user, words};
-use crate::system::SystemObject;
+use crate::{arch::host::clock, system::SystemObject};
 
 #[test]
 fn the_try_forms_never_wait() {
@@ -44,21 +44,26 @@ fn a_try_meets_a_partner_that_waits() {
 }
 
 #[test]
-fn deadlines_that_do_not_exist_yet_are_refused() {
+fn a_wait_that_nobody_ends_is_over_at_its_deadline() {
     let mut kernel = Kernel::boot();
     let pair = pair(&kernel);
     let receiver = pair.receiver;
     let thread = kernel.spawn(&pair.server, 10, async move {
-        for call in [Syscall::Send, Syscall::Receive, Syscall::Call, Syscall::ReplyReceive] {
-            for deadline in [1, 1 << 40, u64::MAX - 1] {
+        for call in [Syscall::Send, Syscall::Receive, Syscall::Call] {
+            for wait in [1, 5_000_000, 1 << 40] {
+                let deadline = clock::nanoseconds() + wait;
                 let answer = user::control(call, [receiver.bits(), 0, deadline, 0]).await;
-                assert_eq!(answer, Err(Error::InvalidArgument), "{call:?} {deadline}");
+                assert_eq!(answer, Err(Error::TimedOut), "{call:?} {wait}");
+                assert_eq!(clock::nanoseconds(), deadline, "{call:?} {wait}");
             }
+            // One that has passed already.
+            let answer = user::control(call, [receiver.bits(), 0, 1, 0]).await;
+            assert_eq!(answer, Err(Error::TimedOut), "{call:?}");
         }
         assert_eq!(user::receive(receiver, Now).await, Err(Error::WouldBlock));
     });
     kernel.run_until_idle();
-    assert!(thread.exit_reason().is_some());
+    assert_eq!(thread.exit_reason(), Some(orbital_abi::ExitReason::Exited(0)));
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn the_thread_that_runs_ends_at_its_next_entry() {
     let process = kernel.process("p");
     for by_interrupt in [false, true] {
         let victim = kernel.thread(&process, 7, async move {
-            user::work(1).await;
+            user::work(1000).await;
             if by_interrupt {
                 user::trap(Trap::Timer).await;
             } else {

@@ -45,11 +45,11 @@ fn every_priority_has_its_place() {
     assert!(queue.top().is_none() && queue.pop().is_none());
     for thread in &threads {
         queue.push_back(thread.clone());
-        assert_eq!(queue.top(), Some(thread.priority));
+        assert_eq!(queue.top(), Some(thread.priority()));
     }
     for priority in all.iter().rev() {
         assert_eq!(queue.top(), Some(*priority));
-        assert_eq!(queue.pop().map(|thread| thread.priority), Some(*priority));
+        assert_eq!(queue.pop().map(|thread| thread.priority()), Some(*priority));
     }
     assert!(queue.top().is_none() && queue.pop().is_none());
 }

@@ -1,7 +1,11 @@
 //! Time: equal threads share it in slices, and the timer is asked for nothing else.
 #![forbid(unsafe_code)]
 
-use super::{Kernel, Notes, dispatch, user};
+use super::{
+    Kernel, Notes,
+    dispatch::{self, SLICE_NS},
+    user,
+};
 use crate::arch::host::{clock, timer};
 
 #[test]
@@ -14,7 +18,7 @@ fn equal_threads_take_turns_of_one_slice() {
         kernel.spawn(&process, 7, async move {
             for _ in 0..6 {
                 // Half a slice, so that each slice ends after two of them.
-                user::work(dispatch::SLICE_US / 2).await;
+                user::work(SLICE_NS / 2).await;
                 noted.borrow_mut().push(name);
             }
         });
@@ -34,13 +38,13 @@ fn who_is_alone_is_not_interrupted() {
     let before = dispatch::counters().1;
     for priority in [9, 8, 7] {
         kernel.spawn(&process, priority, async {
-            user::work(100 * dispatch::SLICE_US).await;
+            user::work(100 * SLICE_NS).await;
             assert_eq!(timer::left(), None, "there is nobody to preempt it for");
         });
     }
     kernel.run_until_idle();
     assert_eq!(dispatch::counters().1, before);
-    assert_eq!(clock::microseconds(), 300 * dispatch::SLICE_US);
+    assert_eq!(clock::nanoseconds(), 300 * SLICE_NS);
 }
 
 #[test]
@@ -50,22 +54,22 @@ fn the_timer_is_asked_for_when_an_equal_thread_becomes_ready() {
     let notes = Notes::default();
     let (noted, second) = (notes.clone(), notes.clone());
     let late = kernel.thread(&process, 7, async move {
-        second.borrow_mut().push(("second", clock::microseconds()));
+        second.borrow_mut().push(("second", clock::nanoseconds()));
         0
     });
     kernel.spawn(&process, 7, async move {
-        user::work(5000).await;
+        user::work(5 * SLICE_NS).await;
         late.start().unwrap();
         assert_eq!(timer::left(), None);
         // Any entry notices that somebody waits.
-        user::work(10).await;
+        user::work(10_000).await;
         user::trap(crate::arch::Trap::Spurious).await;
-        assert_eq!(timer::left(), Some(dispatch::SLICE_US));
-        user::work(5000).await;
-        noted.borrow_mut().push(("first", clock::microseconds()));
+        assert_eq!(timer::left(), Some(0), "it had more than a slice, and nobody to share with");
+        user::work(5 * SLICE_NS).await;
+        noted.borrow_mut().push(("first", clock::nanoseconds()));
     });
     kernel.run_until_idle();
-    assert_eq!(*notes.borrow(), [("second", 6010), ("first", 10_010)]);
+    assert_eq!(*notes.borrow(), [("second", 5_010_000), ("first", 10_010_000)]);
 }
 
 #[test]
@@ -83,7 +87,7 @@ fn a_thread_that_is_preempted_by_a_more_urgent_one_goes_on_before_its_equals() {
         kernel.spawn(&process, 7, async move {
             if name == "first" {
                 urgent.start().unwrap();
-                user::work(10).await;
+                user::work(10_000).await;
                 user::trap(crate::arch::Trap::Spurious).await;
             }
             noted.borrow_mut().push(name);
@@ -107,7 +111,7 @@ fn a_slice_that_is_over_when_a_more_urgent_thread_comes_is_over() {
         let (noted, urgent) = (notes.clone(), urgent.clone());
         kernel.spawn(&process, 7, async move {
             if name == "first" {
-                user::work(dispatch::SLICE_US - 1).await;
+                user::work(SLICE_NS - 1).await;
                 urgent.start().unwrap();
                 user::work(1).await;
             }

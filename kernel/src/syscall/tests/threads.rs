@@ -116,7 +116,7 @@ fn threads_are_paid_by_their_process() {
         // The last capability gone, a thread that never ran is gone too.
         user::close(threads.pop().unwrap()).await.unwrap();
         user::give_way().await;
-        user::work(1).await;
+        user::work(1000).await;
         user::close(threads.pop().unwrap()).await.unwrap();
     });
 }
@@ -159,7 +159,7 @@ fn registers_that_the_kernel_does_not_use_are_kept_apart() {
                 user::give_way().await;
                 assert_eq!(fpu::registers(), Some(number));
                 assert_eq!(segments::registers(), number);
-                user::work(2000).await;
+                user::work(2_000_000).await;
                 assert_eq!(fpu::registers(), Some(number));
                 let own = user::memory(64 * 4096).await.unwrap();
                 assert_eq!((fpu::registers(), segments::registers()), (Some(number), number));

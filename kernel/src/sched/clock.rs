@@ -1,0 +1,38 @@
+//! Deadlines: the timers of each CPU. A thread's timer stands in the future that it waits in, on the
+//! queue of the CPU where it began to wait; it wakes the thread wherever that is by then.
+#![forbid(unsafe_code)]
+
+use orbital_executor::timer::{NEVER, Sleep, Timeout, TimerQueue};
+
+use crate::{
+    arch::clock,
+    percpu::{MAX_CPUS, PerCpu},
+};
+
+static TIMERS: PerCpu<TimerQueue> = PerCpu::new([const { TimerQueue::new() }; MAX_CPUS]);
+
+/// Waits until `deadline`, in nanoseconds since boot; `u64::MAX` is never.
+pub fn sleep_until(deadline: u64) -> Sleep<'static> {
+    TIMERS.here().sleep_until(deadline)
+}
+
+/// Waits for `future`, until `deadline` at the latest.
+pub fn timeout_at<F>(deadline: u64, future: F) -> Timeout<'static, F> {
+    orbital_executor::timer::timeout_at(TIMERS.here(), deadline, future)
+}
+
+/// When this CPU's next timer is due, in nanoseconds since boot; `u64::MAX` without one.
+pub fn next_deadline() -> u64 {
+    TIMERS.here().next_deadline()
+}
+
+/// Wakes some of those whose deadline has come; the rest on the next turn.
+pub fn fire_due() {
+    let next = next_deadline();
+    if next != NEVER {
+        let now = clock::nanoseconds();
+        if now >= next {
+            TIMERS.here().fire_batch(now);
+        }
+    }
+}

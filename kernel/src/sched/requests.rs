@@ -1,0 +1,86 @@
+//! What is asked of a thread ([`control`](crate::thread::control)), done by the CPU that has it: so a
+//! thread is never touched by two CPUs, and what is asked of one that waits for its turn does not wait
+//! with it.
+
+use orbital_abi::ExitReason;
+use orbital_executor::task::AfterPoll;
+
+use super::{dispatch, wake};
+use crate::{
+    arch,
+    object::Ref,
+    thread::{Current, Tcb, state::ThreadState},
+};
+
+/// Serves all that is asked of this CPU's threads.
+pub fn serve() {
+    for thread in wake::take_requested() {
+        let is_asked = thread.request().start_poll();
+        debug_assert!(is_asked, "a request without a transition");
+        let is_ours = thread.home() == arch::cpu_index();
+        if is_ours {
+            serve_one(&thread);
+        }
+        // What came meanwhile is served later.
+        if thread.request().finish_poll() == AfterPoll::Requeue {
+            wake::orbital_thread_requested(thread);
+        } else if !is_ours && !thread.is_ended() {
+            // It was given away before this came.
+            thread.announce_request();
+        }
+    }
+}
+
+fn serve_one(thread: &Ref<Tcb>) {
+    let ticket = thread.last_announced();
+    match thread.state() {
+        ThreadState::Ended => return,
+        // It is this CPU's current one.
+        ThreadState::Running => {
+            set_priority(thread);
+            dispatch::heed();
+        }
+        ThreadState::Inactive | ThreadState::Blocked if thread.is_killed() => return end(thread),
+        ThreadState::Inactive | ThreadState::Blocked => set_priority(thread),
+        // It keeps its place in the run queue, or its way there.
+        ThreadState::Woken | ThreadState::Preempted if is_as_asked(thread) => {}
+        ThreadState::Woken | ThreadState::Preempted => {
+            // One that is neither in the run queue nor parked is on its way here: what is asked of it
+            // is done when it arrives.
+            if dispatch::take_from_ready(thread).is_none() && !thread.is_parked() {
+                return;
+            }
+            if thread.is_killed() {
+                return end(thread);
+            }
+            thread.set_parked(false);
+            set_priority(thread);
+            dispatch::make_ready(thread.clone(), dispatch::End::Back);
+        }
+    }
+    thread.set_fulfilled(ticket);
+}
+
+/// Whether nothing is to be changed for a thread that is or will be ready.
+fn is_as_asked(thread: &Tcb) -> bool {
+    !(thread.is_killed() || thread.is_suspended() || thread.is_parked())
+        && thread.may_run_on(arch::cpu_index())
+        && thread.wanted_priority() == thread.priority()
+}
+
+/// Does what was asked of a thread that has just come to this CPU, and is about to be made ready.
+pub fn arrived(thread: &Tcb) {
+    let ticket = thread.last_announced();
+    set_priority(thread);
+    thread.set_fulfilled(ticket);
+}
+
+fn set_priority(thread: &Tcb) {
+    thread.set_priority(thread.wanted_priority());
+}
+
+fn end(thread: &Ref<Tcb>) {
+    // SAFETY: this CPU has the thread, and it neither runs nor is it being polled.
+    let thread = unsafe { Current::new(thread.clone()) };
+    dispatch::end(&thread, ExitReason::Killed);
+}

@@ -1,0 +1,130 @@
+//! How threads and tasks of one CPU are reached from another: lock-free queues, and an interrupt
+//! where the other CPU would not look at them soon enough.
+//!
+//! While a CPU is in the kernel it is awake: it will look. Before it leaves or sleeps it publishes how
+//! urgent what it does is, and looks once more; who puts something on a queue reads the urgency after
+//! that ([`orbital_executor::urgency`] has the proof). The urgency of a thread is its priority plus one.
+
+use orbital_executor::{
+    executor::{Executor, Owner},
+    urgency::{IDLE, Urgency},
+    wake_queue::WakeQueue,
+};
+
+use super::balance;
+use crate::{
+    arch,
+    object::Ref,
+    percpu::{MAX_CPUS, PerCpu},
+    thread::Tcb,
+};
+
+/// The urgency of work that no thread may delay.
+const ALWAYS: usize = usize::MAX;
+
+static WOKEN: PerCpu<WakeQueue> = PerCpu::new([const { WakeQueue::new() }; MAX_CPUS]);
+static REQUESTED: PerCpu<WakeQueue> = PerCpu::new([const { WakeQueue::new() }; MAX_CPUS]);
+static EXECUTOR: PerCpu<Executor> =
+    PerCpu::new([const { Executor::with(Some(task_queued), None) }; MAX_CPUS]);
+static URGENCY: PerCpu<Urgency> = PerCpu::new([const { Urgency::new() }; MAX_CPUS]);
+
+/// Makes this CPU the owner of its executor.
+pub fn init() {
+    let owner = EXECUTOR.here().claim(arch::cpu_index());
+    debug_assert!(owner.is_some(), "a CPU starts once");
+}
+
+/// This CPU looks at its queues before it leaves the kernel.
+pub fn look_out() {
+    URGENCY.here().look_out();
+}
+
+/// This CPU is about to run a thread of this priority. False when there is something to look at first.
+pub fn may_run(priority: u8) -> bool {
+    URGENCY.here().settle(usize::from(priority) + 1, || !threads_wait())
+}
+
+/// This CPU is about to sleep. False when there is something to do.
+pub fn may_sleep() -> bool {
+    URGENCY.here().settle(IDLE, || !has_work())
+}
+
+/// Tells `cpu` to look at its queues, unless it does something that is more urgent, or will look.
+fn tell(cpu: usize, urgency: usize) {
+    if cpu != arch::cpu_index() && URGENCY.of(cpu).must_kick(urgency) {
+        arch::kick(cpu);
+    }
+}
+
+/// Called when a thread is woken: see [`Tcb::wake`].
+#[unsafe(no_mangle)]
+fn orbital_thread_woken(thread: Ref<Tcb>) {
+    let (cpu, priority) = (thread.home(), thread.priority());
+    // SAFETY: the task's state word lets one push happen until it is taken; the queue keeps the
+    // reference that is forgotten here.
+    unsafe { WOKEN.of(cpu).push(thread.task_pointer()) };
+    core::mem::forget(thread);
+    // An equal one that runs has to share its time. A sleeping CPU may take what this one can't run.
+    let urgency = if balance::someone_sleeps() { ALWAYS } else { usize::from(priority) + 2 };
+    tell(cpu, urgency);
+}
+
+/// Called when something is asked of a thread: see [`Tcb::kill`].
+#[unsafe(no_mangle)]
+pub fn orbital_thread_requested(thread: Ref<Tcb>) {
+    let cpu = thread.home();
+    // SAFETY: as above, for the request's state word.
+    unsafe { REQUESTED.of(cpu).push(thread.request_pointer()) };
+    core::mem::forget(thread);
+    tell(cpu, ALWAYS);
+}
+
+/// Called when a task of the kernel's own was queued on the executor of `cpu`.
+fn task_queued(cpu: usize) {
+    tell(cpu, ALWAYS);
+}
+
+/// Gives the thread to `cpu`, which takes it like one that was woken. Its task is queued or being
+/// polled, so no wake pushes it meanwhile.
+pub fn hand_over(thread: Ref<Tcb>, cpu: usize) {
+    thread.set_home(cpu);
+    // SAFETY: as above.
+    unsafe { WOKEN.of(cpu).push(thread.task_pointer()) };
+    core::mem::forget(thread);
+    tell(cpu, ALWAYS);
+}
+
+/// Threads that were woken or handed over to this CPU.
+pub fn take_woken() -> impl Iterator<Item = Ref<Tcb>> {
+    // SAFETY: takes back the references that were left there.
+    WOKEN.here().take_all().map(|task| unsafe { Tcb::from_woken(task) })
+}
+
+/// Threads of which something is asked.
+pub fn take_requested() -> impl Iterator<Item = Ref<Tcb>> {
+    // SAFETY: as above.
+    REQUESTED.here().take_all().map(|request| unsafe { Tcb::from_requested(request) })
+}
+
+/// Whether threads have come to this CPU, or requests for them.
+pub fn threads_wait() -> bool {
+    !WOKEN.here().is_empty() || !REQUESTED.here().is_empty()
+}
+
+/// Makes `cpu` look at threads that have come to it and were not urgent enough, if there are any.
+pub fn tell_of_woken(cpu: usize) {
+    if !WOKEN.of(cpu).is_empty() {
+        tell(cpu, ALWAYS);
+    }
+}
+
+/// Whether this CPU has anything to do beside its ready threads.
+pub fn has_work() -> bool {
+    threads_wait() || EXECUTOR.here().has_work()
+}
+
+/// This CPU's executor of the kernel's own tasks, to be polled.
+pub fn executor() -> Owner {
+    // SAFETY: each CPU asks for its own executor alone, and never in an interrupt handler.
+    unsafe { EXECUTOR.here().assume_owner() }
+}

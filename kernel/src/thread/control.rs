@@ -1,0 +1,177 @@
+//! What others ask of a thread: to end, to stop for a while, to be more or less urgent, to run on other
+//! CPUs. Each writes down what it wants and announces it; the CPU that has the thread does it, on its
+//! next turn, and says so; who asked waits for that. Only the last wish of a kind counts.
+//!
+//! ```text
+//!   anyone: wish, announce ──► request queue of the thread's CPU ──► that CPU: does it, answers
+//!               ▲                                                            │
+//!               └──────────────── served(ticket) ◄───────────────────────────┘
+//! ```
+#![forbid(unsafe_code)]
+
+use core::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+
+use orbital_executor::wait_queue::WaitQueue;
+
+use super::Tcb;
+
+/// It shall end.
+const KILL: u8 = 1 << 0;
+/// It shall not run.
+const SUSPEND: u8 = 1 << 1;
+
+/// What a thread's CPU is asked for, and what holds for the thread.
+pub struct Control {
+    wishes: AtomicU8,
+    /// How many wishes were announced, and how many of them are fulfilled.
+    announced: AtomicU64,
+    fulfilled: AtomicU64,
+    /// Woken when wishes are fulfilled and when the thread has ended.
+    pub(super) changes: WaitQueue,
+    priority: AtomicU8,
+    wanted_priority: AtomicU8,
+    /// The highest priority that it can be given.
+    ceiling: u8,
+    /// The CPUs that it may run on, a bit each.
+    affinity: AtomicU64,
+    /// It would be ready, but is suspended. Its CPU's.
+    parked: AtomicBool,
+}
+
+/// Names a wish that was announced.
+#[derive(Clone, Copy, Debug)]
+pub struct Ticket(u64);
+
+impl Control {
+    pub(super) const fn new(priority: u8, affinity: u64) -> Self {
+        Self {
+            wishes: AtomicU8::new(0),
+            announced: AtomicU64::new(0),
+            fulfilled: AtomicU64::new(0),
+            changes: WaitQueue::new(),
+            priority: AtomicU8::new(priority),
+            wanted_priority: AtomicU8::new(priority),
+            ceiling: priority,
+            affinity: AtomicU64::new(affinity),
+            parked: AtomicBool::new(false),
+        }
+    }
+}
+
+/// The affinity of a thread that may run everywhere.
+pub const ALL_CPUS: u64 = u64::MAX;
+
+impl Tcb {
+    fn announce(&self) -> Ticket {
+        let ticket = Ticket(self.control.announced.fetch_add(1, AcqRel) + 1);
+        self.announce_request();
+        ticket
+    }
+
+    /// Asks its CPU to end it. Its operation, if it waits in one, is cancelled there.
+    pub fn kill(&self) -> Ticket {
+        self.control.wishes.fetch_or(KILL, AcqRel);
+        self.announce()
+    }
+
+    /// Asks its CPU not to run it until [`Tcb::resume`]. What it waits for may come meanwhile.
+    pub fn suspend(&self) -> Ticket {
+        self.control.wishes.fetch_or(SUSPEND, AcqRel);
+        self.announce()
+    }
+
+    /// Takes [`Tcb::suspend`] back, however often it was asked for.
+    pub fn resume(&self) -> Ticket {
+        self.control.wishes.fetch_and(!SUSPEND, AcqRel);
+        self.announce()
+    }
+
+    /// Asks its CPU to give it another priority, at most its ceiling.
+    pub fn ask_priority(&self, priority: u8) -> Ticket {
+        self.control.wanted_priority.store(priority, Release);
+        self.announce()
+    }
+
+    /// Asks its CPU to let it run on these CPUs only, a bit each, at least one of which is there.
+    pub fn ask_affinity(&self, cpus: u64) -> Ticket {
+        self.control.affinity.store(cpus, Release);
+        self.announce()
+    }
+
+    /// Waits until a wish is fulfilled, or the thread has ended.
+    pub async fn fulfilled(&self, ticket: Ticket) {
+        let is_done = || self.control.fulfilled.load(Acquire) >= ticket.0 || self.is_ended();
+        self.control.changes.wait_until(is_done).await;
+    }
+
+    /// The last wish that was announced. For its CPU, before it looks at what is wished.
+    pub fn last_announced(&self) -> Ticket {
+        Ticket(self.control.announced.load(Acquire))
+    }
+
+    /// All wishes up to `ticket` hold from here on. For its CPU.
+    pub fn set_fulfilled(&self, ticket: Ticket) {
+        if self.control.fulfilled.load(Relaxed) < ticket.0 {
+            self.control.fulfilled.store(ticket.0, Release);
+            self.control.changes.wake_all();
+        }
+    }
+
+    /// Whether someone asked for its end.
+    #[inline]
+    pub fn is_killed(&self) -> bool {
+        self.control.wishes.load(Acquire) & KILL != 0
+    }
+
+    /// Whether it shall not run.
+    #[inline]
+    pub fn is_suspended(&self) -> bool {
+        self.control.wishes.load(Acquire) & SUSPEND != 0
+    }
+
+    /// Whether it may run on `cpu`.
+    #[inline]
+    pub fn may_run_on(&self, cpu: usize) -> bool {
+        self.affinity() & 1 << cpu != 0
+    }
+
+    /// The CPUs that it may run on, a bit each.
+    #[inline]
+    pub fn affinity(&self) -> u64 {
+        self.control.affinity.load(Acquire)
+    }
+
+    /// 0 to 255, the greater the more urgent.
+    #[inline]
+    pub fn priority(&self) -> u8 {
+        self.control.priority.load(Relaxed)
+    }
+
+    /// The highest priority that it can be given, and can give to others.
+    pub fn ceiling(&self) -> u8 {
+        self.control.ceiling
+    }
+
+    /// The priority that it shall have.
+    pub fn wanted_priority(&self) -> u8 {
+        self.control.wanted_priority.load(Acquire)
+    }
+
+    /// Gives it that priority. For its CPU, which has it in no run queue.
+    pub fn set_priority(&self, priority: u8) {
+        self.control.priority.store(priority, Relaxed);
+    }
+
+    /// Whether it would be ready if it were not suspended. For its CPU.
+    pub fn is_parked(&self) -> bool {
+        self.control.parked.load(Relaxed)
+    }
+
+    /// For its CPU.
+    pub fn set_parked(&self, parked: bool) {
+        self.control.parked.store(parked, Relaxed);
+    }
+}
