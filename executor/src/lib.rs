@@ -87,6 +87,7 @@ extern crate std;
 
 pub mod completion;
 pub mod executor;
+mod heap;
 mod lock;
 mod notify;
 #[cfg(loom)]

@@ -4,10 +4,11 @@
 
 use crate::sync::{AtomicUsize, Ordering, const_unless_loom, store_before_load};
 
-/// Says that there is something new; the argument is the number that the owner gave itself, a CPU's
-/// for example. Called from any thread or CPU, the owner's own included, and from within wakers: it
+/// Says that there is something new. The first argument is the number that the owner gave itself, a
+/// CPU's for example; the second is how urgent it is, for [`crate::urgency`]: a task's priority plus
+/// one, `usize::MAX` for a timer. Called from any thread or CPU, the owner's own included, and from within wakers: it
 /// must not wait.
-pub type Tell = fn(owner: usize);
+pub type Tell = fn(owner: usize, urgency: usize);
 
 /// No owner yet. It will look for what came before it.
 const NOBODY: usize = usize::MAX;
@@ -36,12 +37,12 @@ impl Notify {
         claimed.is_ok()
     }
 
-    /// There is something new.
-    pub fn tell(&self) {
+    /// There is something new, so urgent.
+    pub fn tell(&self, urgency: usize) {
         if let Some(tell) = self.tell {
             let owner = self.owner.load(Ordering::SeqCst);
             if owner != NOBODY {
-                tell(owner);
+                tell(owner, urgency);
             }
         }
     }

@@ -62,8 +62,8 @@ fn a_task_that_can_be_sent_is_spawned_from_anywhere() {
 fn the_owner_is_told_of_each_task_that_is_queued() {
     static TOLD: AtomicUsize = AtomicUsize::new(0);
     let executor: &'static Executor = Box::leak(Box::new(Executor::with(
-        Some(|owner| {
-            TOLD.fetch_add(owner, SeqCst);
+        Some(|owner, urgency| {
+            TOLD.fetch_add(owner * urgency, SeqCst);
         }),
         None,
     )));

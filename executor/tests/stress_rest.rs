@@ -39,7 +39,7 @@ fn a_thread_that_rests_is_kicked_for_each_wake_that_it_has_not_seen() {
 
     let each = stress(1_000_000) / WAKERS;
     RESTING.set(thread::current()).expect("once");
-    let tell = |_| {
+    let tell = |_, _| {
         if URGENCY.must_kick(1) {
             KICKS.fetch_add(1, Relaxed);
             RESTING.wait().unpark();

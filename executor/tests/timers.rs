@@ -238,7 +238,7 @@ fn a_node_can_stand_in_something_else_and_move_between_queues() {
 fn the_owner_is_told_of_a_timer_that_comes_before_all_others() {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     static TOLD: AtomicUsize = AtomicUsize::new(0);
-    let timers = TimerQueue::with(Some(|owner| {
+    let timers = TimerQueue::with(Some(|owner, _| {
         TOLD.fetch_add(owner, SeqCst);
     }));
     let mut sleepers = [50, 40, 45, 40, 30].map(|at| ByHand::new(timers.sleep_until(at)));

@@ -7,6 +7,7 @@ extern crate alloc;
 pub mod arch;
 pub mod boot;
 pub mod capability;
+pub mod cause;
 pub mod fault;
 pub mod ipc;
 pub mod loader;

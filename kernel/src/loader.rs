@@ -2,7 +2,7 @@
 //! stack and its bootstrap block.
 
 use orbital_abi::{
-    Error, Rights,
+    Error, ExitReason, Rights,
     bootstrap::Bootstrap,
     layout::{BOOTSTRAP_ADDRESS, PAGE_SIZE, STACK_SIZE, STACK_TOP},
 };
@@ -104,6 +104,23 @@ pub fn load_init(boot_info: &BootInfo) -> Result<(Ref<Process>, Ref<Tcb>), LoadE
     let plan = Plan::parse(program).map_err(LoadError::Elf)?;
 
     let process = Process::first(Name::from(INIT).unwrap_or_default(), root_quota()?)?;
+    match fill(&process, &plan, program, boot_info, module) {
+        Ok(thread) => Ok((process, thread)),
+        Err(error) => {
+            process.end(ExitReason::Killed);
+            Err(error)
+        }
+    }
+}
+
+/// Gives init its memory, capabilities and first thread.
+fn fill(
+    process: &Ref<Process>,
+    plan: &Plan,
+    program: &[u8],
+    boot_info: &BootInfo,
+    module: Module,
+) -> Result<Ref<Tcb>, LoadError> {
     for segment in &plan.segments {
         let bytes = segment.pages * PAGE_SIZE;
         let content = segment.file_bytes(program);
@@ -112,15 +129,15 @@ pub fn load_init(boot_info: &BootInfo) -> Result<(Ref<Process>, Ref<Tcb>), LoadE
             SegmentAccess::ReadWrite => Access::ReadWrite,
             SegmentAccess::ReadExecute => Access::ReadExecute,
         };
-        map_new(&process, segment.start, bytes, access, segment.offset, content)?;
+        map_new(process, segment.start, bytes, access, segment.offset, content)?;
     }
-    map_new(&process, STACK_TOP - STACK_SIZE, STACK_SIZE, Access::ReadWrite, 0, &[])?;
+    map_new(process, STACK_TOP - STACK_SIZE, STACK_SIZE, Access::ReadWrite, 0, &[])?;
 
     let registers = SavedRegisters::new(plan.entry, STACK_TOP, BOOTSTRAP_ADDRESS)?;
-    let thread = Tcb::new(&process, registers, PRIORITY, ALL_CPUS)?;
-    let bootstrap = bootstrap(boot_info, module, &process, &thread)?;
-    map_bootstrap(&process, &bootstrap)?;
-    Ok((process, thread))
+    let thread = Tcb::new(process, registers, PRIORITY, ALL_CPUS)?;
+    let bootstrap = bootstrap(boot_info, module, process, &thread)?;
+    map_bootstrap(process, &bootstrap)?;
+    Ok(thread)
 }
 
 /// What the machine has left, as init's quota.

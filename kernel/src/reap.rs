@@ -1,14 +1,24 @@
-//! The end of processes, as a task of the kernel's own: first threads and children, whose ends
-//! queue the process again, then capabilities, mappings and tables, in steps between which others
-//! run. And what killed threads left undone in processes that live on.
-#![forbid(unsafe_code)]
+//! The end of a process, and what killed threads left undone in one that lives on: a kernel task for
+//! each process, which sleeps as long as there is nothing to clean up.
+//!
+//! ```text
+//!          1             2                 3                  4              5
+//!   sleep ───► threads ─────► children ─────► wait for them ─────► give back ───► done
+//!    ▲  │                                          │  ▲
+//!    └──┘ 0                                        └──┘ woken by the last of either
+//! ```
+//! 0. mappings whose owner was killed half-way are unmapped; 1. the process is ending: its threads are
+//! asked to end, 2. then its children; 3. their ends wake the task; 4. without any, capabilities,
+//! mappings and tables go; 5. the process tells those who wait for it. All of it in steps, between
+//! which more urgent threads and tasks run.
 
-use orbital_abi::ExitReason;
-use orbital_executor::yield_now;
+use orbital_abi::{Error, ExitReason};
+use orbital_executor::{executor::TaskRef, yield_now};
 
 use crate::{
-    object::Ref,
-    process::{Process, next_to_reap},
+    object::{AnyRef, Charge, Quota, Ref},
+    process::Process,
+    sched,
     thread::Tcb,
     vm,
 };
@@ -16,44 +26,72 @@ use crate::{
 /// How many things one step ends.
 const STEP: usize = 16;
 
-/// Reaps for ever.
-pub async fn reap() {
-    loop {
-        let process = next_to_reap().await;
+/// Makes a process's reaper: see [`Process`]. It is asleep until the process wakes it, and runs on this
+/// CPU.
+#[unsafe(no_mangle)]
+fn orbital_process_made(process: &Ref<Process>, payer: &Ref<Quota>) -> Result<TaskRef, Error> {
+    let bytes = sched::task_bytes(&reap(process.clone(), None));
+    let charge = Charge::new(payer, 0, bytes as u64)?;
+    sched::spawn(0, reap(process.clone(), Some(charge)))
+}
+
+/// Reaps `process`; the charge is the task's own.
+async fn reap(process: Ref<Process>, _charge: Option<Charge>) {
+    while !process.is_ending() {
+        while let Some(claim) = process.space.take_abandoned() {
+            vm::unmap(&process.space, &claim).await;
+        }
         if !process.is_ending() {
-            while let Some(claim) = process.space.take_abandoned() {
-                vm::unmap(&process.space, &claim).await;
+            until_woken().await;
+        }
+    }
+    for_each(
+        process.threads(),
+        || process.next_thread(),
+        |thread| {
+            if let Ok(thread) = thread.downcast::<Tcb>() {
+                thread.kill();
             }
-            continue;
-        }
-        end_threads(&process).await;
-        end_children(&process).await;
-        // The last thread or child that ends queues the process again.
-        if process.is_alone() && process.exit_reason().is_none() {
-            give_back(&process).await;
-            process.finish();
-        }
+        },
+    )
+    .await;
+    for_each(
+        process.children(),
+        || process.next_child(),
+        |child| {
+            if let Ok(child) = child.downcast::<Process>() {
+                child.end(ExitReason::Killed);
+            }
+        },
+    )
+    .await;
+    while !process.is_alone() {
+        until_woken().await;
     }
+    give_back(&process).await;
+    process.finish();
 }
 
-async fn end_threads(process: &Process) {
-    // From the last to the first: one that ends meanwhile is replaced by the last.
-    for index in (0..process.threads()).rev() {
-        if let Some(Ok(thread)) = process.thread(index).map(|thread| thread.downcast::<Tcb>()) {
-            thread.kill();
+/// Waits until the task is woken. A wake that comes before, while it is being polled, counts.
+async fn until_woken() {
+    let mut is_woken = false;
+    core::future::poll_fn(|_| {
+        if core::mem::replace(&mut is_woken, true) {
+            core::task::Poll::Ready(())
+        } else {
+            core::task::Poll::Pending
         }
-        if index % STEP == 0 {
-            yield_now().await;
-        }
-    }
+    })
+    .await;
 }
 
-async fn end_children(process: &Process) {
-    for index in (0..process.children()).rev() {
-        if let Some(child) = process.child(index) {
-            child.end(ExitReason::Killed);
-        }
-        if index % STEP == 0 {
+/// Does `deed` to each of `count` things: to more than there are, or to some twice, where others end
+/// meanwhile. An ending process gets no new ones.
+async fn for_each(count: usize, next: impl Fn() -> Option<AnyRef>, deed: impl Fn(AnyRef)) {
+    for done in 1..=count {
+        let Some(thing) = next() else { return };
+        deed(thing);
+        if done % STEP == 0 {
             yield_now().await;
         }
     }
@@ -68,7 +106,7 @@ async fn give_back(process: &Ref<Process>) {
             yield_now().await;
         }
     }
-    // A CPU that ran its last thread forgets it when it runs another's or sleeps.
+    // A CPU that ran its last thread forgets it when it runs another's, a kernel task, or sleeps.
     while process.space.loaded() != 0 {
         yield_now().await;
     }

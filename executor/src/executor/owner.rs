@@ -5,14 +5,14 @@ use core::{
     marker::PhantomData,
     ops::Deref,
     pin::Pin,
-    ptr::{self, NonNull},
+    ptr::NonNull,
     task::{Context, Poll},
 };
 
 use super::{
     handle::TaskHandle,
     shared::Executor,
-    stored::{Task, core_of, release, schedule},
+    stored::{Task, core_of, release, schedule, task_of},
 };
 use crate::{
     sync::Ordering,
@@ -73,28 +73,65 @@ impl Owner {
         handle
     }
 
-    /// Polls up to `budget` tasks, in the order in which they were woken; how many it took off the
-    /// queue. A task that is woken meanwhile waits until those before it had their turn. One that
-    /// was cancelled while it was queued has its turn, but is not polled.
+    /// Polls up to `budget` tasks, the most urgent first, and equals in the order in which they were
+    /// woken; how many it took off the queue. A task that is woken meanwhile waits until its equals
+    /// before it had their turn. One that was cancelled while it was queued has its turn, but is not
+    /// polled.
     pub fn poll_ready(self, budget: usize) -> usize {
         for polled in 0..budget {
-            let Some(task) = self.take_one() else { return polled };
-            self.poll_one(task);
+            if !self.poll_first(0) {
+                return polled;
+            }
         }
         budget
     }
 
-    fn take_one(self) -> Option<NonNull<TaskHeader>> {
-        let taken = &self.executor.taken;
-        if taken.load(Ordering::Relaxed).is_null() {
-            let first = self.executor.woken.take_all().next();
-            taken.store(first.map_or(ptr::null_mut(), NonNull::as_ptr), Ordering::Relaxed);
+    /// Polls the most urgent task, if its priority is `least` or more; whether there was one.
+    pub fn poll_first(self, least: u8) -> bool {
+        self.look();
+        // SAFETY: this is the owner.
+        let Some(task) = (unsafe { self.executor.ready.pop(least) }) else { return false };
+        self.poll_one(task);
+        true
+    }
+
+    /// The priority of the most urgent task that waits to be polled.
+    pub fn top(self) -> Option<u8> {
+        self.look();
+        self.executor.ready.top()
+    }
+
+    /// Takes what was woken off the queue, into the order of priorities.
+    fn look(self) {
+        let Executor { woken, changed, ready, .. } = self.executor;
+        if !woken.is_empty() {
+            for task in woken.take_all() {
+                // SAFETY: this is the owner; the queue's reference keeps the task alive until it is
+                // polled.
+                unsafe { ready.push(task) };
+            }
         }
-        let task = NonNull::new(taken.load(Ordering::Relaxed))?;
-        // SAFETY: taken tasks are kept alive by the queue's reference.
-        let next = unsafe { task.as_ref() }.next.load(Ordering::Relaxed);
-        taken.store(next, Ordering::Relaxed);
-        Some(task)
+        if !changed.is_empty() {
+            changed.take_all().for_each(|node| self.move_changed(node));
+        }
+    }
+
+    /// Puts a task into its new place.
+    fn move_changed(self, node: NonNull<TaskHeader>) {
+        // SAFETY: the node came off the queue of changed tasks, whose reference is given up at the end.
+        unsafe {
+            let task = task_of(node);
+            let changed = core_of(task).changed();
+            // First, so that what is changed from here on queues it again.
+            let is_queued = changed.start_poll();
+            debug_assert!(is_queued, "a task changed without a transition");
+            self.executor.ready.move_to_priority(task);
+            if changed.finish_poll() == AfterPoll::Requeue {
+                self.executor.changed.push(node);
+            } else {
+                release(task);
+            }
+        }
     }
 
     fn poll_one(self, task: NonNull<TaskHeader>) {

@@ -1,13 +1,13 @@
 //! The part of an executor that everyone may share.
 #![forbid(unsafe_code)]
 
-use core::ptr;
-
-use super::counters::{Counters, OwnCounter, Watch};
+use super::{
+    counters::{Counters, OwnCounter, Watch},
+    ready::Ready,
+};
 use crate::{
     notify::{Notify, Tell},
-    sync::{AtomicPtr, AtomicU64, Ordering, const_unless_loom},
-    task::TaskHeader,
+    sync::{AtomicU64, Ordering, const_unless_loom},
     wake_queue::WakeQueue,
 };
 
@@ -15,8 +15,10 @@ use crate::{
 /// its [`Owner`](super::Owner).
 pub struct Executor {
     pub(super) woken: WakeQueue,
-    /// Tasks that were taken off `woken` and not polled yet. The owner's.
-    pub(super) taken: AtomicPtr<TaskHeader>,
+    /// Tasks whose priority has changed.
+    pub(super) changed: WakeQueue,
+    /// Tasks that were taken off `woken` and not polled yet.
+    pub(super) ready: Ready,
     pub(super) notify: Notify,
     pub(super) watch: Option<Watch>,
     pub(super) spawned: AtomicU64,
@@ -38,11 +40,13 @@ impl Executor {
 
     const_unless_loom! {
         /// An executor without tasks. `tell` is called after each task that is queued, with the
-        /// number under which the owner has claimed it; polls are measured by `watch`.
+        /// number under which the owner has claimed it and the task's urgency, its priority plus one;
+        /// polls are measured by `watch`.
         pub fn with(tell: Option<Tell>, watch: Option<Watch>) -> Self {
             Self {
                 woken: WakeQueue::new(),
-                taken: AtomicPtr::new(ptr::null_mut()),
+                changed: WakeQueue::new(),
+                ready: Ready::new(),
                 notify: Notify::new(tell),
                 watch,
                 spawned: AtomicU64::new(0),
@@ -58,7 +62,7 @@ impl Executor {
     /// Whether a task waits to be polled. For [`Urgency::settle`](crate::urgency::Urgency::settle),
     /// too.
     pub fn has_work(&self) -> bool {
-        !self.taken.load(Ordering::Relaxed).is_null() || !self.woken.is_empty()
+        self.ready.top().is_some() || !self.woken.is_empty()
     }
 
     /// What it has done so far.

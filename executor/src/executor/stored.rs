@@ -7,12 +7,13 @@
 
 use alloc::boxed::Box;
 use core::{
+    mem::offset_of,
     pin::Pin,
     ptr::NonNull,
     task::{Context, Poll},
 };
 
-use super::shared::Executor;
+use super::{ready::Place, shared::Executor};
 #[cfg(loom)]
 use crate::planted::{Bug, planted};
 use crate::{
@@ -32,6 +33,12 @@ pub struct Task<F> {
 pub(super) struct TaskCore {
     pub header: TaskHeader,
     references: AtomicUsize,
+    /// 0 to 255, the greater the more urgent.
+    priority: AtomicUsize,
+    /// By this it stands on its executor's queue of tasks whose priority has changed.
+    changed: TaskHeader,
+    /// Its place among those that wait to be polled. The owner's.
+    pub place: UnsafeCell<Place>,
     home: Option<&'static Executor>,
     pub functions: &'static Functions,
 }
@@ -48,6 +55,52 @@ pub(super) struct Functions {
 
 static VTABLE: TaskVtable = TaskVtable { schedule, retain, release };
 
+/// For [`TaskCore::changed`]: no waker points to it.
+static CHANGED_VTABLE: TaskVtable = TaskVtable {
+    schedule: queue_changed,
+    // SAFETY: as for the functions of the task that the node is a part of.
+    retain: |node| unsafe { retain(task_of(node)) },
+    // SAFETY: as above.
+    release: |node| unsafe { release(task_of(node)) },
+};
+
+/// The task of a [`TaskCore::changed`].
+///
+/// # Safety
+/// `node` is a pointer to all of a task, at that node.
+pub(super) unsafe fn task_of(node: NonNull<TaskHeader>) -> NonNull<TaskHeader> {
+    // SAFETY: the caller's; a task starts with its core, and that with its header.
+    unsafe { node.byte_sub(offset_of!(TaskCore, changed)) }
+}
+
+/// Puts the node on its executor's queue.
+///
+/// # Safety
+/// As for [`schedule`].
+unsafe fn queue_changed(node: NonNull<TaskHeader>) {
+    // SAFETY: the caller's. The queue's reference keeps the task alive.
+    unsafe {
+        let task = task_of(node);
+        let core = core_of(task);
+        let (home, urgency) = (core.home(), usize::from(core.priority()) + 1);
+        retain(task);
+        home.changed.push(node);
+        home.notify.tell(urgency);
+    }
+}
+
+/// Gives the task another priority, also where it waits to be polled.
+///
+/// # Safety
+/// As for [`core_of`]; the task was spawned.
+pub(super) unsafe fn change_priority(task: NonNull<TaskHeader>, priority: u8) {
+    // SAFETY: the caller's. The node is a part of the task, and the pointer is for all of that.
+    unsafe {
+        core_of(task).set_priority(priority);
+        TaskHeader::wake(task.byte_add(offset_of!(TaskCore, changed)));
+    }
+}
+
 /// The core of a task that is known to be alive.
 ///
 /// # Safety
@@ -63,7 +116,8 @@ pub(super) unsafe fn core_of<'a>(task: NonNull<TaskHeader>) -> &'a TaskCore {
 /// As for [`core_of`]; the transition to queued was the caller's, and the caller has a reference.
 pub(super) unsafe fn schedule(task: NonNull<TaskHeader>) {
     // SAFETY: the caller's.
-    let home = unsafe { core_of(task) }.home();
+    let core = unsafe { core_of(task) };
+    let (home, urgency) = (core.home(), usize::from(core.priority()) + 1);
     home.wakes.fetch_add(1, Ordering::Relaxed);
     #[cfg(loom)]
     if planted(Bug::RetainLate) {
@@ -75,7 +129,7 @@ pub(super) unsafe fn schedule(task: NonNull<TaskHeader>) {
     }
     #[cfg(loom)]
     if planted(Bug::KickBeforePush) {
-        home.notify.tell();
+        home.notify.tell(urgency);
         // SAFETY: as below.
         return unsafe {
             retain(task);
@@ -87,7 +141,7 @@ pub(super) unsafe fn schedule(task: NonNull<TaskHeader>) {
         retain(task);
         home.woken.push(task);
     }
-    home.notify.tell();
+    home.notify.tell(urgency);
 }
 
 /// One more reference.
@@ -118,6 +172,21 @@ pub(super) unsafe fn release(task: NonNull<TaskHeader>) {
 }
 
 impl TaskCore {
+    /// How urgent it is.
+    pub fn priority(&self) -> u8 {
+        // Only bytes are stored.
+        self.priority.load(Ordering::Relaxed) as u8
+    }
+
+    /// That its priority has changed, and where it stands on the queue for that.
+    pub fn changed(&self) -> &TaskHeader {
+        &self.changed
+    }
+
+    fn set_priority(&self, priority: u8) {
+        self.priority.store(priority.into(), Ordering::Relaxed);
+    }
+
     /// Whose task it is.
     pub fn home(&self) -> &'static Executor {
         self.home.expect("a task is spawned before it is woken")
@@ -170,14 +239,30 @@ impl<F: Future<Output = ()> + 'static> Task<F> {
         },
     };
 
-    /// A task that runs `future` once it is spawned.
+    /// A task that runs `future` once it is spawned, at priority 0: after all that are more urgent.
     pub fn new(future: F) -> Self {
         // SAFETY: the vtable is for headers that start a `Task`, as this one does. It is not woken,
         // and no waker is made, before `into_raw`.
         let header = unsafe { TaskHeader::new(&VTABLE) };
         let references = AtomicUsize::new(1);
-        let core = TaskCore { header, references, home: None, functions: &Self::FUNCTIONS };
+        let core = TaskCore {
+            header,
+            references,
+            priority: AtomicUsize::new(0),
+            // SAFETY: the vtable is for the nodes of task cores, as this one is.
+            changed: unsafe { TaskHeader::new(&CHANGED_VTABLE) },
+            place: UnsafeCell::new(Place::new()),
+            home: None,
+            functions: &Self::FUNCTIONS,
+        };
         Self { core, future: UnsafeCell::new(Some(future)) }
+    }
+
+    /// The same task with another priority: 0 to 255, the greater the more urgent.
+    #[must_use]
+    pub fn with_priority(self, priority: u8) -> Self {
+        self.core.set_priority(priority);
+        self
     }
 
     /// Makes it a task of `home`, which gets the first reference: a pointer to all of the task.

@@ -25,7 +25,6 @@
 //! No waker is called, cloned or dropped under it. Firing takes up to [`BATCH`] wakers out in one
 //! turn of the lock.
 
-mod heap;
 mod node;
 mod queue;
 mod sleep;

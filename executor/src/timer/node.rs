@@ -2,17 +2,15 @@
 
 use core::{cell::UnsafeCell, marker::PhantomPinned, pin::Pin, ptr::NonNull, task::Waker};
 
-use super::{
-    heap::Entry,
-    queue::{NEVER, Placed, TimerQueue},
-};
+use super::queue::{NEVER, Placed, TimerQueue};
+use crate::heap::Entry;
 
 /// A timer. It unlinks when it is dropped, which may be on another CPU than its queue's.
 pub struct TimerNode<'q> {
     /// Where the entry is, if it is anywhere.
     queue: Option<&'q TimerQueue>,
     /// Touched under the queue's lock, once there is a queue.
-    entry: UnsafeCell<Entry>,
+    entry: UnsafeCell<Entry<Waker>>,
     _pinned: PhantomPinned,
 }
 
@@ -37,7 +35,7 @@ impl<'q> TimerNode<'q> {
         Self { queue: None, entry: UnsafeCell::new(Entry::new()), _pinned: PhantomPinned }
     }
 
-    fn entry(&self) -> NonNull<Entry> {
+    fn entry(&self) -> NonNull<Entry<Waker>> {
         // SAFETY: a cell's pointer is not null.
         unsafe { NonNull::new_unchecked(self.entry.get()) }
     }

@@ -2,10 +2,10 @@
 
 use core::{ptr::NonNull, task::Waker};
 
-use super::heap::{Entry, Heap};
 #[cfg(loom)]
 use crate::planted::{Bug, planted};
 use crate::{
+    heap::{Entry, Heap},
     lock::Lock,
     notify::{Notify, Tell},
     sync::{AtomicU64, Ordering, const_unless_loom, store_before_load},
@@ -19,7 +19,7 @@ pub const BATCH: usize = 8;
 
 /// Timers, mostly those of one CPU or thread.
 pub struct TimerQueue {
-    heap: Lock<Heap>,
+    heap: Lock<Heap<Waker>>,
     /// What the owner said last. Written under the lock.
     now: AtomicU64,
     /// The first deadline. Written under the lock.
@@ -92,7 +92,7 @@ impl TimerQueue {
         let mut batch: [Option<Waker>; BATCH] = [const { None }; BATCH];
         self.heap.with(|heap| {
             for place in &mut batch {
-                *place = heap.remove_due(now);
+                *place = heap.remove_first(now);
             }
             self.note_first(heap);
             #[cfg(loom)]
@@ -121,8 +121,8 @@ impl TimerQueue {
     }
 
     /// Publishes the first deadline, if it is another one. True when it is earlier than before.
-    fn note_first(&self, heap: &Heap) -> bool {
-        let first = heap.first_deadline().unwrap_or(NEVER);
+    fn note_first(&self, heap: &Heap<Waker>) -> bool {
+        let first = heap.first_key().unwrap_or(NEVER);
         let before = self.first.load(Ordering::Relaxed);
         if first < before {
             #[cfg(loom)]
@@ -148,7 +148,7 @@ impl TimerQueue {
     /// through the queue, until it was taken out.
     pub(super) unsafe fn arm(
         &self,
-        entry: NonNull<Entry>,
+        entry: NonNull<Entry<Waker>>,
         deadline: u64,
         waker: Waker,
     ) -> (Placed, Option<Waker>) {
@@ -171,7 +171,7 @@ impl TimerQueue {
             }
         });
         if is_first {
-            self.notify.tell();
+            self.notify.tell(usize::MAX);
         }
         (placed, old)
     }
@@ -180,7 +180,7 @@ impl TimerQueue {
     ///
     /// # Safety
     /// `entry` is in this queue or in none.
-    pub(super) unsafe fn cancel(&self, entry: NonNull<Entry>) -> Option<Waker> {
+    pub(super) unsafe fn cancel(&self, entry: NonNull<Entry<Waker>>) -> Option<Waker> {
         self.heap.with(|heap| {
             // SAFETY: the lock is held; the rest is the caller's.
             unsafe {
@@ -197,7 +197,11 @@ impl TimerQueue {
     ///
     /// # Safety
     /// As for [`TimerQueue::cancel`].
-    pub(super) unsafe fn still_waits(&self, mut entry: NonNull<Entry>, waker: &Waker) -> bool {
+    pub(super) unsafe fn still_waits(
+        &self,
+        mut entry: NonNull<Entry<Waker>>,
+        waker: &Waker,
+    ) -> bool {
         let mut spare = None;
         loop {
             let found = self.heap.with(|heap| {
@@ -206,17 +210,17 @@ impl TimerQueue {
                 if !own.is_linked() {
                     return Waits::No(None);
                 }
-                if own.deadline() <= self.now() {
+                if own.key() <= self.now() {
                     // SAFETY: it is linked, and in this queue.
                     let waker = unsafe { heap.remove(entry) };
                     self.note_first(heap);
                     return Waits::No(waker);
                 }
-                if own.waker().as_ref().is_some_and(|own| own.will_wake(waker)) {
+                if own.value().as_ref().is_some_and(|own| own.will_wake(waker)) {
                     return Waits::Yes(None);
                 }
                 match spare.take() {
-                    Some(waker) => Waits::Yes(own.waker().replace(waker)),
+                    Some(waker) => Waits::Yes(own.value().replace(waker)),
                     None => Waits::WithAnother,
                 }
             });

@@ -7,7 +7,7 @@ use kernel::{
     memory::{self, heap},
     object::{Quota, Ref, registry::live},
     process::{Name, Process},
-    reap, sched,
+    sched,
     thread::{Tcb, control::ALL_CPUS, state::ThreadState},
     vm::{MemoryObject, address_space::Mapping, memory_object::Builder},
 };
@@ -110,8 +110,7 @@ fn populate(process: &Ref<Process>) -> [Ref<Tcb>; 2] {
 kernel_test! {
     /// A process that is ended gives back all it had: threads, children, mappings, capabilities, quota.
     fn an_ended_process_gives_everything_back() {
-        sched::spawn(reap::reap()).unwrap();
-        sched::spawn(async {
+        sched::spawn(9, async {
             let mut before = None;
             // The heap and its lists may grow the first time.
             for _ in 0..4 {

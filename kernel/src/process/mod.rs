@@ -5,31 +5,33 @@
 //!  Alive ─────► Ending ─────► (reaped) ────► Ended
 //! ```
 //! 1. Its own exit, a kill, its last thread's end, its parent's end, or the last capability gone:
-//!    [`Process::end`], once, with the reason. It only queues the process for the reaper.
-//! 2. [`reap`](crate::reap) ends its threads and children, empties the table and the address space,
-//!    in steps.
+//!    [`Process::end`], once, with the reason. It only wakes the process's reaper.
+//! 2. The reaper, a kernel task that each process has from its making on ([`reap`](crate::reap)), ends
+//!    its threads and children, empties the table and the address space, in steps. It is as urgent as
+//!    whoever brought the end about, or the most urgent one that waits for it.
 //! 3. All it had is given back: those who wait for it are told.
 
-use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use arrayvec::ArrayString;
 use orbital_abi::{CapSlot, Error, ExitReason, ObjectKind, arguments::NAME_BYTES};
-use orbital_executor::wait_queue::WaitQueue;
-use spin::Mutex;
+use orbital_executor::{executor::TaskRef, wait_queue::WaitQueue};
+use spin::{Mutex, Once};
 
 use crate::{
     capability::{Capability, EntryGuard, Table},
+    cause,
     object::{AnyRef, Charge, Header, Object, Quota, Ref},
     vm::AddressSpace,
 };
 
-mod reap_queue;
+mod members;
 
 #[cfg(test)]
 mod tests;
 
-pub use reap_queue::next_to_reap;
+use members::Members;
+pub use members::{Belongs, Member};
 
 /// A process's name, for the log.
 pub type Name = ArrayString<NAME_BYTES>;
@@ -51,7 +53,12 @@ pub struct Process {
     life: Mutex<Life>,
     /// Woken when it has ended and everything is given back.
     ended: WaitQueue,
-    reap_link: reap_queue::Link,
+    /// The kernel task that cleans up after it, from its making on.
+    reaper: Once<TaskRef>,
+    /// How urgent that is.
+    reaping: AtomicU8,
+    /// Its place among its parent's children.
+    member: Member,
     /// Whoever made it, until it has ended. Init has none.
     parent: Mutex<Option<Ref<Process>>>,
     _charge: Option<Charge>,
@@ -60,9 +67,9 @@ pub struct Process {
 struct Life {
     state: State,
     /// Its threads, started or not, until they have ended.
-    threads: Vec<AnyRef>,
+    threads: Members,
     /// Its children, until they have ended.
-    children: Vec<Ref<Process>>,
+    children: Members,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -70,6 +77,14 @@ enum State {
     Alive,
     Ending(ExitReason),
     Ended(ExitReason),
+}
+
+unsafe extern "Rust" {
+    /// Makes the task that cleans up after a process, asleep, paid by `payer`. In `reap`.
+    safe fn orbital_process_made(
+        process: &Ref<Process>,
+        payer: &Ref<Quota>,
+    ) -> Result<TaskRef, Error>;
 }
 
 impl Process {
@@ -84,17 +99,21 @@ impl Process {
         frames: u64,
         kernel_bytes: u64,
     ) -> Result<Ref<Self>, Error> {
-        // Its place in the parent's list is paid for too: that grows by doubling.
-        let bytes = size_of::<Self>() + 2 * size_of::<Ref<Self>>();
-        let charge = Charge::new(&parent.quota, 0, bytes as u64)?;
+        let charge = Charge::new(&parent.quota, 0, size_of::<Self>() as u64)?;
         let quota = Quota::carve(&parent.quota, frames, kernel_bytes)?;
         let process = Self::build(Some(parent.clone()), name, quota, Some(charge))?;
-        let mut life = parent.life.lock();
-        if life.state != State::Alive {
-            return Err(Error::Ended);
+        {
+            let mut life = parent.life.lock();
+            if life.state != State::Alive {
+                return Err(Error::Ended);
+            }
+            // SAFETY: it is new, and has this one parent.
+            unsafe { life.children.add(process.clone()) };
         }
-        life.children.try_reserve(1).map_err(|_| Error::QuotaExceeded)?;
-        life.children.push(process.clone());
+        if let Err(error) = Self::get_reaper(&process, &parent.quota) {
+            parent.child_ended(&process);
+            return Err(error);
+        }
         Ok(process)
     }
 
@@ -103,7 +122,19 @@ impl Process {
     /// # Errors
     /// [`Error::QuotaExceeded`].
     pub fn first(name: Name, quota: Ref<Quota>) -> Result<Ref<Self>, Error> {
-        Self::build(None, name, quota, None)
+        let process = Self::build(None, name, quota, None)?;
+        Self::get_reaper(&process, &process.quota)?;
+        Ok(process)
+    }
+
+    fn get_reaper(process: &Ref<Self>, payer: &Ref<Quota>) -> Result<(), Error> {
+        let reaper = orbital_process_made(process, payer)?;
+        process.reaper.call_once(|| reaper);
+        // Its parent may have come to its end meanwhile, and have found no reaper to wake.
+        if process.is_ending() {
+            process.reap_at(cause::priority());
+        }
+        Ok(())
     }
 
     fn build(
@@ -123,11 +154,13 @@ impl Process {
             table: Mutex::new(Table::new()),
             life: Mutex::new(Life {
                 state: State::Alive,
-                threads: Vec::new(),
-                children: Vec::new(),
+                threads: Members::new(),
+                children: Members::new(),
             }),
             ended: WaitQueue::new(),
-            reap_link: reap_queue::Link::new(),
+            reaper: Once::new(),
+            reaping: AtomicU8::new(0),
+            member: Member::new(),
             parent: Mutex::new(parent),
             _charge: charge,
         })
@@ -170,48 +203,51 @@ impl Process {
         self.table.lock().close_one()
     }
 
-    /// Adds a thread.
+    /// Adds a thread, which was made for this process.
     ///
     /// # Errors
-    /// [`Error::Ended`] when it is ending; [`Error::QuotaExceeded`].
-    pub fn add_thread(&self, thread: AnyRef) -> Result<(), Error> {
+    /// [`Error::Ended`] when it is ending.
+    ///
+    /// # Safety
+    /// It was in no process's list before.
+    pub unsafe fn add_thread(&self, thread: Ref<impl Belongs>) -> Result<(), Error> {
         let mut life = self.life.lock();
         if life.state != State::Alive {
             return Err(Error::Ended);
         }
-        life.threads.try_reserve(1).map_err(|_| Error::QuotaExceeded)?;
-        life.threads.push(thread);
+        // SAFETY: the caller's.
+        unsafe { life.threads.add(thread) };
         Ok(())
     }
 
-    /// Forgets a thread that was added and will never run: as if it had not been.
-    pub fn take_back_thread(&self, thread: &impl Object) {
+    /// Takes a thread off the list; how many are left.
+    fn forget_thread(&self, thread: &impl Belongs) -> usize {
         let mut life = self.life.lock();
-        let place = life.threads.iter().position(|other| other.is(thread));
-        let forgotten = place.map(|place| life.threads.swap_remove(place));
-        let waiting = matches!(life.state, State::Ending(_)) && life.threads.is_empty();
+        // SAFETY: a thread is in its own process's list or in none.
+        let forgotten = unsafe { life.threads.remove(thread) };
+        let left = life.threads.len();
         drop(life);
         drop(forgotten);
-        if waiting {
-            reap_queue::push(Ref::from_object(self));
+        left
+    }
+
+    /// Forgets a thread that was added and will never run: as if it had not been.
+    pub fn take_back_thread(&self, thread: &impl Belongs) {
+        if self.forget_thread(thread) == 0 && self.is_ending() {
+            self.wake_reaper();
         }
     }
 
     /// Forgets a thread, which ended for `reason`. The last one ends the process.
-    pub fn thread_ended(&self, thread: &impl Object, reason: ExitReason) {
-        let mut life = self.life.lock();
-        let place = life.threads.iter().position(|other| other.is(thread));
-        let forgotten = place.map(|place| life.threads.swap_remove(place));
-        let was_last = life.threads.is_empty();
-        drop(life);
-        drop(forgotten);
-        if was_last && !self.end(reason) {
+    pub fn thread_ended(&self, thread: &impl Belongs, reason: ExitReason) {
+        if self.forget_thread(thread) == 0 && !self.end(reason) {
             // It was ending already, and the reaper waits for this.
-            reap_queue::push(Ref::from_object(self));
+            self.wake_reaper();
         }
     }
 
-    /// Begins its end, unless that has begun. Whether it had not.
+    /// Begins its end, unless that has begun. Whether it had not. What is to be done for it is as
+    /// urgent as whoever this CPU works for.
     pub fn end(&self, reason: ExitReason) -> bool {
         {
             let mut life = self.life.lock();
@@ -220,7 +256,7 @@ impl Process {
             }
             life.state = State::Ending(reason);
         }
-        reap_queue::push(Ref::from_object(self));
+        self.reap_at(cause::priority());
         true
     }
 
@@ -229,9 +265,25 @@ impl Process {
         self.life.lock().state != State::Alive
     }
 
-    /// Lets the reaper look at it: there is something to clean up.
-    pub fn reap_later(&self) {
-        reap_queue::push(Ref::from_object(self));
+    /// Lets its reaper look at it, at least so urgently: there is something to clean up.
+    pub fn reap_at(&self, priority: u8) {
+        self.hurry(priority);
+        self.wake_reaper();
+    }
+
+    /// Someone of this priority waits for its end: its reaper is at least as urgent from now on.
+    pub fn hurry(&self, priority: u8) {
+        if self.reaping.fetch_max(priority, Relaxed) < priority
+            && let Some(reaper) = self.reaper.get()
+        {
+            reaper.set_priority(priority);
+        }
+    }
+
+    fn wake_reaper(&self) {
+        if let Some(reaper) = self.reaper.get() {
+            reaper.wake();
+        }
     }
 
     /// How many threads are left.
@@ -244,20 +296,20 @@ impl Process {
         self.life.lock().children.len()
     }
 
-    /// A thread to be ended: number `index` of those that are left.
-    pub fn thread(&self, index: usize) -> Option<AnyRef> {
-        self.life.lock().threads.get(index).cloned()
+    /// A thread to be ended; the next call gives the next.
+    pub fn next_thread(&self) -> Option<AnyRef> {
+        self.life.lock().threads.rotate()
     }
 
-    /// A child to be ended: number `index` of those that are left.
-    pub fn child(&self, index: usize) -> Option<Ref<Process>> {
-        self.life.lock().children.get(index).cloned()
+    /// A child to be ended; the next call gives the next.
+    pub fn next_child(&self) -> Option<AnyRef> {
+        self.life.lock().children.rotate()
     }
 
     /// Whether threads and children are gone.
     pub fn is_alone(&self) -> bool {
         let life = self.life.lock();
-        life.threads.is_empty() && life.children.is_empty()
+        life.threads.len() + life.children.len() == 0
     }
 
     /// The end of the end: everything is given back.
@@ -276,13 +328,13 @@ impl Process {
 
     fn child_ended(&self, child: &Process) {
         let mut life = self.life.lock();
-        let place = life.children.iter().position(|other| other.is(child));
-        let forgotten = place.map(|place| life.children.swap_remove(place));
-        let waiting = matches!(life.state, State::Ending(_)) && life.children.is_empty();
+        // SAFETY: a child is in its parent's list or in none.
+        let forgotten = unsafe { life.children.remove(child) };
+        let waits = life.children.len() == 0 && life.state != State::Alive;
         drop(life);
         drop(forgotten);
-        if waiting {
-            reap_queue::push(Ref::from_object(self));
+        if waits {
+            self.wake_reaper();
         }
     }
 
@@ -304,6 +356,13 @@ impl Process {
             })
             .await;
         reason.unwrap_or(ExitReason::Killed)
+    }
+}
+
+// SAFETY: it is the field.
+unsafe impl Belongs for Process {
+    fn member(&self) -> &Member {
+        &self.member
     }
 }
 

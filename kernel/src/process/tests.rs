@@ -2,6 +2,8 @@
 //! back. The fixture checks the latter after each test; here the moments between are looked at.
 #![forbid(unsafe_code)]
 
+use std::{cell::Cell, rc::Rc};
+
 use orbital_abi::{
     CapSlot,
     Deadline::{Never, Now},
@@ -268,4 +270,68 @@ fn many_processes_come_and_go_without_a_trace() {
         drop((process, child));
         assert_eq!(Counts::now(), before, "round {round}");
     }
+}
+
+/// A thread of priority 3 ends a process and starts one of priority 6: whether the process is gone when
+/// that runs, where `waits` may have a thread that waits for it.
+fn is_gone_before_the_next(ends_at: u8, waits_at: Option<u8>) -> bool {
+    let mut kernel = Kernel::boot();
+    let (process, other) = (kernel.process("p"), kernel.process("other"));
+    let victim = grant(&other, &process, Rights::MANAGE | Rights::WAIT, 0);
+    for _ in 0..40 {
+        kernel.thread(&process, 7, async { 0 });
+    }
+    let seen = Rc::new(Cell::new(None));
+    let (sees, looked_at) = (seen.clone(), process.clone());
+    let next = kernel.thread(&other, 6, async move {
+        sees.set(Some(looked_at.exit_reason().is_some()));
+        0
+    });
+    let next = grant(&other, &next, Rights::MANAGE, 0);
+    if let Some(priority) = waits_at {
+        kernel.spawn(&other, priority, async move {
+            user::wait(Syscall::ProcessWait, victim, Never).await.unwrap();
+        });
+        kernel.run_until_idle();
+    }
+    kernel.spawn(&other, ends_at, async move {
+        user::control(Syscall::ProcessKill, [victim.bits(), 0, 0, 0]).await.unwrap();
+        user::control(Syscall::ThreadStart, [next.bits(), 0, 0, 0]).await.unwrap();
+    });
+    kernel.run_until_idle();
+    seen.get().expect("it ran")
+}
+
+#[test]
+fn a_process_is_cleaned_up_as_urgently_as_it_was_ended() {
+    assert!(!is_gone_before_the_next(3, None));
+    assert!(is_gone_before_the_next(9, None));
+}
+
+#[test]
+fn who_waits_for_the_end_of_a_process_hurries_it() {
+    assert!(is_gone_before_the_next(3, Some(8)));
+    assert!(!is_gone_before_the_next(3, Some(2)));
+}
+
+#[test]
+fn members_go_round_and_leave_from_anywhere() {
+    let mut kernel = Kernel::boot();
+    let process = kernel.process("p");
+    let threads: Vec<_> = (0..5).map(|_| kernel.thread(&process, 7, async { 0 })).collect();
+    let next = || {
+        let thread = process.next_thread()?;
+        threads.iter().position(|other| thread.is(&**other))
+    };
+    assert_eq!([(); 6].map(|()| next()), [0, 1, 2, 3, 4, 0].map(Some));
+    // From the middle, the end and the front.
+    for (gone, left) in [(3, vec![1, 2, 4, 0]), (0, vec![1, 2, 4]), (1, vec![2, 4])] {
+        process.take_back_thread(&*threads[gone]);
+        assert_eq!(process.threads(), left.len());
+        let order: Vec<_> = left.iter().map(|_| next().unwrap()).collect();
+        assert_eq!(order, left);
+    }
+    // Once more is nothing.
+    process.take_back_thread(&*threads[3]);
+    assert_eq!(process.threads(), 2);
 }

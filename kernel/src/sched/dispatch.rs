@@ -1,120 +1,39 @@
 //! The dispatcher: after every entry it decides whose registers the CPU loads next.
 //!
-//! Each turn: woken threads go to the run queue at their own priority; the kernel's own tasks are
-//! polled, a few at a time; then the current thread goes on, unless it has ended or blocked, a more
-//! urgent one is ready, or its slice is over and an equal one is ready. A picked thread that is in
-//! the middle of an operation has it polled first, in its own time and at its own priority.
-//! Between two polls the dispatcher lets interrupts in; without anything to do it waits for one.
+//! Each turn: woken threads go to the run queue at their own priority; a task of the kernel's own is
+//! polled if it is more urgent than all threads, or as urgent and it is the tasks' turn; else the
+//! current thread goes on, unless it has ended or blocked, a more urgent one is ready, or its slice is
+//! over and an equal one is ready. A picked thread that is in the middle of an operation has it polled
+//! first, in its own time and at its own priority. Between two polls the dispatcher lets interrupts
+//! in; without anything to do it waits for one.
 
-use core::{
-    cell::{Cell, RefCell},
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-    task::Poll,
-};
+use core::{cmp::Ordering, task::Poll};
 
-use alloc::boxed::Box;
-
-use orbital_abi::{Error, ExitReason};
+use orbital_abi::ExitReason;
 use orbital_executor::task::AfterPoll;
 
-use super::{Completion, balance, clock as deadlines, requests, run_queue::RunQueue, space, wake};
+pub use super::cpu::{counters, current, describe_current, timer_came};
+use super::{
+    Completion, balance, clock as deadlines,
+    cpu::{CPU, NEVER, count_switch, running, set_timer},
+    requests, space, wake,
+};
 use crate::{
     arch::{self, SavedRegisters, clock, idle, timer},
-    memory::heap,
+    cause,
     object::Ref,
-    percpu::PerCpu,
     thread::{Current, Outcome, Tcb, state::ThreadState},
     vm::shootdown,
 };
 
 /// How long a thread runs while an equal one waits, in nanoseconds.
 pub const SLICE_NS: u64 = 1_000_000;
-/// How long a thread runs while tasks of the kernel's own wait, in nanoseconds.
-const TASK_TURN_NS: u64 = 100_000;
-/// No time at all.
-const NEVER: u64 = u64::MAX;
-/// How many of the kernel's own tasks are polled before a thread gets a chance.
-const TASK_BUDGET: usize = 8;
-
-static CPU: PerCpu<Cpu> = PerCpu::new([const { Cpu::new() }; _]);
-static SWITCHES: AtomicU64 = AtomicU64::new(0);
-static TIMER_INTERRUPTS: AtomicU64 = AtomicU64::new(0);
-
-struct Cpu {
-    current: RefCell<Option<Ref<Tcb>>>,
-    ready: RefCell<RunQueue>,
-    /// Whether the current thread has used up its slice, or gave it away.
-    slice_over: Cell<bool>,
-    /// When the current thread's slice ends, in nanoseconds since boot.
-    slice_end: Cell<u64>,
-    /// When the timer comes; [`NEVER`] while it is not armed.
-    timer: Cell<u64>,
-}
-
-impl Cpu {
-    const fn new() -> Self {
-        Self {
-            current: RefCell::new(None),
-            ready: RefCell::new(RunQueue::new()),
-            slice_over: Cell::new(false),
-            slice_end: Cell::new(0),
-            timer: Cell::new(NEVER),
-        }
-    }
-}
 
 /// Makes this CPU's dispatcher ready. Its kernel tasks can be spawned from here on.
 pub fn init() {
     wake::init();
     timer::disarm();
     log::info!("cpu{} online", arch::cpu_index());
-}
-
-/// Runs `future` as a task of the kernel's own on this CPU.
-///
-/// # Errors
-/// [`Error::QuotaExceeded`] without memory.
-pub fn spawn(future: impl Future<Output = ()> + 'static) -> Result<(), Error> {
-    let task = heap::try_box(orbital_executor::executor::Task::new(future))
-        .map_err(|_| Error::QuotaExceeded)?;
-    wake::executor().spawn(Box::into_pin(task));
-    Ok(())
-}
-
-/// The thread that entered the kernel.
-///
-/// # Panics
-/// When none did: only entry code's callees ask.
-pub fn current() -> Current {
-    let thread = CPU.here().current.borrow().clone();
-    let thread = thread.expect("entered from user mode without a thread");
-    // SAFETY: the entry code stored this thread's registers, and each entry asks once.
-    unsafe { Current::new(thread) }
-}
-
-/// The thread that runs, and the number of the system call that it is in, for a panic's report.
-pub fn describe_current() -> Option<(Ref<Tcb>, Option<u64>)> {
-    let thread = CPU.here().current.try_borrow().ok()?.clone()?;
-    // SAFETY: this CPU runs the thread, and whoever below us on the stack has a proof for it does not
-    // go on: the machine ends.
-    let current = unsafe { Current::new(thread.clone()) };
-    let number = current.with_registers(|registers| registers.syscall_number());
-    Some((thread, number))
-}
-
-/// Switches from one thread to another, and timer interrupts, since boot.
-pub fn counters() -> (u64, u64) {
-    (SWITCHES.load(Relaxed), TIMER_INTERRUPTS.load(Relaxed))
-}
-
-/// The timer has come.
-pub fn timer_came() {
-    TIMER_INTERRUPTS.fetch_add(1, Relaxed);
-    let cpu = CPU.here();
-    cpu.timer.set(NEVER);
-    if clock::nanoseconds() >= cpu.slice_end.get() {
-        cpu.slice_over.set(true);
-    }
 }
 
 /// Takes the current thread's completion, and gives the registers to leave the kernel with.
@@ -170,11 +89,9 @@ pub fn next() -> *mut SavedRegisters {
         deadlines::fire_due();
         take_woken();
         requests::serve();
-        if wake::executor().has_work() {
-            wake::executor().poll_ready(TASK_BUDGET);
-            idle::interrupt_window();
-            // The kick may have come in there: nobody sends it again.
-            shootdown::serve();
+        if tasks_go_first() {
+            poll_task();
+            continue;
         }
         let registers = match keep_current() {
             Some(registers) => registers,
@@ -201,6 +118,33 @@ pub fn next() -> *mut SavedRegisters {
     }
 }
 
+/// Whether it is the turn of the most urgent of the kernel's own tasks.
+fn tasks_go_first() -> bool {
+    let Some(task) = wake::executor().top() else { return false };
+    let cpu = CPU.here();
+    let current = cpu.current.borrow().as_ref().map(|current| current.priority());
+    let thread = cpu.ready.borrow().top().max(current);
+    match thread.map(|thread| task.cmp(&thread)) {
+        Some(Ordering::Less) => false,
+        Some(Ordering::Equal) => cpu.tasks.have_come(clock::nanoseconds()),
+        Some(Ordering::Greater) | None => true,
+    }
+}
+
+fn poll_task() {
+    let cpu = CPU.here();
+    if cpu.current.borrow().is_none() {
+        // Nobody waits for this CPU to forget a translation while there is no thread to run.
+        space::leave();
+    }
+    let executor = wake::executor();
+    let priority = executor.top().unwrap_or_default();
+    cause::set(priority);
+    executor.poll_first(priority);
+    cpu.tasks.polled(clock::nanoseconds());
+    idle::interrupt_window();
+}
+
 /// The last look before user mode: what came until now is served first, what comes later sends an
 /// interrupt.
 fn may_leave() -> bool {
@@ -214,8 +158,10 @@ fn may_leave() -> bool {
     // With an equal thread waiting the slice ends; tasks get their turn before.
     let equal_waits = cpu.ready.borrow().top() == Some(priority);
     let slice_end = if equal_waits { cpu.slice_end.get() } else { NEVER };
-    let tasks_wait = wake::executor().has_work();
-    let turn_end = if tasks_wait { clock::nanoseconds() + TASK_TURN_NS } else { NEVER };
+    let task_waits = wake::executor().top() == Some(priority);
+    let turn_end = if task_waits { cpu.tasks.next() } else { NEVER };
+    // What it leaves to be done later is done as urgently as it runs.
+    cause::set(priority);
     set_timer(slice_end.min(turn_end).min(deadlines::next_deadline()));
     true
 }
@@ -294,13 +240,6 @@ pub(super) fn take_from_ready(thread: &Tcb) -> Option<Ref<Tcb>> {
     unsafe { CPU.here().ready.borrow_mut().remove(thread) }
 }
 
-/// The thread that runs here, for the dispatcher.
-fn running() -> Option<Current> {
-    let thread = CPU.here().current.borrow().clone()?;
-    // SAFETY: this CPU runs the thread, and the proof that entered with it is gone.
-    Some(unsafe { Current::new(thread) })
-}
-
 /// Ends the current thread or takes it off the CPU, where someone has asked for that.
 pub(super) fn heed() {
     let Some(current) = running() else { return };
@@ -355,6 +294,7 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
         end(&next, ExitReason::Killed);
         return None;
     }
+    cause::set(next.priority());
     // Before the poll: an operation may touch the thread's memory.
     space::enter(&next.process);
     if next.has_operation() {
@@ -372,19 +312,11 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
     let cpu = CPU.here();
     cpu.slice_over.set(false);
     cpu.slice_end.set(clock::nanoseconds() + next.slice_left());
-    SWITCHES.fetch_add(1, Relaxed);
+    count_switch();
     arch::set_current(next.register_pointer());
     let registers = next.register_pointer();
     cpu.current.replace(Some(next.to_ref()));
     Some(registers)
-}
-
-/// Lets the timer come at `time`; a timer that comes earlier and for nothing is no harm.
-fn set_timer(time: u64) {
-    let armed = &CPU.here().timer;
-    if armed.replace(time) != time {
-        if time == NEVER { timer::disarm() } else { timer::arm(time) }
-    }
 }
 
 /// Starts dispatching on this CPU: the end of the boot order.

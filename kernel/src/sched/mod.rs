@@ -3,14 +3,17 @@
 mod balance;
 pub mod block;
 pub mod clock;
+mod cpu;
 pub mod dispatch;
 mod requests;
 pub mod run_queue;
 mod space;
+mod tasks;
 mod wake;
 
 #[cfg(test)]
 mod tests;
 
 pub use block::{Completion, block};
-pub use dispatch::{current, init, spawn};
+pub use dispatch::{current, init};
+pub use tasks::{spawn, task_bytes};

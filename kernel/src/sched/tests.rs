@@ -5,7 +5,10 @@ mod kills;
 mod run_queue;
 mod slices;
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use orbital_abi::{Error, ExitReason, Registers, Syscall};
 
@@ -132,7 +135,7 @@ fn tasks_of_the_kernels_own_run_before_threads_and_may_yield() {
     let notes = Notes::default();
     for task in 0..2 {
         let noted = notes.clone();
-        sched::spawn(async move {
+        sched::spawn(255, async move {
             for step in 0..2 {
                 noted.borrow_mut().push((task, step));
                 orbital_executor::yield_now().await;
@@ -141,11 +144,65 @@ fn tasks_of_the_kernels_own_run_before_threads_and_may_yield() {
         .unwrap();
     }
     let noted = notes.clone();
-    kernel.spawn(&process, 255, async move {
+    kernel.spawn(&process, 254, async move {
         noted.borrow_mut().push((9, 9));
     });
     kernel.run_until_idle();
     assert_eq!(*notes.borrow(), [(0, 0), (1, 0), (0, 1), (1, 1), (9, 9)]);
+}
+
+#[test]
+fn a_task_runs_before_the_less_urgent_and_after_the_more_urgent() {
+    for (task, expected) in [(6, [7, 6, 6, 6]), (8, [8, 8, 8, 7])] {
+        let mut kernel = Kernel::boot();
+        let process = kernel.process("p");
+        let notes = Notes::default();
+        let noted = notes.clone();
+        kernel.spawn(&process, 7, async move {
+            noted.borrow_mut().push(7);
+        });
+        let noted = notes.clone();
+        sched::spawn(task, async move {
+            for _ in 0..3 {
+                noted.borrow_mut().push(task);
+                orbital_executor::yield_now().await;
+            }
+        })
+        .unwrap();
+        kernel.run_until_idle();
+        assert_eq!(*notes.borrow(), expected);
+    }
+}
+
+#[test]
+fn tasks_and_an_equal_thread_take_turns() {
+    let mut kernel = Kernel::boot();
+    let process = kernel.process("p");
+    let polls = Rc::new(Cell::new(0));
+    let polled = polls.clone();
+    sched::spawn(7, async move {
+        while polled.get() < 100 {
+            polled.set(polled.get() + 1);
+            orbital_executor::yield_now().await;
+        }
+    })
+    .unwrap();
+    let notes = Notes::default();
+    let noted = notes.clone();
+    kernel.spawn(&process, 7, async move {
+        while polls.get() < 100 {
+            noted.borrow_mut().push(polls.get());
+            // Less than a turn, then more than one.
+            user::work(60_000).await;
+            user::work(60_000).await;
+        }
+    });
+    kernel.run_until_idle();
+    // The first turn goes by what was before this test, at another time.
+    let notes = notes.borrow();
+    let turns = notes.windows(2).map(|turn| turn[1] - turn[0]).skip_while(|polls| *polls < 8);
+    let turns: Vec<_> = turns.collect();
+    assert!(turns.len() > 5 && turns.iter().all(|polls| [8, 16].contains(polls)), "{turns:?}");
 }
 
 #[test]

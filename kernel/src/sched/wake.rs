@@ -41,7 +41,8 @@ pub fn look_out() {
 
 /// This CPU is about to run a thread of this priority. False when there is something to look at first.
 pub fn may_run(priority: u8) -> bool {
-    URGENCY.here().settle(usize::from(priority) + 1, || !threads_wait())
+    let nothing_to_do = || !threads_wait() && executor().top().is_none_or(|top| top <= priority);
+    URGENCY.here().settle(usize::from(priority) + 1, nothing_to_do)
 }
 
 /// This CPU is about to sleep. False when there is something to do.
@@ -79,9 +80,11 @@ pub fn orbital_thread_requested(thread: Ref<Tcb>) {
     tell(cpu, ALWAYS);
 }
 
-/// Called when a task of the kernel's own was queued on the executor of `cpu`.
-fn task_queued(cpu: usize) {
-    tell(cpu, ALWAYS);
+/// Called when a task of the kernel's own was queued on the executor of `cpu`, or has become more or
+/// less urgent there.
+fn task_queued(cpu: usize, urgency: usize) {
+    // An equal thread that runs has to share its time.
+    tell(cpu, urgency + 1);
 }
 
 /// Gives the thread to `cpu`, which takes it like one that was woken. Its task is queued or being

@@ -1,10 +1,10 @@
 //! Capabilities.
 #![forbid(unsafe_code)]
 
-use orbital_abi::{CapSlot, Registers, arguments::CapabilityCopy};
+use orbital_abi::{CapSlot, ExitReason, Registers, arguments::CapabilityCopy};
 
 use super::{Answer, process_or_own, value};
-use crate::thread::Current;
+use crate::{sched::Completion, thread::Current};
 
 pub(super) fn copy(current: &Current, registers: &Registers) -> Answer {
     let arguments = CapabilityCopy::decode(registers)?;
@@ -14,9 +14,13 @@ pub(super) fn copy(current: &Current, registers: &Registers) -> Answer {
     Ok(value(process.install(copy)?.bits()))
 }
 
-pub(super) fn close(current: &Current, registers: &Registers) -> Answer {
-    current.process.close(CapSlot::from_bits(registers.control[0]))?;
-    Ok(Registers::default())
+/// Who ends its own process by closing the last capability to it does not come back.
+pub(super) fn close(current: &Current, registers: &Registers) -> Completion {
+    match current.process.close(CapSlot::from_bits(registers.control[0])) {
+        Ok(()) if current.process.is_ending() => Completion::End(ExitReason::Killed),
+        Ok(()) => Completion::Done(Ok(Registers::default())),
+        Err(error) => Completion::Done(Err(error)),
+    }
 }
 
 /// Kind, rights, badge.

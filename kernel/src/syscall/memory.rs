@@ -13,6 +13,7 @@ use super::{Answer, lookup, process_or_own, value};
 use crate::{
     arch::Access,
     capability::Capability,
+    cause,
     object::Ref,
     process::Process,
     sched::{Completion, block},
@@ -154,7 +155,7 @@ impl Claimed {
 impl Drop for Claimed {
     fn drop(&mut self) {
         if self.is_open && self.process.space.abandon(&self.claim) {
-            self.process.reap_later();
+            self.process.reap_at(cause::priority());
         }
     }
 }

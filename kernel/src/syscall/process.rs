@@ -37,10 +37,15 @@ pub(super) fn exit(current: &Current, registers: &Registers) -> Completion {
     Completion::End(reason)
 }
 
-pub(super) fn kill(current: &Current, registers: &Registers) -> Answer {
+/// Who ends its own process does not come back.
+pub(super) fn kill(current: &Current, registers: &Registers) -> Completion {
     let slot = CapSlot::from_bits(registers.control[0]);
-    let process = lookup::<Process>(current, slot, Rights::MANAGE)?;
-    if process.end(ExitReason::Killed) { Ok(Registers::default()) } else { Err(Error::Ended) }
+    match lookup::<Process>(current, slot, Rights::MANAGE) {
+        Ok(process) if !process.end(ExitReason::Killed) => Completion::Done(Err(Error::Ended)),
+        Ok(process) if process.is(&current.process) => Completion::End(ExitReason::Killed),
+        Ok(_) => Completion::Done(Ok(Registers::default())),
+        Err(error) => Completion::Done(Err(error)),
+    }
 }
 
 pub(super) fn wait(current: &Current, registers: &Registers) -> Completion {
@@ -56,6 +61,7 @@ pub(super) fn wait(current: &Current, registers: &Registers) -> Completion {
     if deadline == Deadline::Now {
         return Completion::Done(Err(Error::WouldBlock));
     }
+    process.hurry(current.priority());
     block(current, BlockReason::WaitingProcess(process.id), async move {
         let reason = timeout_at(deadline.bits(), process.wait()).await;
         Outcome::Answer(ended(reason))

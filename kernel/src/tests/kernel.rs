@@ -18,11 +18,11 @@ use crate::{
         host::{MACHINE_CPUS, Machine, Stop, entry, machine, play, playing, run},
     },
     capability::Capability,
+    cause,
     ipc::Endpoint,
     memory,
     object::{Charge, Object, Quota, Ref, registry},
     process::{Name, Process},
-    reap,
     sched::{self, dispatch},
     thread::{Tcb, control::ALL_CPUS},
 };
@@ -91,14 +91,13 @@ impl Kernel {
 
     /// Boots.
     pub fn boot() -> Self {
-        static REAPER: Once = Once::new();
+        static CPUS: Once = Once::new();
         let machine = machine();
-        REAPER.call_once(|| {
+        CPUS.call_once(|| {
             for cpu in (0..MACHINE_CPUS).rev() {
                 play(cpu);
                 sched::init();
             }
-            sched::spawn(reap::reap()).unwrap();
         });
         // They slept when the last test ended.
         for cpu in (0..MACHINE_CPUS).rev() {
@@ -121,7 +120,9 @@ impl Kernel {
 
     /// A child of init.
     pub fn process(&self, name: &str) -> Ref<Process> {
-        Process::new(&self.init, Name::from(name).unwrap(), CHILD_FRAMES, CHILD_BYTES).unwrap()
+        // Its reaper is the CPU's that makes it.
+        let name = Name::from(name).unwrap();
+        self.on(0, || Process::new(&self.init, name, CHILD_FRAMES, CHILD_BYTES).unwrap())
     }
 
     /// Keeps `program`, whose output is its exit code, for a thread that starts at the address.
@@ -199,6 +200,8 @@ impl Kernel {
             // They are looked after until here.
             cpus.threads.take();
         }
+        // Before any of the programs goes on: one may have ended the machine in the middle of a call.
+        cause::set(u8::MAX);
         self.init.end(ExitReason::Killed);
         // A program that powers off as its last deed can't keep the others from their end.
         while self.run() != Stop::Idle {}

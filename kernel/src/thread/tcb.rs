@@ -26,8 +26,8 @@ use super::{
 };
 use crate::{
     arch::{self, FpuState, SavedRegisters},
-    object::{AnyRef, Charge, Header, Object, Ref},
-    process::Process,
+    object::{Charge, Header, Object, Ref},
+    process::{Belongs, Member, Process},
 };
 
 /// A thread.
@@ -51,6 +51,8 @@ pub struct Tcb {
     pub id: ThreadId,
     /// Whose it is.
     pub process: Ref<Process>,
+    /// Its place among that process's threads.
+    member: Member,
     /// The call that it has taken and not answered.
     pub owed: Mutex<Option<Owed>>,
     reason: Mutex<BlockReason>,
@@ -73,6 +75,13 @@ unsafe impl Object for Tcb {
 
     fn orphaned(&self) {
         self.kill();
+    }
+}
+
+// SAFETY: it is the field.
+unsafe impl Belongs for Tcb {
+    fn member(&self) -> &Member {
+        &self.member
     }
 }
 
@@ -141,9 +150,7 @@ impl Tcb {
         affinity: u64,
     ) -> Result<Ref<Self>, Error> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        // Its place in the process's list is paid for too: that grows by doubling.
-        let bytes = size_of::<Self>() + 2 * size_of::<AnyRef>();
-        let charge = Charge::new(&process.quota, 0, bytes as u64)?;
+        let charge = Charge::new(&process.quota, 0, size_of::<Self>() as u64)?;
         let thread = Ref::new(Self {
             header: Header::new::<Self>(),
             // SAFETY: the vtable is for the headers of TCBs, as this one is.
@@ -158,13 +165,15 @@ impl Tcb {
             request: unsafe { TaskHeader::new(&REQUEST_VTABLE) },
             id: ThreadId(NEXT.fetch_add(1, Ordering::Relaxed)),
             process: process.clone(),
+            member: Member::new(),
             owed: Mutex::new(None),
             reason: Mutex::new(BlockReason::Working),
             exit: Mutex::new(None),
             local: HomeCell::new(),
             _charge: charge,
         })?;
-        process.add_thread(thread.clone().erase())?;
+        // SAFETY: it is new, and has this one process.
+        unsafe { process.add_thread(thread.clone()) }?;
         Ok(thread)
     }
 

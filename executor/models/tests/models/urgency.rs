@@ -51,7 +51,7 @@ impl Cpu {
         std::ptr::from_ref(self).expose_provenance()
     }
 
-    fn tell(number: usize) {
+    fn tell(number: usize, _: usize) {
         // SAFETY: `number` was made of a CPU that lives as long as the model runs.
         let cpu = unsafe { &*std::ptr::with_exposed_provenance::<Self>(number) };
         if cpu.urgency.must_kick(URGENT) {

@@ -103,7 +103,9 @@ fn a_shootdown_is_answered_whenever_it_comes() {
                 running(&mut kernel, 7).ask_priority(7);
             }
             // So that interrupts are let in between its polls.
-            kernel.on(1, || sched::spawn(async { orbital_executor::yield_now().await })).unwrap();
+            kernel
+                .on(1, || sched::spawn(0, async { orbital_executor::yield_now().await }))
+                .unwrap();
             let asked = Rc::new(RefCell::new(None));
             let asks = asked.clone();
             let came = step_with(&cpus, 1, point, move || {

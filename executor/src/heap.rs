@@ -1,5 +1,5 @@
-//! A leftist heap of linked entries: the earliest deadline on top, and of equal ones the one that
-//! came first.
+//! A leftist heap of linked entries: the least key on top, and of equal ones the one that came first.
+//! Timers stand in one by their deadlines, woken tasks by their priorities.
 //!
 //! ```text
 //!            10 (rank 2)          the rank of an entry is the length of its right spine;
@@ -13,36 +13,36 @@
 //! children. Upwards from a removed entry each changed rank is greater than the one below it, so
 //! that these are at most log₂(n + 1), too.
 
-use core::{mem, ptr::NonNull, task::Waker};
+use core::{mem, ptr::NonNull};
 
 /// An entry and what belongs to it. It is in a heap exactly while its rank is not 0.
-pub(super) struct Entry {
-    deadline: u64,
+pub(crate) struct Entry<T> {
+    key: u64,
     /// Numbers the entries in the order in which they came.
     order: u64,
-    parent: Link,
-    left: Link,
-    right: Link,
+    parent: Link<T>,
+    left: Link<T>,
+    right: Link<T>,
     rank: u32,
     /// There while the entry is in a heap.
-    waker: Option<Waker>,
+    value: Option<T>,
 }
 
-type Link = Option<NonNull<Entry>>;
+type Link<T> = Option<NonNull<Entry<T>>>;
 
 /// The heap. Its entries belong to others, who take them out before they go.
-pub(super) struct Heap {
-    root: Link,
+pub(crate) struct Heap<T> {
+    root: Link<T>,
     next_order: u64,
 }
 
 // SAFETY: entries are touched only through the heap, and what is in them can be sent.
-unsafe impl Send for Heap {}
+unsafe impl<T: Send> Send for Heap<T> {}
 
-impl Entry {
+impl<T> Entry<T> {
     /// An entry that is in no heap.
     pub const fn new() -> Self {
-        Self { deadline: 0, order: 0, parent: None, left: None, right: None, rank: 0, waker: None }
+        Self { key: 0, order: 0, parent: None, left: None, right: None, rank: 0, value: None }
     }
 
     /// Whether it is in a heap.
@@ -50,56 +50,56 @@ impl Entry {
         self.rank != 0
     }
 
-    /// When it is due.
-    pub const fn deadline(&self) -> u64 {
-        self.deadline
+    /// By what it was put in its place.
+    pub const fn key(&self) -> u64 {
+        self.key
     }
 
-    /// The waker that it was added with, while it is in a heap.
-    pub const fn waker(&mut self) -> &mut Option<Waker> {
-        &mut self.waker
+    /// What it was added with, while it is in a heap.
+    pub const fn value(&mut self) -> &mut Option<T> {
+        &mut self.value
     }
 }
 
-impl Heap {
+impl<T> Heap<T> {
     /// An empty heap.
     pub const fn new() -> Self {
         Self { root: None, next_order: 0 }
     }
 
-    /// The earliest deadline.
-    pub fn first_deadline(&self) -> Option<u64> {
+    /// The least key.
+    pub fn first_key(&self) -> Option<u64> {
         // SAFETY: entries in the heap live, and are touched through it alone.
-        self.root.map(|root| unsafe { root.as_ref() }.deadline)
+        self.root.map(|root| unsafe { root.as_ref() }.key)
     }
 
-    /// Adds an entry behind those with the same deadline.
+    /// Adds an entry behind those with the same key.
     ///
     /// # Safety
     /// `entry` is in no heap. It stays where it is, and is touched by nobody but through the heap,
     /// until it was taken out.
-    pub unsafe fn add(&mut self, mut entry: NonNull<Entry>, deadline: u64, waker: Waker) {
+    pub unsafe fn add(&mut self, mut entry: NonNull<Entry<T>>, key: u64, value: T) {
         // SAFETY: the caller's; the entries in the heap are as good.
         unsafe {
             let new = entry.as_mut();
-            debug_assert!(!new.is_linked(), "a timer is added once");
-            (new.deadline, new.order, new.rank) = (deadline, self.next_order, 1);
-            new.waker = Some(waker);
+            debug_assert!(!new.is_linked(), "an entry is added once");
+            (new.key, new.order, new.rank) = (key, self.next_order, 1);
+            new.value = Some(value);
             self.next_order += 1;
             self.root = merge(self.root, Some(entry));
         }
     }
 
-    /// Takes an entry out; its waker.
+    /// Takes an entry out; what it was added with.
     ///
     /// # Safety
     /// `entry` is in this heap.
-    pub unsafe fn remove(&mut self, mut entry: NonNull<Entry>) -> Option<Waker> {
+    pub unsafe fn remove(&mut self, mut entry: NonNull<Entry<T>>) -> Option<T> {
         // SAFETY: the caller's; the entries in the heap are as good.
         unsafe {
             let old = entry.as_mut();
             old.rank = 0;
-            let waker = old.waker.take();
+            let value = old.value.take();
             let (parent, left, right) = (old.parent.take(), old.left.take(), old.right.take());
             for child in [left, right].into_iter().flatten() {
                 (*child.as_ptr()).parent = None;
@@ -121,14 +121,14 @@ impl Heap {
             {
                 at = (*entry.as_ptr()).parent;
             }
-            waker
+            value
         }
     }
 
-    /// Takes out the first entry, if it is due at `now`; its waker.
-    pub fn remove_due(&mut self, now: u64) -> Option<Waker> {
+    /// Takes out the first entry, if its key is not above `limit`; what it was added with.
+    pub fn remove_first(&mut self, limit: u64) -> Option<T> {
         let root = self.root?;
-        if self.first_deadline()? > now {
+        if self.first_key()? > limit {
             return None;
         }
         // SAFETY: the root is in the heap.
@@ -140,7 +140,7 @@ impl Heap {
 ///
 /// # Safety
 /// All entries beneath the roots live and are touched by nobody else; the roots have no parents.
-unsafe fn merge(a: Link, b: Link) -> Link {
+unsafe fn merge<T>(a: Link<T>, b: Link<T>) -> Link<T> {
     let (Some(a), Some(b)) = (a, b) else { return a.or(b) };
     // SAFETY: the caller's.
     unsafe {
@@ -168,19 +168,19 @@ unsafe fn merge(a: Link, b: Link) -> Link {
     }
 }
 
-/// Whether `a` fires before `b`.
+/// Whether `a` comes before `b`.
 ///
 /// # Safety
 /// As for [`merge`].
-unsafe fn is_before(a: NonNull<Entry>, b: NonNull<Entry>) -> bool {
+unsafe fn is_before<T>(a: NonNull<Entry<T>>, b: NonNull<Entry<T>>) -> bool {
     // SAFETY: the caller's.
     let (a, b) = unsafe { (a.as_ref(), b.as_ref()) };
-    (a.deadline, a.order) < (b.deadline, b.order)
+    (a.key, a.order) < (b.key, b.order)
 }
 
 /// # Safety
 /// As for [`merge`].
-unsafe fn hang_right(parent: NonNull<Entry>, child: NonNull<Entry>) {
+unsafe fn hang_right<T>(parent: NonNull<Entry<T>>, child: NonNull<Entry<T>>) {
     // SAFETY: the caller's.
     unsafe {
         (*parent.as_ptr()).right = Some(child);
@@ -192,9 +192,9 @@ unsafe fn hang_right(parent: NonNull<Entry>, child: NonNull<Entry>) {
 ///
 /// # Safety
 /// As for [`merge`].
-unsafe fn restore(mut entry: NonNull<Entry>) -> bool {
+unsafe fn restore<T>(mut entry: NonNull<Entry<T>>) -> bool {
     // SAFETY: the caller's.
-    let rank = |link: Link| link.map_or(0, |entry| unsafe { entry.as_ref() }.rank);
+    let rank = |link: Link<T>| link.map_or(0, |entry| unsafe { entry.as_ref() }.rank);
     steps::count();
     // SAFETY: the caller's; the children are other entries.
     let entry = unsafe { entry.as_mut() };

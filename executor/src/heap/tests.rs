@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Boxes whose entries are in a heap, by raw pointers.
-struct Entries(Vec<NonNull<Entry>>);
+struct Entries(Vec<NonNull<Entry<u8>>>);
 
 impl Entries {
     fn new(count: usize) -> Self {
@@ -26,12 +26,12 @@ impl Drop for Entries {
 }
 
 /// Checks all that is said of the heap's form; how many entries it has.
-fn check(link: Link, parent: Link) -> (usize, u32) {
+fn check(link: Link<u8>, parent: Link<u8>) -> (usize, u32) {
     let Some(entry) = link else { return (0, 0) };
     // SAFETY: in the heap, and so alive.
     let this = unsafe { entry.as_ref() };
     assert_eq!(this.parent, parent);
-    assert!(this.waker.is_some());
+    assert!(this.value.is_some());
     if let Some(parent) = parent {
         // SAFETY: as above.
         assert!(unsafe { is_before(parent, entry) });
@@ -47,14 +47,14 @@ fn check(link: Link, parent: Link) -> (usize, u32) {
 enum Step {
     Add(usize, u64),
     Remove(usize),
-    RemoveDue(u64),
+    RemoveFirst(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0..40_usize, 0..30_u64).prop_map(|(number, deadline)| Step::Add(number, deadline)),
+        4 => (0..40_usize, 0..30_u64).prop_map(|(number, key)| Step::Add(number, key)),
         2 => (0..40_usize).prop_map(Step::Remove),
-        1 => (0..30_u64).prop_map(Step::RemoveDue),
+        1 => (0..30_u64).prop_map(Step::RemoveFirst),
     ]
 }
 
@@ -67,7 +67,7 @@ proptest! {
         let mut naive = BTreeSet::new();
         for (order, step) in steps.into_iter().enumerate() {
             match step {
-                Step::Add(number, deadline) => {
+                Step::Add(number, key) => {
                     let entry = entries.0[number];
                     // SAFETY: the entries outlive the heap's use, and are touched by it alone.
                     unsafe {
@@ -75,24 +75,24 @@ proptest! {
                             heap.remove(entry);
                             naive.retain(|&(_, _, other)| other != number);
                         }
-                        heap.add(entry, deadline, Waker::noop().clone());
+                        heap.add(entry, key, 7);
                     }
-                    naive.insert((deadline, order, number));
+                    naive.insert((key, order, number));
                 }
                 Step::Remove(number) => {
                     let entry = entries.0[number];
                     // SAFETY: as above.
                     if unsafe { entry.as_ref() }.is_linked() {
                         // SAFETY: as above, and it is linked.
-                        let waker = unsafe { heap.remove(entry) };
-                        prop_assert!(waker.is_some());
+                        let value = unsafe { heap.remove(entry) };
+                        prop_assert!(value.is_some());
                     }
                     naive.retain(|&(_, _, other)| other != number);
                 }
-                Step::RemoveDue(now) => {
-                    let expected = naive.first().copied().filter(|&(deadline, ..)| deadline <= now);
+                Step::RemoveFirst(limit) => {
+                    let expected = naive.first().copied().filter(|&(key, ..)| key <= limit);
                     let root = heap.root;
-                    prop_assert_eq!(heap.remove_due(now).is_some(), expected.is_some());
+                    prop_assert_eq!(heap.remove_first(limit).is_some(), expected.is_some());
                     if let Some((_, _, number)) = expected {
                         prop_assert_eq!(root, Some(entries.0[number]));
                         naive.pop_first();
@@ -100,7 +100,7 @@ proptest! {
                 }
             }
             prop_assert_eq!(check(heap.root, None).0, naive.len());
-            prop_assert_eq!(heap.first_deadline(), naive.first().map(|&(deadline, ..)| deadline));
+            prop_assert_eq!(heap.first_key(), naive.first().map(|&(key, ..)| key));
         }
     }
 }
@@ -119,18 +119,18 @@ fn most_steps(numbers: impl Iterator<Item = usize>, mut f: impl FnMut(usize)) ->
 fn no_single_step_costs_more_than_a_few_times_the_logarithm() {
     const COUNT: usize = 1 << 14;
     const LOG: u32 = COUNT.ilog2();
-    // Deadlines that rise, fall, are all the same, or are scattered.
-    let deadlines: [fn(usize) -> u64; 4] = [
+    // Keys that rise, fall, are all the same, or are scattered.
+    let keys: [fn(usize) -> u64; 4] = [
         |number| number as u64,
         |number| (COUNT - number) as u64,
         |_| 7,
         |number| (number as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20,
     ];
-    for deadline in deadlines {
+    for key in keys {
         let (entries, mut heap) = (Entries::new(COUNT), Heap::new());
-        let add = |heap: &mut Heap, number: usize| {
+        let add = |heap: &mut Heap<u8>, number: usize| {
             // SAFETY: in no heap yet or any more, and it outlives the heap's use.
-            unsafe { heap.add(entries.0[number], deadline(number), Waker::noop().clone()) };
+            unsafe { heap.add(entries.0[number], key(number), 7) };
         };
         assert!(most_steps(0..COUNT, |number| add(&mut heap, number)) <= 2 * LOG + 4);
         let some = (0..COUNT).map(|number| number * 4099 % COUNT).step_by(3);
@@ -138,10 +138,10 @@ fn no_single_step_costs_more_than_a_few_times_the_logarithm() {
             // SAFETY: each is removed once.
             unsafe { heap.remove(entries.0[number]) };
         });
-        assert!(removed <= 4 * LOG + 4, "{removed} steps for one cancelled timer");
+        assert!(removed <= 4 * LOG + 4, "{removed} steps for one that is removed");
         let left = check(heap.root, None).0;
-        let fired = most_steps(0..left, |_| assert!(heap.remove_due(u64::MAX).is_some()));
-        assert!(fired <= 4 * LOG + 4, "{fired} steps for one timer");
+        let fired = most_steps(0..left, |_| assert!(heap.remove_first(u64::MAX).is_some()));
+        assert!(fired <= 4 * LOG + 4, "{fired} steps for the first");
         assert!(heap.root.is_none());
     }
 }
