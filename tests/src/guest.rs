@@ -1,31 +1,38 @@
 //! One case in one machine.
 
-use std::{fs, path::PathBuf, str::FromStr};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use xtask::{
     Failure,
     build::system::{INIT, System, read},
-    cli::{Boot, Machine, MemorySize, RunOptions},
+    cli::{Boot, Machine, RunOptions},
     machine::{boot, qemu::Console, tail},
     setup::paths,
-    soak,
 };
 
-use crate::{slots::Slots, suites::Suite, verdict::Verdict};
-
-/// How long a case may take, in seconds, before `ORBITAL_TIMEOUT_SCALE`.
-const WATCHDOG: u64 = 60;
+use crate::{
+    environment::Environment,
+    slots::Slots,
+    suites::{Case, Suite},
+    verdict::Verdict,
+    wants::Wants,
+};
 
 /// What to boot for one case.
 #[derive(Clone, Debug)]
-pub struct Guest<'a> {
-    kernel: &'a PathBuf,
-    init: Option<&'a PathBuf>,
-    case: &'a str,
-    append: &'a str,
+pub struct Guest {
+    kernel: PathBuf,
+    init: Option<PathBuf>,
+    case: String,
+    command_line: String,
+    timeout_scale: f64,
     /// Its name in the report, and its log's.
     pub name: String,
-    options: RunOptions,
+    /// Its machine.
+    pub options: RunOptions,
 }
 
 /// How it went.
@@ -39,30 +46,61 @@ pub struct Report {
     pub file: PathBuf,
 }
 
-impl<'a> Guest<'a> {
-    /// The case `case` of the user program `suite` on `kernel`.
-    pub fn user(kernel: &'a PathBuf, suite: &'a Suite, case: &'a str) -> Self {
-        let name = format!("guest::{}::{case}", suite.name);
-        Self { kernel, init: Some(&suite.program), case, append: "", name, options: options() }
+impl Guest {
+    /// The machines for `case` of the user program `suite` on `kernel`.
+    pub fn user(
+        kernel: &Path,
+        suite: &Suite,
+        case: &Case,
+        environment: &Environment,
+    ) -> impl Iterator<Item = Self> {
+        let (kernel, init) = (kernel.to_owned(), Some(suite.program.clone()));
+        let name = format!("guest::{}::{}", suite.name, case.name);
+        Self::several(kernel, init, name, case, environment)
     }
 
-    /// The case `case` inside the kernel `suite`.
-    pub fn kernel(suite: &'a Suite, case: &'a str) -> Self {
-        let name = format!("kernel::{case}");
-        Self { kernel: &suite.program, init: None, case, append: "", name, options: options() }
+    /// The machines for `case` inside the kernel `suite`.
+    pub fn kernel(
+        suite: &Suite,
+        case: &Case,
+        environment: &Environment,
+    ) -> impl Iterator<Item = Self> {
+        let name = format!("kernel::{}", case.name);
+        Self::several(suite.program.clone(), None, name, case, environment)
+    }
+
+    fn several(
+        kernel: PathBuf,
+        init: Option<PathBuf>,
+        name: String,
+        case: &Case,
+        environment: &Environment,
+    ) -> impl Iterator<Item = Self> {
+        let (case_name, timeout_scale) = (case.name.clone(), environment.timeout_scale);
+        let command_line = command_line(&case.name, environment);
+        let machines = machines(&case.wants, environment);
+        machines.into_iter().map(move |(suffix, options)| Self {
+            kernel: kernel.clone(),
+            init: init.clone(),
+            case: case_name.clone(),
+            command_line: command_line.clone(),
+            timeout_scale,
+            name: format!("{name}{suffix}"),
+            options,
+        })
     }
 
     /// With another watchdog, in seconds.
     #[must_use]
     pub fn timeout(mut self, seconds: u64) -> Self {
-        self.options.timeout = Some(scaled(seconds));
+        self.options.timeout = Some(scaled(seconds, self.timeout_scale));
         self
     }
 
     /// With more words on the kernel's command line.
     #[must_use]
-    pub fn append(mut self, words: &'a str) -> Self {
-        self.append = words;
+    pub fn append(mut self, words: &str) -> Self {
+        self.command_line = format!("{} {words}", self.command_line);
         self
     }
 
@@ -71,17 +109,16 @@ impl<'a> Guest<'a> {
     /// # Errors
     /// When the machine can't be started.
     pub fn run(&self, slots: &Slots) -> Result<Report, Failure> {
-        let init = self.init.map(|file| Ok((INIT.to_owned(), read(file)?))).transpose()?;
-        let command_line = format!("case={} {}", self.case, self.append);
+        let init = self.init.as_ref().map(|file| Ok((INIT.to_owned(), read(file)?))).transpose()?;
         let files = init.into_iter().collect();
-        let system = System::assemble(self.kernel.clone(), files, &command_line)?;
-        let slot = slots.take(self.options.cpus());
+        let system = System::assemble(self.kernel.clone(), files, &self.command_line)?;
+        let slot = slots.take(cores(&self.options));
         let mut log = Vec::new();
         let ending = boot(&system, &self.options, Console::Output)?.watch(&mut log)?;
         drop(slot);
         let log = String::from_utf8_lossy(&log).into_owned();
         let file = keep(&self.name, &log)?;
-        Ok(Report { verdict: Verdict::of(self.case, &log, ending), log, file })
+        Ok(Report { verdict: Verdict::of(&self.case, &log, ending), log, file })
     }
 }
 
@@ -104,33 +141,114 @@ fn keep(name: &str, log: &str) -> Result<PathBuf, Failure> {
     Ok(file)
 }
 
-/// The machine for a case, as the environment wants it.
-pub fn options() -> RunOptions {
-    let smp = variable(soak::SMP, 1);
-    let machine = variable(soak::MACHINE, Machine::Q35);
-    RunOptions {
-        boot: if machine == Machine::Bochs { Boot::Iso } else { Boot::Direct },
-        machine,
-        smp: Some(smp),
-        memory: MemorySize { mebibytes: 128 },
-        timeout: Some(scaled(WATCHDOG)),
-        ..RunOptions::default()
-    }
+/// The words for the kernel and the case.
+fn command_line(case: &str, environment: &Environment) -> String {
+    let soak = if environment.is_soak { " soak=1" } else { "" };
+    let seed = environment.seed.map(|seed| format!(" seed={seed}")).unwrap_or_default();
+    format!("case={case}{soak}{seed}")
 }
 
-/// Slow hosts multiply their watchdogs.
-fn scaled(seconds: u64) -> u64 {
-    let scale: f64 = variable("ORBITAL_TIMEOUT_SCALE", 1.0);
+/// The machines that a case wants, as far as the environment lets it; each with what its name has
+/// more than the case's.
+fn machines(wants: &Wants, environment: &Environment) -> Vec<(String, RunOptions)> {
+    // Bochs knows no counting of instructions, and its clock runs as fast as its host lets it.
+    if environment.machine == Machine::Bochs && (wants.icount || wants.timed) {
+        return Vec::new();
+    }
+    let counts = environment.smp.map_or_else(|| wants.cpus.clone(), |smp| vec![smp]);
+    let times = if environment.is_soak { wants.times.soak } else { wants.times.usual };
+    let is_one_of = |all: usize, suffix: String| if all > 1 { suffix } else { String::new() };
+    let mut machines = Vec::new();
+    for cpus in &counts {
+        let options = RunOptions {
+            smp: Some(*cpus),
+            memory: wants.memory,
+            icount: wants.icount,
+            timeout: Some(scaled(wants.timeout, environment.timeout_scale)),
+            ..machine(environment)
+        };
+        for time in 1..=times {
+            let mut suffix = is_one_of(counts.len(), format!("::cpus{cpus}"));
+            suffix += &is_one_of(times as usize, format!("::run{time}"));
+            machines.push((suffix, options.clone()));
+        }
+    }
+    machines
+}
+
+/// The environment's machine, whatever a case wants more.
+pub fn machine(environment: &Environment) -> RunOptions {
+    let machine = environment.machine;
+    let boot = if machine == Machine::Bochs { Boot::Iso } else { Boot::Direct };
+    RunOptions { boot, machine, ..RunOptions::default() }
+}
+
+/// How many of the host's cores a machine keeps busy: the CPUs take turns where instructions are
+/// counted.
+fn cores(options: &RunOptions) -> u32 {
+    if options.icount { 1 } else { options.cpus() }
+}
+
+fn scaled(seconds: u64, scale: f64) -> u64 {
     (seconds as f64 * scale).ceil() as u64
 }
 
-/// The variable `name` of the environment.
-///
-/// # Panics
-/// When it is no such value: to go on with another would test something else than was asked for.
-fn variable<T: FromStr>(name: &str, otherwise: T) -> T {
-    match std::env::var(name) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name}={text}: no such value")),
-        Err(_) => otherwise,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(words: &str, environment: &Environment) -> Vec<(String, u32)> {
+        let machines = machines(&words.parse().unwrap(), environment);
+        machines.into_iter().map(|(suffix, options)| (suffix, options.cpus())).collect()
+    }
+
+    fn one(suffix: &str, cpus: u32) -> (String, u32) {
+        (suffix.to_owned(), cpus)
+    }
+
+    #[test]
+    fn several_machines_have_names_of_their_own() {
+        let usual = Environment::default();
+        assert_eq!(planned("", &usual), [one("", 1)]);
+        assert_eq!(planned("cpus=4", &usual), [one("", 4)]);
+        assert_eq!(planned("cpus=1,4", &usual), [one("::cpus1", 1), one("::cpus4", 4)]);
+        assert_eq!(planned("times=2,3", &usual), [one("::run1", 1), one("::run2", 1)]);
+        let both = planned("cpus=2,4 times=2,2", &usual);
+        assert_eq!(both[..2], [one("::cpus2::run1", 2), one("::cpus2::run2", 2)]);
+        assert_eq!(both[2..], [one("::cpus4::run1", 4), one("::cpus4::run2", 4)]);
+    }
+
+    #[test]
+    fn the_environment_decides_for_all() {
+        let smp = Environment { smp: Some(2), ..Environment::default() };
+        assert_eq!(planned("", &smp), [one("", 2)]);
+        assert_eq!(planned("cpus=1,4", &smp), [one("", 2)]);
+        let soak = Environment { is_soak: true, ..Environment::default() };
+        assert_eq!(planned("times=1,2", &soak), [one("::run1", 1), one("::run2", 1)]);
+    }
+
+    #[test]
+    fn a_machine_has_what_its_case_wants() {
+        let slow = Environment { timeout_scale: 1.5, ..Environment::default() };
+        let wants = "memory=1G icount timeout=5 cpus=4".parse().unwrap();
+        let (_, options) = machines(&wants, &slow).remove(0);
+        assert_eq!((options.memory.mebibytes, options.icount), (1024, true));
+        assert_eq!((options.timeout, cores(&options)), (Some(8), 1));
+    }
+
+    #[test]
+    fn bochs_gets_no_case_that_it_can_t_run() {
+        let bochs = Environment { machine: Machine::Bochs, ..Environment::default() };
+        assert_eq!(planned("icount", &bochs), []);
+        assert_eq!(planned("timed", &bochs), []);
+        let (_, options) = machines(&Wants::default(), &bochs).remove(0);
+        assert_eq!((options.machine, options.boot), (Machine::Bochs, Boot::Iso));
+    }
+
+    #[test]
+    fn the_command_line_tells_what_is_asked_for() {
+        assert_eq!(command_line("a", &Environment::default()), "case=a");
+        let long = Environment { is_soak: true, seed: Some(7), ..Environment::default() };
+        assert_eq!(command_line("a", &long), "case=a soak=1 seed=7");
     }
 }

@@ -1,5 +1,6 @@
 //! Every case of every suite as a test of its own: `guest::SUITE::CASE` in user programs,
-//! `kernel::CASE` inside the kernel.
+//! `kernel::CASE` inside the kernel; with `::cpusN` behind it where it runs with several counts of
+//! CPUs, and `::runN` where it runs several times.
 #![forbid(unsafe_code)]
 
 use std::{
@@ -9,40 +10,31 @@ use std::{
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use orbital_tests::{Guest, Report, Suites, Verdict, slots::Slots};
+use orbital_tests::{Environment, Guest, Report, Suites, Verdict, slots::Slots};
 use xtask::{Failure, Status};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let suites = match Suites::build() {
-        Ok(suites) => Arc::new(suites),
+    let trials = match trials() {
+        Ok(trials) => trials,
         Err(failure) => {
             eprintln!("{failure}");
             return ExitCode::from(failure.status as u8);
         }
     };
-    let cores = available_parallelism().map_or(1, |cores| cores.get() as u32);
-    let slots = Arc::new(Slots::new(cores));
-    libtest_mimic::run(&arguments, trials(&suites, &slots)).exit_code()
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn trials(suites: &Arc<Suites>, slots: &Arc<Slots>) -> Vec<Trial> {
-    let mut trials = Vec::new();
-    for case in &suites.kernel_tests.cases {
-        let (suites, slots, case) = (suites.clone(), slots.clone(), case.clone());
-        trials.push(Trial::test(format!("kernel::{case}"), move || {
-            judge(Guest::kernel(&suites.kernel_tests, &case).run(&slots))
-        }));
-    }
-    for (index, suite) in suites.guests.iter().enumerate() {
-        for case in &suite.cases {
-            let (suites, slots, case) = (suites.clone(), slots.clone(), case.clone());
-            trials.push(Trial::test(format!("guest::{}::{case}", suite.name), move || {
-                judge(Guest::user(&suites.kernel, &suites.guests[index], &case).run(&slots))
-            }));
-        }
-    }
-    trials
+fn trials() -> Result<Vec<Trial>, Failure> {
+    let environment = Environment::read()?;
+    let guests = Suites::build(&environment)?.plan(&environment);
+    let cores = available_parallelism().map_or(1, |cores| cores.get() as u32);
+    let slots = Arc::new(Slots::new(cores));
+    let trial = |guest: Guest| {
+        let slots = slots.clone();
+        Trial::test(guest.name.clone(), move || judge(guest.run(&slots)))
+    };
+    Ok(guests.into_iter().map(trial).collect())
 }
 
 fn judge(report: Result<Report, Failure>) -> Result<(), Failed> {

@@ -4,24 +4,45 @@
 
 use std::sync::OnceLock;
 
-use orbital_tests::{Guest, Report, Suites, Verdict, slots::Slots};
+use orbital_tests::{
+    Environment, Guest, Report, Suites, Verdict, slots::Slots, suites::Case, wants::Wants,
+};
+use xtask::cli::Machine;
 
 /// Long enough to boot on a busy host; what hangs is waited for that long.
 const PATIENCE: u64 = 10;
 
+fn environment() -> &'static Environment {
+    static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| {
+        // Seconds of patience and the wait for a hang are about QEMU.
+        Environment { machine: Machine::Q35, ..Environment::read().expect("the environment") }
+    })
+}
+
 fn suites() -> &'static Suites {
     static SUITES: OnceLock<Suites> = OnceLock::new();
-    SUITES.get_or_init(|| Suites::build().expect("the suites"))
+    SUITES.get_or_init(|| Suites::build(environment()).expect("the suites"))
 }
 
-fn run(case: &'static str, with: impl FnOnce(Guest<'static>) -> Guest<'static>) -> Report {
+/// The machines for the case `name`, with what it wants where the suite has no such case.
+fn guests(name: &str, environment: &Environment) -> Vec<Guest> {
+    let Suites { kernel, faulty, .. } = suites();
+    let unknown = || Case { name: name.to_owned(), wants: Wants::default() };
+    let case = faulty.cases.iter().find(|case| case.name == name).cloned();
+    Guest::user(kernel, faulty, &case.unwrap_or_else(unknown), environment).collect()
+}
+
+fn run(case: &str, with: impl FnOnce(Guest) -> Guest) -> Report {
+    boot(with(guests(case, environment()).remove(0)))
+}
+
+fn boot(guest: Guest) -> Report {
     static SLOTS: OnceLock<Slots> = OnceLock::new();
-    let slots = SLOTS.get_or_init(|| Slots::new(2));
-    let guest = Guest::user(&suites().kernel, &suites().faulty, case);
-    with(guest).run(slots).expect("a machine")
+    guest.run(SLOTS.get_or_init(|| Slots::new(2))).expect("a machine")
 }
 
-fn plain(case: &'static str) -> Verdict {
+fn plain(case: &str) -> Verdict {
     run(case, |guest| guest).verdict
 }
 
@@ -90,4 +111,29 @@ fn a_kernel_hang_is_a_time_out() {
 fn a_reset_is_a_reset() {
     let report = run("passes", |guest| guest.append("test=reset"));
     assert_eq!(report.verdict, Verdict::Reset, "{}", report.log);
+}
+
+#[test]
+fn a_case_gets_the_machines_that_it_wants() {
+    let long = Environment { is_soak: true, seed: Some(7), ..Environment::default() };
+    let guests = guests("tells_its_machine", &long);
+    let name = "guest::faulty::tells_its_machine";
+    let names: Vec<_> = guests.iter().map(|guest| guest.name.clone()).collect();
+    assert_eq!(names, [format!("{name}::cpus2"), format!("{name}::cpus3")]);
+    let reports: Vec<_> = guests.into_iter().map(boot).collect();
+    assert_ne!(reports[0].file, reports[1].file);
+    for (report, cpus) in reports.iter().zip([2, 3]) {
+        let log = &report.log;
+        assert_eq!(report.verdict, Verdict::Pass, "{log}");
+        assert_eq!(log.matches(" online").count(), cpus, "{log}");
+        for said in ["init: count 10", "init: seed 7"] {
+            assert!(log.lines().any(|line| line.ends_with(said)), "{log}");
+        }
+    }
+}
+
+#[test]
+fn counted_instructions_make_every_run_the_same() {
+    let [one, other] = [(); 2].map(|()| run("spins_a_while", |guest| guest));
+    assert_eq!((one.verdict, &one.log), (Verdict::Pass, &other.log));
 }

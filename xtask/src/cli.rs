@@ -165,6 +165,9 @@ pub struct SoakOptions {
     /// The guests' machine [default: each test's own]
     #[arg(long, value_enum)]
     pub machine: Option<Machine>,
+    /// What the guests' random tests start from [default: each test's own]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
 }
 
 /// Ways of booting.
@@ -304,6 +307,7 @@ mod tests {
             &["--module", "x="],
             &["--boot", "floppy"],
             &["image"],
+            &["soak", "--seed", "-1"],
             &["stray"],
         ] {
             assert!(parse(words).is_err(), "{words:?}");

@@ -11,6 +11,8 @@ pub const FULL: &str = "ORBITAL_SOAK";
 pub const SMP: &str = "ORBITAL_SMP";
 /// Tells the guest tests which machine to boot.
 pub const MACHINE: &str = "ORBITAL_MACHINE";
+/// Tells the guest tests that draw what to start from.
+pub const SEED: &str = "ORBITAL_SEED";
 
 /// Runs the tests as often as `options` say; stops at the first failure.
 ///
@@ -27,6 +29,9 @@ pub fn soak(options: &SoakOptions) -> Result<Status, Failure> {
         }
         if let Some(machine) = options.machine {
             cargo.env(MACHINE, machine.to_string());
+        }
+        if let Some(seed) = options.seed {
+            cargo.env(SEED, seed.to_string());
         }
         if let Some(name) = &options.name {
             cargo.arg("--").arg(name);

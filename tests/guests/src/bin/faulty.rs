@@ -1,15 +1,30 @@
-//! Cases that fail, each in another way: the harness is tested with them. They are in no other run.
+//! Cases that fail, each in another way, and some that tell what they were given: the harness is
+//! tested with them. They are in no other run.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
-use guests::suite;
+use guests::{
+    cpus::{scaled, seed, spin},
+    suite,
+};
 use orbital_user::{Endpoint, println, system};
 
 suite! {
     cases: [passes, fails, faults, hangs, spins, says_fail, powers_off_early, exits_early],
+    on "cpus=2,3 memory=192M": [tells_its_machine],
+    on "icount": [spins_a_while],
     roles: [],
 }
 
 fn passes() {}
+
+fn tells_its_machine() {
+    scaled(10);
+    seed();
+}
+
+fn spins_a_while() {
+    spin(1000);
+}
 
 fn fails() {
     assert_eq!(1 + 1, 3, "as it should be");

@@ -32,7 +32,6 @@ use orbital_user::{
 use more::*;
 
 suite! {
-    cases: [],
     parallel: [
         all_cpus_run_at_once,
         a_pinned_thread_never_runs_elsewhere,

@@ -24,7 +24,6 @@ use orbital_user::{Endpoint, thread::yield_now};
 use more::*;
 
 suite! {
-    cases: [],
     parallel: [
         a_ready_thread_is_taken_by_an_idle_cpu,
         a_cpu_that_becomes_idle_takes_a_ready_thread,
