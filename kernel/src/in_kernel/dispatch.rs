@@ -32,14 +32,14 @@ kernel_test! {
         static TURNS: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
         for turns in &TURNS {
-            sched::spawn(async {
+            sched::spawn(9, async {
                 loop {
                     turns.fetch_add(1, Relaxed);
                     yield_now().await;
                 }
             }).unwrap();
         }
-        sched::spawn(async {
+        sched::spawn(9, async {
             let (_, before) = sched::dispatch::counters();
             timer::arm(clock::nanoseconds() + 1_000_000);
             // The timer is not this task's alone: the dispatcher may take it back, so ask again.

@@ -215,7 +215,7 @@ kernel_test! {
             assert_eq!(refused.err(), Some(OutOfMemory));
             assert_eq!(drops.get(), round, "what did not fit is dropped");
             assert!(Quota::root(1, 1).is_err());
-            assert!(sched::spawn(async {}).is_err());
+            assert!(sched::spawn(9, async {}).is_err());
             let mut list: Vec<[u64; 8]> = Vec::new();
             assert!(list.try_reserve(1).is_err());
             assert_eq!(heap::bytes_used(), full);

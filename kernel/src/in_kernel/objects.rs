@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use kernel::{
+    ipc::Endpoint,
     memory::{self, frame::Frame, heap},
     object::{Charge, Quota, Ref, registry::live},
-    process::{Name, Process},
     vm::{MemoryObject, memory_object::Builder},
 };
 use orbital_abi::{Error, ObjectKind, layout::PAGE_SIZE};
@@ -88,19 +88,18 @@ kernel_test! {
         let all = || ObjectKind::ALL.map(live);
         let before = all();
         let objects_before = live(ObjectKind::MemoryObject);
-        let processes_before = live(ObjectKind::Process);
+        let endpoints_before = live(ObjectKind::Endpoint);
         let quota = Quota::root(100, 1 << 20).unwrap();
         assert_eq!(all(), before, "quotas are no capability's");
         let objects = [1, 2, 3].map(|pages| object(&quota, pages).unwrap());
         let more: [_; 5] = core::array::from_fn(|_| objects[0].clone());
         assert_eq!(live(ObjectKind::MemoryObject), objects_before + 3);
-        let process = Process::first(Name::from("one").unwrap(), quota.clone()).unwrap();
-        assert_eq!(live(ObjectKind::Process), processes_before + 1);
+        let endpoint = Endpoint::new(&quota).unwrap();
+        assert_eq!(live(ObjectKind::Endpoint), endpoints_before + 1);
         drop(objects);
         assert_eq!(live(ObjectKind::MemoryObject), objects_before + 1);
         drop(more);
-        while !process.space.close_step() {}
-        drop(process);
+        drop(endpoint);
         assert_eq!(all(), before);
         assert!(object(&quota, 1000).is_err());
         assert_eq!(all(), before, "an object that could not be made does not count");
