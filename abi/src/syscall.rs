@@ -60,6 +60,8 @@ syscalls! {
     ThreadInspect = 26;
     /// Waits until a time.
     ThreadSleep = 27;
+    /// Lets a thread use so much CPU time in each period, or as much as it likes.
+    ThreadSetBudget = 28;
     /// Makes an empty process, paid by the caller's quota. Gives its capability.
     ProcessCreate = 32;
     /// Ends the calling process with all its threads. Does not return.

@@ -103,6 +103,25 @@ impl Thread {
         self.control(Syscall::ThreadSetAffinity, cpus).map(|_| ())
     }
 
+    /// Lets it use at most `budget` of each `period`, both in nanoseconds. What it has used so far does
+    /// not count.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a budget below 50 microseconds or above the period, or a period of
+    /// more than an hour; [`Error::QuotaExceeded`]; [`Error::Ended`].
+    pub fn set_budget(&self, budget: u64, period: u64) -> Result<(), Error> {
+        let registers = Registers::control([self.slot().bits(), budget, period, 0]);
+        harmless(Syscall::ThreadSetBudget, &registers).map(|_| ())
+    }
+
+    /// Lets it use as much as it likes.
+    ///
+    /// # Errors
+    /// [`Error::Ended`].
+    pub fn clear_budget(&self) -> Result<(), Error> {
+        self.control(Syscall::ThreadSetBudget, 0).map(|_| ())
+    }
+
     /// What it is doing, and where.
     ///
     /// # Errors

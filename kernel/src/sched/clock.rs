@@ -2,7 +2,9 @@
 //! queue of the CPU where it began to wait; it wakes the thread wherever that is by then.
 #![forbid(unsafe_code)]
 
-use orbital_executor::timer::{NEVER, Sleep, Timeout, TimerQueue};
+use core::{pin::Pin, task::Waker};
+
+use orbital_executor::timer::{Armed, NEVER, Sleep, Timeout, TimerNode, TimerQueue};
 
 use crate::{
     arch::clock,
@@ -19,6 +21,11 @@ pub fn sleep_until(deadline: u64) -> Sleep<'static> {
 /// Waits for `future`, until `deadline` at the latest.
 pub fn timeout_at<F>(deadline: u64, future: F) -> Timeout<'static, F> {
     orbital_executor::timer::timeout_at(TIMERS.here(), deadline, future)
+}
+
+/// Queues a timer on this CPU, to wake `waker` at `deadline`, in nanoseconds since boot.
+pub fn arm(node: Pin<&mut TimerNode<'static>>, deadline: u64, waker: &Waker) -> Armed {
+    node.arm(TIMERS.here(), deadline, waker)
 }
 
 /// When this CPU's next timer is due, in nanoseconds since boot; `u64::MAX` without one.

@@ -32,6 +32,10 @@ pub(super) struct Cpu {
     pub slice_over: Cell<bool>,
     /// When the current thread's slice ends, in nanoseconds since boot.
     pub slice_end: Cell<u64>,
+    /// When the current thread's budget is used up, if it goes on; [`NEVER`] without one.
+    pub budget_end: Cell<u64>,
+    /// Up to when it was charged.
+    pub charged_until: Cell<u64>,
     /// When the timer comes; [`NEVER`] while it is not armed.
     timer: Cell<u64>,
     /// When the kernel's own tasks have theirs.
@@ -45,6 +49,8 @@ impl Cpu {
             ready: RefCell::new(RunQueue::new()),
             slice_over: Cell::new(false),
             slice_end: Cell::new(0),
+            budget_end: Cell::new(NEVER),
+            charged_until: Cell::new(0),
             timer: Cell::new(NEVER),
             tasks: Turns::new(),
         }

@@ -14,7 +14,7 @@ use orbital_executor::task::AfterPoll;
 
 pub use super::cpu::{counters, current, describe_current, timer_came};
 use super::{
-    Completion, balance, clock as deadlines,
+    Completion, balance, budget, clock as deadlines,
     cpu::{CPU, NEVER, count_switch, running, set_timer},
     requests, space, wake,
 };
@@ -53,6 +53,7 @@ pub fn complete(current: Current, completion: Completion) -> *mut SavedRegisters
 }
 
 fn block(current: &Current) {
+    budget::stop(current);
     current.leave_cpu();
     current.set_slice_left(SLICE_NS);
     CPU.here().current.take();
@@ -75,6 +76,7 @@ pub(super) fn end(thread: &Current, reason: ExitReason) {
     let running = current.take_if(|current| runs(current));
     drop(current);
     if running.is_some() {
+        budget::stop(thread);
         thread.leave_cpu();
     }
     thread.finish(reason);
@@ -140,7 +142,11 @@ fn poll_task() {
     let executor = wake::executor();
     let priority = executor.top().unwrap_or_default();
     cause::set(priority);
+    // The current thread does not pay for that.
+    let current = running();
+    current.as_ref().inspect(|current| budget::stop(current));
     executor.poll_first(priority);
+    current.as_ref().inspect(|current| budget::begin(current));
     cpu.tasks.polled(clock::nanoseconds());
     idle::interrupt_window();
 }
@@ -162,7 +168,8 @@ fn may_leave() -> bool {
     let turn_end = if task_waits { cpu.tasks.next() } else { NEVER };
     // What it leaves to be done later is done as urgently as it runs.
     cause::set(priority);
-    set_timer(slice_end.min(turn_end).min(deadlines::next_deadline()));
+    let run_end = slice_end.min(turn_end).min(cpu.budget_end.get());
+    set_timer(run_end.min(deadlines::next_deadline()));
     true
 }
 
@@ -224,6 +231,8 @@ pub(super) fn make_ready(thread: Ref<Tcb>, end: End) {
     } else if !thread.may_run_on(arch::cpu_index()) {
         let cpu = balance::cpu_for(&thread);
         wake::hand_over(thread, cpu);
+    } else if must_wait(&thread) {
+        thread.set_parked(true);
     } else {
         let mut ready = CPU.here().ready.borrow_mut();
         match end {
@@ -231,6 +240,12 @@ pub(super) fn make_ready(thread: Ref<Tcb>, end: End) {
             End::Front => ready.push_front(thread),
         }
     }
+}
+
+/// Whether a thread of this CPU, which does not run, has to wait for its next period.
+fn must_wait(thread: &Ref<Tcb>) -> bool {
+    // SAFETY: this CPU has the thread, and whoever made it ready uses no proof any more.
+    budget::must_wait(&unsafe { Current::new(thread.clone()) })
 }
 
 /// Takes a thread of this CPU out of its run queue; `None` when it is not there.
@@ -254,6 +269,7 @@ pub(super) fn heed() {
 fn put_off(current: &Current) {
     let cpu = CPU.here();
     let slice_over = cpu.slice_over.take();
+    budget::stop(current);
     current.leave_cpu();
     let left = cpu.slice_end.get().saturating_sub(clock::nanoseconds());
     current.set_slice_left(if slice_over { SLICE_NS } else { left });
@@ -267,6 +283,12 @@ fn keep_current() -> Option<*mut SavedRegisters> {
     heed();
     let current = running()?;
     let cpu = CPU.here();
+    if budget::is_over() {
+        // With its next period it begins a new slice, after its equals.
+        cpu.slice_over.set(true);
+        put_off(&current);
+        return None;
+    }
     let top = cpu.ready.borrow().top();
     let priority = current.priority();
     let slice_over = cpu.slice_over.get();
@@ -295,6 +317,7 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
         return None;
     }
     cause::set(next.priority());
+    budget::begin(&next);
     // Before the poll: an operation may touch the thread's memory.
     space::enter(&next.process);
     if next.has_operation() {
@@ -302,6 +325,7 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
             Poll::Ready(Outcome::Written) => {}
             Poll::Ready(Outcome::Answer(answer)) => next.answer(answer),
             Poll::Pending => {
+                budget::stop(&next);
                 after_pending_poll(&next);
                 return None;
             }

@@ -2,6 +2,7 @@
 
 mod balance;
 pub mod block;
+mod budget;
 pub mod clock;
 mod cpu;
 pub mod dispatch;

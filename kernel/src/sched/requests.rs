@@ -5,7 +5,7 @@
 use orbital_abi::ExitReason;
 use orbital_executor::task::AfterPoll;
 
-use super::{dispatch, wake};
+use super::{budget, dispatch, wake};
 use crate::{
     arch,
     object::Ref,
@@ -37,11 +37,11 @@ fn serve_one(thread: &Ref<Tcb>) {
         ThreadState::Ended => return,
         // It is this CPU's current one.
         ThreadState::Running => {
-            set_priority(thread);
+            change(thread);
             dispatch::heed();
         }
         ThreadState::Inactive | ThreadState::Blocked if thread.is_killed() => return end(thread),
-        ThreadState::Inactive | ThreadState::Blocked => set_priority(thread),
+        ThreadState::Inactive | ThreadState::Blocked => change(thread),
         // It keeps its place in the run queue, or its way there.
         ThreadState::Woken | ThreadState::Preempted if is_as_asked(thread) => {}
         ThreadState::Woken | ThreadState::Preempted => {
@@ -54,7 +54,7 @@ fn serve_one(thread: &Ref<Tcb>) {
                 return end(thread);
             }
             thread.set_parked(false);
-            set_priority(thread);
+            change(thread);
             dispatch::make_ready(thread.clone(), dispatch::End::Back);
         }
     }
@@ -66,17 +66,30 @@ fn is_as_asked(thread: &Tcb) -> bool {
     !(thread.is_killed() || thread.is_suspended() || thread.is_parked())
         && thread.may_run_on(arch::cpu_index())
         && thread.wanted_priority() == thread.priority()
+        && !thread.budget_changes()
 }
 
 /// Does what was asked of a thread that has just come to this CPU, and is about to be made ready.
-pub fn arrived(thread: &Tcb) {
+pub fn arrived(thread: &Ref<Tcb>) {
     let ticket = thread.last_announced();
-    set_priority(thread);
+    change(thread);
     thread.set_fulfilled(ticket);
 }
 
-fn set_priority(thread: &Tcb) {
+/// Gives a thread of this CPU the priority and the budget that it shall have. It is in no run queue.
+fn change(thread: &Ref<Tcb>) {
     thread.set_priority(thread.wanted_priority());
+    if thread.budget_changes() {
+        // SAFETY: this CPU has the thread, and nobody else below on the stack uses a proof for it.
+        let thread = unsafe { Current::new(thread.clone()) };
+        if thread.state() == ThreadState::Running {
+            budget::stop(&thread);
+            thread.take_budget();
+            budget::begin(&thread);
+        } else {
+            thread.take_budget();
+        }
+    }
 }
 
 fn end(thread: &Ref<Tcb>) {

@@ -5,10 +5,14 @@ use orbital_abi::{CapSlot, Error, Registers, Rights};
 
 use super::{Answer, lookup};
 use crate::{
-    arch,
+    arch::{self, clock},
     object::Ref,
     sched::{Completion, block},
-    thread::{BlockReason, Current, Outcome, Tcb, control::Ticket},
+    thread::{
+        BlockReason, Current, Outcome, Tcb,
+        budget::{Budget, Share, Wanted},
+        control::Ticket,
+    },
 };
 
 fn thread(current: &Current, registers: &Registers, needed: Rights) -> Result<Ref<Tcb>, Error> {
@@ -70,6 +74,20 @@ pub(super) fn set_affinity(current: &Current, registers: &Registers) -> Completi
             return Err(Error::InvalidArgument);
         }
         Ok(thread.ask_affinity(cpus))
+    })
+}
+
+/// Budget and period, in nanoseconds; both 0 for no limit. Paid by the thread's process.
+pub(super) fn set_budget(current: &Current, registers: &Registers) -> Completion {
+    ask(current, registers, |thread| {
+        let wanted = match (registers.control[1], registers.control[2]) {
+            (0, 0) => Wanted::Unlimited,
+            (budget, period) => {
+                let share = Share::new(budget, period)?;
+                Wanted::Limited(Budget::new(share, clock::nanoseconds(), &thread.process.quota)?)
+            }
+        };
+        Ok(thread.ask_budget(wanted))
     })
 }
 

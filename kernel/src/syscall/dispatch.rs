@@ -40,6 +40,7 @@ fn handle(current: &Current, number: u64) -> Completion {
         Syscall::ThreadKill => control::kill(current, &registers),
         Syscall::ThreadSetPriority => control::set_priority(current, &registers),
         Syscall::ThreadSetAffinity => control::set_affinity(current, &registers),
+        Syscall::ThreadSetBudget => control::set_budget(current, &registers),
         Syscall::ThreadSleep => clock::sleep(current, &registers),
         Syscall::ClockRead => clock::read().into(),
         Syscall::ThreadInspect => control::inspect(current, &registers).into(),

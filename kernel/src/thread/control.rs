@@ -1,5 +1,5 @@
 //! What others ask of a thread: to end, to stop for a while, to be more or less urgent, to run on other
-//! CPUs. Each writes down what it wants and announces it; the CPU that has the thread does it, on its
+//! CPUs, to use no more than so much of one. Each writes down what it wants and announces it; the CPU that has the thread does it, on its
 //! next turn, and says so; who asked waits for that. Only the last wish of a kind counts.
 //!
 //! ```text
@@ -15,8 +15,9 @@ use core::sync::atomic::{
 };
 
 use orbital_executor::wait_queue::WaitQueue;
+use spin::Mutex;
 
-use super::Tcb;
+use super::{Tcb, budget::Wanted};
 
 /// It shall end.
 const KILL: u8 = 1 << 0;
@@ -37,7 +38,11 @@ pub struct Control {
     ceiling: u8,
     /// The CPUs that it may run on, a bit each.
     affinity: AtomicU64,
-    /// It would be ready, but is suspended. Its CPU's.
+    /// The budget that it shall have.
+    wanted_budget: Mutex<Wanted>,
+    /// There is one in `wanted_budget`.
+    budget_changes: AtomicBool,
+    /// It would be ready, but is suspended or has used up its budget. Its CPU's.
     parked: AtomicBool,
 }
 
@@ -56,6 +61,8 @@ impl Control {
             wanted_priority: AtomicU8::new(priority),
             ceiling: priority,
             affinity: AtomicU64::new(affinity),
+            wanted_budget: Mutex::new(Wanted::AsItIs),
+            budget_changes: AtomicBool::new(false),
             parked: AtomicBool::new(false),
         }
     }
@@ -99,6 +106,27 @@ impl Tcb {
     pub fn ask_affinity(&self, cpus: u64) -> Ticket {
         self.control.affinity.store(cpus, Release);
         self.announce()
+    }
+
+    /// Asks its CPU to give it this budget.
+    pub fn ask_budget(&self, wanted: Wanted) -> Ticket {
+        let old = core::mem::replace(&mut *self.control.wanted_budget.lock(), wanted);
+        // One that nobody has come to take.
+        drop(old);
+        self.control.budget_changes.store(true, Release);
+        self.announce()
+    }
+
+    /// Whether it shall have another budget.
+    #[inline]
+    pub fn budget_changes(&self) -> bool {
+        self.control.budget_changes.load(Acquire)
+    }
+
+    /// The budget that it shall have. For its CPU.
+    pub fn take_wanted_budget(&self) -> Wanted {
+        self.control.budget_changes.store(false, Relaxed);
+        core::mem::take(&mut *self.control.wanted_budget.lock())
     }
 
     /// Waits until a wish is fulfilled, or the thread has ended.
@@ -165,7 +193,7 @@ impl Tcb {
         self.control.priority.store(priority, Relaxed);
     }
 
-    /// Whether it would be ready if it were not suspended. For its CPU.
+    /// Whether it would be ready if it were not suspended and had some of its budget left. For its CPU.
     pub fn is_parked(&self) -> bool {
         self.control.parked.load(Relaxed)
     }

@@ -1,11 +1,12 @@
 //! What only the CPU that has a thread touches: the future of its operation, and the registers that
 //! the entry code leaves alone.
 
+use alloc::boxed::Box;
 use core::{cell::UnsafeCell, pin::Pin};
 
 use orbital_executor::slot::FutureSlot;
 
-use super::Outcome;
+use super::{Outcome, budget::Budget};
 use crate::{
     arch::{FpuState, UserSegments},
     object::Charge,
@@ -28,6 +29,8 @@ pub(super) struct Home {
     pub(super) segments: UserSegments,
     /// What is left of its slice, in nanoseconds.
     pub(super) slice_left: u64,
+    /// How much it may run; without one as long as it likes.
+    pub(super) budget: Option<Pin<Box<Budget>>>,
 }
 
 impl Home {
@@ -48,6 +51,7 @@ impl HomeCell {
             fpu: None,
             segments: UserSegments::new(),
             slice_left: FIRST_SLICE,
+            budget: None,
         }))
     }
 

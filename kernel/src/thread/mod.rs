@@ -1,5 +1,6 @@
 //! Threads: the TCB, its states, and the leaf waits that stand in it.
 
+pub mod budget;
 pub mod control;
 mod home;
 mod owed;

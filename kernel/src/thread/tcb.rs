@@ -3,6 +3,7 @@
 
 use core::{
     mem::offset_of,
+    pin::Pin,
     ptr::NonNull,
     sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
     task::{Context, Poll},
@@ -17,6 +18,7 @@ use spin::Mutex;
 
 use super::{
     BlockReason, Current, Outcome, Owed, ThreadId,
+    budget::{Budget, Wanted},
     control::Control,
     home::{Home, HomeCell},
     queue::{KINDS, Link},
@@ -324,6 +326,21 @@ impl Current {
         self.with_home(|home| home.slice_left)
     }
 
+    /// Runs `f` on its budget, if it has one.
+    pub fn with_budget<R>(&self, f: impl FnOnce(Pin<&mut Budget>) -> R) -> Option<R> {
+        self.with_home(|home| home.budget.as_mut().map(|budget| f(budget.as_mut())))
+    }
+
+    /// Takes the budget that it shall have.
+    pub fn take_budget(&self) {
+        let new = match self.take_wanted_budget() {
+            Wanted::AsItIs => return,
+            Wanted::Unlimited => None,
+            Wanted::Limited(budget) => Some(budget),
+        };
+        drop(self.with_home(|home| core::mem::replace(&mut home.budget, new)));
+    }
+
     /// Where the entry code stores and finds its registers.
     pub fn register_pointer(&self) -> *mut SavedRegisters {
         self.registers.pointer()
@@ -366,8 +383,9 @@ impl Current {
     /// runs again.
     pub fn finish(&self, reason: ExitReason) {
         self.with_home(|home| home.slot().clear());
-        let fpu = self.with_home(|home| home.fpu.take());
-        drop(fpu);
+        let own = self.with_home(|home| (home.fpu.take(), home.budget.take()));
+        drop(own);
+        drop(self.take_wanted_budget());
         let owed = self.owed.lock().take();
         drop(owed);
         *self.exit.lock() = Some(reason);
