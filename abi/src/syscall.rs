@@ -92,6 +92,8 @@ syscalls! {
     SystemShutdown = 97;
     /// Reads one of the kernel's counters.
     SystemStatistics = 98;
+    /// Tells the longest stretch with interrupts off on a CPU, and may have it counted anew.
+    SystemInterruptsOff = 99;
     /// Tells the time, and how it comes from the time-stamp counter.
     ClockRead = 112;
 }

@@ -5,13 +5,14 @@ use orbital_abi::{ExitReason, Fault};
 
 use crate::{
     arch::{SavedRegisters, Trap},
-    sched::{Completion, dispatch},
+    sched::{Completion, dispatch, irq_off},
     thread::Current,
 };
 
 /// Called by the entry code for everything that is not a system call and came from user mode.
 #[unsafe(no_mangle)]
 fn orbital_trap(trap: Trap) -> *mut SavedRegisters {
+    irq_off::begin();
     let current = dispatch::current();
     let completion = match trap {
         Trap::Timer => {
@@ -36,9 +37,11 @@ fn orbital_trap(trap: Trap) -> *mut SavedRegisters {
 /// Called by the entry code for interrupts that came while the kernel let them in.
 #[unsafe(no_mangle)]
 fn orbital_interrupt_in_kernel(trap: Trap) {
+    irq_off::begin();
     if trap == Trap::Timer {
         dispatch::timer_came();
     }
+    irq_off::end();
 }
 
 fn unhandled(current: &Current, fault: Fault) -> Completion {

@@ -21,3 +21,25 @@ pub fn statistic(statistic: Statistic) -> Result<u64, Error> {
     let registers = Registers::control([bootstrap().system.bits(), statistic as u64, 0, 0]);
     Ok(harmless(Syscall::SystemStatistics, &registers)?.control[0])
 }
+
+/// The longest stretch with interrupts off on `cpu` since boot, or since it was last taken, in ticks of
+/// the time-stamp counter; under `--icount` these are instructions.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] without such a CPU; as [`statistic`].
+pub fn interrupts_off(cpu: usize) -> Result<u64, Error> {
+    read_interrupts_off(cpu, false)
+}
+
+/// The same; from here on it is counted anew.
+///
+/// # Errors
+/// As [`interrupts_off`].
+pub fn take_interrupts_off(cpu: usize) -> Result<u64, Error> {
+    read_interrupts_off(cpu, true)
+}
+
+fn read_interrupts_off(cpu: usize, reset: bool) -> Result<u64, Error> {
+    let words = [bootstrap().system.bits(), cpu as u64, reset.into(), 0];
+    Ok(harmless(Syscall::SystemInterruptsOff, &Registers::control(words))?.control[0])
+}

@@ -16,7 +16,7 @@ pub use super::cpu::{counters, current, describe_current, timer_came};
 use super::{
     Completion, balance, budget, clock as deadlines,
     cpu::{CPU, NEVER, count_switch, running, set_timer},
-    requests, space, wake,
+    irq_off, requests, space, wake,
 };
 use crate::{
     arch::{self, SavedRegisters, clock, idle, timer},
@@ -49,7 +49,9 @@ pub fn complete(current: Current, completion: Completion) -> *mut SavedRegisters
         Completion::End(reason) => end(&current, reason),
     }
     drop(current);
-    next()
+    let registers = next();
+    irq_off::end();
+    registers
 }
 
 fn block(current: &Current) {
@@ -108,7 +110,7 @@ pub fn next() -> *mut SavedRegisters {
                     continue;
                 };
                 let Some(registers) = switch_to(thread) else {
-                    idle::interrupt_window();
+                    let_interrupts_in();
                     continue;
                 };
                 registers
@@ -118,6 +120,13 @@ pub fn next() -> *mut SavedRegisters {
             return registers;
         }
     }
+}
+
+/// Takes the interrupts that are waiting: between two polls, with nothing borrowed.
+fn let_interrupts_in() {
+    irq_off::end();
+    idle::interrupt_window();
+    irq_off::begin();
 }
 
 /// Whether it is the turn of the most urgent of the kernel's own tasks.
@@ -148,7 +157,7 @@ fn poll_task() {
     executor.poll_first(priority);
     current.as_ref().inspect(|current| budget::begin(current));
     cpu.tasks.polled(clock::nanoseconds());
-    idle::interrupt_window();
+    let_interrupts_in();
 }
 
 /// The last look before user mode: what came until now is served first, what comes later sends an
@@ -183,7 +192,9 @@ fn sleep() {
     balance::fall_asleep();
     // Interrupts are off: what comes between this check and the sleep ends the sleep.
     if wake::may_sleep() {
+        irq_off::end();
         idle::wait_for_interrupt();
+        irq_off::begin();
     }
     end_sleep();
 }
@@ -345,6 +356,7 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
 
 /// Starts dispatching on this CPU: the end of the boot order.
 pub fn start() -> ! {
+    irq_off::begin();
     let registers = next();
     // SAFETY: `next` made the thread current and loaded its address space; the boot code's frames
     // are not needed again.

@@ -6,6 +6,7 @@ mod budget;
 pub mod clock;
 mod cpu;
 pub mod dispatch;
+pub mod irq_off;
 mod requests;
 pub mod run_queue;
 mod space;

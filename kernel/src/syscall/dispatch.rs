@@ -5,7 +5,7 @@ use orbital_abi::{Error, Syscall};
 use super::{capability, clock, control, ipc, memory, process, system, thread};
 use crate::{
     arch::SavedRegisters,
-    sched::{Completion, dispatch},
+    sched::{Completion, dispatch, irq_off},
     thread::Current,
 };
 
@@ -13,6 +13,7 @@ use crate::{
 /// saved; gives the registers to leave with, its own or another thread's.
 #[unsafe(no_mangle)]
 extern "C-unwind" fn orbital_syscall(_: *mut SavedRegisters, number: u64) -> *mut SavedRegisters {
+    irq_off::begin();
     let current = dispatch::current();
     let completion = handle(&current, number);
     dispatch::complete(current, completion)
@@ -57,6 +58,7 @@ fn handle(current: &Current, number: u64) -> Completion {
         Syscall::MemoryUnmap => memory::unmap(current, &registers),
         Syscall::SystemLog => system::log(current, &registers).into(),
         Syscall::SystemShutdown => system::shutdown(current, &registers).into(),
+        Syscall::SystemInterruptsOff => system::interrupts_off(current, &registers).into(),
         Syscall::SystemStatistics => system::statistics(current, &registers).into(),
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     memory::{self, heap},
     object::registry,
     process::Process,
-    sched::dispatch,
+    sched::{dispatch, irq_off},
     system::SystemObject,
     thread::Current,
 };
@@ -60,6 +60,20 @@ pub(super) fn shutdown(current: &Current, registers: &Registers) -> Answer {
     let slot = CapSlot::from_bits(registers.control[0]);
     lookup::<SystemObject>(current, slot, Rights::SHUTDOWN)?;
     crate::shutdown::off(registers.control[1])
+}
+
+/// The longest stretch with interrupts off on the CPU in control word 1, in ticks; with 1 in word 2
+/// it is counted anew from here on.
+pub(super) fn interrupts_off(current: &Current, registers: &Registers) -> Answer {
+    let [slot, cpu, reset, _] = registers.control;
+    lookup::<SystemObject>(current, CapSlot::from_bits(slot), Rights::STATISTICS)?;
+    let cpu = usize::try_from(cpu).ok().filter(|cpu| *cpu < arch::cpu_count());
+    let cpu = cpu.ok_or(Error::InvalidArgument)?;
+    Ok(value(match reset {
+        0 => irq_off::longest(cpu),
+        1 => irq_off::take_longest(cpu),
+        _ => return Err(Error::InvalidArgument),
+    }))
 }
 
 pub(super) fn statistics(current: &Current, registers: &Registers) -> Answer {

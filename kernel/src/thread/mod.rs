@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod control;
 mod home;
+mod local;
 mod owed;
 pub mod queue;
 pub mod registers;

@@ -3,31 +3,25 @@
 
 use core::{
     mem::offset_of,
-    pin::Pin,
     ptr::NonNull,
     sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
-    task::{Context, Poll},
 };
 
 use orbital_abi::{Error, ExitReason, ObjectKind};
-use orbital_executor::{
-    task::{TaskHeader, TaskVtable},
-    waker,
-};
+use orbital_executor::task::{TaskHeader, TaskVtable};
 use spin::Mutex;
 
 use super::{
-    BlockReason, Current, Outcome, Owed, ThreadId,
-    budget::{Budget, Wanted},
+    BlockReason, Owed, ThreadId,
     control::Control,
-    home::{Home, HomeCell},
+    home::HomeCell,
     queue::{KINDS, Link},
     registers::RegisterCell,
     state::ThreadState,
     wait::Wait,
 };
 use crate::{
-    arch::{self, FpuState, SavedRegisters},
+    arch::{self, SavedRegisters},
     object::{Charge, Header, Object, Ref},
     process::{Belongs, Member, Process},
 };
@@ -58,9 +52,9 @@ pub struct Tcb {
     /// The call that it has taken and not answered.
     pub owed: Mutex<Option<Owed>>,
     reason: Mutex<BlockReason>,
-    exit: Mutex<Option<ExitReason>>,
-    /// Touched only by the CPU that runs the thread.
-    local: HomeCell,
+    pub(super) exit: Mutex<Option<ExitReason>>,
+    /// Touched only by the CPU that has the thread.
+    pub(super) local: HomeCell,
     _charge: Charge,
 }
 
@@ -288,110 +282,6 @@ impl Tcb {
             })
             .await;
         reason.unwrap_or(ExitReason::Killed)
-    }
-}
-
-impl Current {
-    fn with_home<R>(&self, f: impl FnOnce(&mut Home) -> R) -> R {
-        // SAFETY: this proof says that the thread is this CPU's. The methods below call nothing that
-        // comes here again: an operation's future has no proof.
-        unsafe { self.local.with(f) }
-    }
-
-    /// Puts the future of its operation into the slot, which is empty.
-    pub fn set_operation(&self, future: impl Future<Output = Outcome> + 'static) {
-        self.with_home(|home| home.slot().set(future));
-    }
-
-    /// Whether it is in the middle of an operation.
-    pub fn has_operation(&self) -> bool {
-        self.with_home(|home| !home.slot().is_empty())
-    }
-
-    /// Polls the operation. The slot is empty afterwards where it is ready.
-    pub fn poll_operation(&self) -> Poll<Outcome> {
-        // SAFETY: the pointer is for the whole TCB, which outlives the poll.
-        let waker = unsafe { waker::waker_ref(self.task_pointer()) };
-        let mut context = Context::from_waker(&waker);
-        self.with_home(|home| home.slot().poll(&mut context))
-    }
-
-    /// What is left of its slice when it leaves the CPU, in nanoseconds.
-    pub fn set_slice_left(&self, left: u64) {
-        self.with_home(|home| home.slice_left = left);
-    }
-
-    /// What is left of its slice, in nanoseconds.
-    pub fn slice_left(&self) -> u64 {
-        self.with_home(|home| home.slice_left)
-    }
-
-    /// Runs `f` on its budget, if it has one.
-    pub fn with_budget<R>(&self, f: impl FnOnce(Pin<&mut Budget>) -> R) -> Option<R> {
-        self.with_home(|home| home.budget.as_mut().map(|budget| f(budget.as_mut())))
-    }
-
-    /// Takes the budget that it shall have.
-    pub fn take_budget(&self) {
-        let new = match self.take_wanted_budget() {
-            Wanted::AsItIs => return,
-            Wanted::Unlimited => None,
-            Wanted::Limited(budget) => Some(budget),
-        };
-        drop(self.with_home(|home| core::mem::replace(&mut home.budget, new)));
-    }
-
-    /// Where the entry code stores and finds its registers.
-    pub fn register_pointer(&self) -> *mut SavedRegisters {
-        self.registers.pointer()
-    }
-
-    /// Gives it floating point, or says why not.
-    ///
-    /// # Errors
-    /// [`Error::QuotaExceeded`].
-    pub fn give_fpu(&self) -> Result<(), Error> {
-        let charge = Charge::new(&self.process.quota, 0, FpuState::bytes() as u64)?;
-        let state = FpuState::new()?;
-        state.restore();
-        self.with_home(|home| home.fpu = Some((state, charge)));
-        Ok(())
-    }
-
-    /// It leaves the CPU: keeps the registers that the entry code leaves alone.
-    pub fn leave_cpu(&self) {
-        self.with_home(|home| {
-            home.segments.save();
-            if let Some((state, _)) = &mut home.fpu {
-                state.save();
-            }
-        });
-    }
-
-    /// It comes to the CPU: loads those registers, or makes the first use of floating point trap.
-    pub fn enter_cpu(&self) {
-        self.with_home(|home| {
-            home.segments.restore();
-            match &home.fpu {
-                Some((state, _)) => state.restore(),
-                None => FpuState::forbid(),
-            }
-        });
-    }
-
-    /// Ends it: cancels its operation, drops the reply that it owes, tells those who wait. It never
-    /// runs again.
-    pub fn finish(&self, reason: ExitReason) {
-        self.with_home(|home| home.slot().clear());
-        let own = self.with_home(|home| (home.fpu.take(), home.budget.take()));
-        drop(own);
-        drop(self.take_wanted_budget());
-        let owed = self.owed.lock().take();
-        drop(owed);
-        *self.exit.lock() = Some(reason);
-        self.set_state(ThreadState::Ended);
-        self.control.changes.wake_all();
-        self.process.thread_ended(&**self, reason);
     }
 }
 

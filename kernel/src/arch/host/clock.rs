@@ -19,6 +19,11 @@ pub(super) fn now() -> u64 {
     NOW.get()
 }
 
+/// A counter that goes on with the time: one tick is a nanosecond.
+pub fn ticks() -> u64 {
+    now()
+}
+
 /// Microseconds since boot.
 pub fn microseconds() -> u64 {
     nanoseconds() / 1000
