@@ -7,7 +7,10 @@ use std::{
 
 use xtask::{
     Failure,
-    build::system::{INIT, System, read},
+    build::{
+        loadable::loadable,
+        system::{INIT, System, read},
+    },
     cli::{Boot, Machine, RunOptions},
     machine::{boot, qemu::Console, tail},
     setup::paths,
@@ -20,6 +23,9 @@ use crate::{
     verdict::Verdict,
     wants::Wants,
 };
+
+/// How much slower Bochs is: it interprets, and boots through firmware and GRUB.
+const BOCHS_SCALE: f64 = 5.0;
 
 /// What to boot for one case.
 #[derive(Clone, Debug)]
@@ -76,14 +82,14 @@ impl Guest {
         case: &Case,
         environment: &Environment,
     ) -> impl Iterator<Item = Self> {
-        let (case_name, timeout_scale) = (case.name.clone(), environment.timeout_scale);
-        let command_line = command_line(&case.name, environment);
+        let (case_name, timeout_scale) = (case.name.clone(), timeout_scale(environment));
+        let words = command_line(&case.name, environment);
         let machines = machines(&case.wants, environment);
         machines.into_iter().map(move |(suffix, options)| Self {
             kernel: kernel.clone(),
             init: init.clone(),
             case: case_name.clone(),
-            command_line: command_line.clone(),
+            command_line: format!("{words} cpus={}", options.cpus()),
             timeout_scale,
             name: format!("{name}{suffix}"),
             options,
@@ -109,8 +115,8 @@ impl Guest {
     /// # Errors
     /// When the machine can't be started.
     pub fn run(&self, slots: &Slots) -> Result<Report, Failure> {
-        let init = self.init.as_ref().map(|file| Ok((INIT.to_owned(), read(file)?))).transpose()?;
-        let files = init.into_iter().collect();
+        let init = |file| Ok((INIT.to_owned(), loadable(INIT, read(file)?)?));
+        let files = self.init.as_deref().map(init).into_iter().collect::<Result<_, _>>()?;
         let system = System::assemble(self.kernel.clone(), files, &self.command_line)?;
         let slot = slots.take(cores(&self.options));
         let mut log = Vec::new();
@@ -164,7 +170,7 @@ fn machines(wants: &Wants, environment: &Environment) -> Vec<(String, RunOptions
             smp: Some(*cpus),
             memory: wants.memory,
             icount: wants.icount,
-            timeout: Some(scaled(wants.timeout, environment.timeout_scale)),
+            timeout: Some(scaled(wants.timeout, timeout_scale(environment))),
             ..machine(environment)
         };
         for time in 1..=times {
@@ -184,9 +190,15 @@ pub fn machine(environment: &Environment) -> RunOptions {
 }
 
 /// How many of the host's cores a machine keeps busy: the CPUs take turns where instructions are
-/// counted.
+/// counted, and in Bochs.
 fn cores(options: &RunOptions) -> u32 {
-    if options.icount { 1 } else { options.cpus() }
+    if options.icount || options.machine == Machine::Bochs { 1 } else { options.cpus() }
+}
+
+/// What watchdogs are multiplied by.
+fn timeout_scale(environment: &Environment) -> f64 {
+    let is_slow = environment.machine == Machine::Bochs;
+    environment.timeout_scale * if is_slow { BOCHS_SCALE } else { 1.0 }
 }
 
 fn scaled(seconds: u64, scale: f64) -> u64 {

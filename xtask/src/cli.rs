@@ -237,7 +237,7 @@ impl FromStr for Module {
 }
 
 /// An amount of RAM.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MemorySize {
     /// In MiB.
     pub mebibytes: u64,

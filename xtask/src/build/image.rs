@@ -4,7 +4,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use super::system::System;
+use super::{
+    loadable::loadable,
+    system::{System, read},
+};
 use crate::{Failure, progress::Step};
 
 /// Which screen GRUB shall leave.
@@ -27,8 +30,8 @@ pub fn write(system: &System, screen: Screen, output: &Path) -> Result<(), Failu
     let root = folder.path().join("root");
     let grub = root.join("boot/grub");
     fs::create_dir_all(&grub).map_err(Failure::of(grub.display()))?;
-    fs::copy(&system.kernel, root.join("boot/kernel"))
-        .map_err(Failure::of(system.kernel.display()))?;
+    let kernel = loadable("the kernel", read(&system.kernel)?)?;
+    fs::write(root.join("boot/kernel"), kernel).map_err(Failure::of("the image"))?;
     fs::write(root.join("boot/programs.tar"), &system.archive).map_err(Failure::of("the image"))?;
     fs::write(grub.join("grub.cfg"), configuration(&system.command_line, screen))
         .map_err(Failure::of("the image"))?;

@@ -4,5 +4,6 @@
 pub mod archive;
 pub mod cargo;
 pub mod image;
+pub mod loadable;
 pub mod symbols;
 pub mod system;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{
     archive::archive,
     cargo::{self, Goal, Profile},
+    loadable::loadable,
     symbols,
 };
 use crate::{
@@ -71,11 +72,11 @@ impl Inputs {
         let packages = [cargo::KERNEL, cargo::INIT];
         let mut programs = cargo::build(&toolchain, Goal::Programs(&packages), self.profile)?;
         let kernel = take(&mut programs, KERNEL)?;
-        let init = read(&take(&mut programs, INIT)?)?;
+        let init = loadable(INIT, read(&take(&mut programs, INIT)?)?)?;
 
         let mut files = vec![(INIT.to_owned(), self.init.unwrap_or(init))];
         for (name, file) in &programs {
-            files.push((name.clone(), read(file)?));
+            files.push((name.clone(), loadable(name, read(file)?)?));
         }
         files.extend(self.modules);
         System::assemble(kernel, files, &self.command_line)

@@ -13,7 +13,19 @@ use std::{
 
 use nix::{fcntl::OFlag, sys::stat::Mode, unistd::mkfifo};
 
-use crate::{Failure, cli::RunOptions};
+use super::cmos;
+use crate::{
+    Failure,
+    cli::{MemorySize, RunOptions},
+};
+
+/// How many instructions of a CPU make a second of the machine's time, which bears no relation to the
+/// host's. With several CPUs Bochs interprets their waiting too, so seconds should be short; but a
+/// millisecond, the scheduler's slice, has to be long enough for some system calls.
+const INSTRUCTIONS_PER_SECOND: u32 = 20_000_000;
+
+/// How much RAM Bochs gives a machine.
+pub const MOST_MEMORY: MemorySize = MemorySize { mebibytes: 2048 };
 
 /// The named pipe in `folder`.
 #[derive(Debug)]
@@ -77,7 +89,8 @@ pub fn command(
     };
     let settings = format!(
         "megs: {memory}\n\
-         cpu: model=corei7_skylake_x, count={cpus}, ips=100000000, reset_on_triple_fault=0\n\
+         cpu: model=corei7_skylake_x, count={cpus}, ips={speed}, reset_on_triple_fault=0\n\
+         cmosimage: file={folder}/cmos, rtc_init=time0\n\
          romimage: file=/usr/share/bochs/BIOS-bochs-latest\n\
          vgaromimage: file=/usr/share/bochs/VGABIOS-lgpl-latest\n\
          ata0-master: type=cdrom, path=\"{image}\", status=inserted\n\
@@ -88,12 +101,15 @@ pub fn command(
          {display}\n",
         memory = options.memory.mebibytes,
         cpus = options.cpus(),
+        speed = INSTRUCTIONS_PER_SECOND,
         image = image.display(),
         serial = serial.0.display(),
         folder = folder.display(),
     );
     let (settings_file, debugger) = (folder.join("bochsrc"), folder.join("debugger"));
     fs::write(&settings_file, settings).map_err(Failure::of("Bochs' settings"))?;
+    fs::write(folder.join("cmos"), cmos::image(options.memory.mebibytes))
+        .map_err(Failure::of("Bochs' settings"))?;
     // Debian's Bochs stops in its debugger first.
     fs::write(&debugger, "c\n").map_err(Failure::of("Bochs' settings"))?;
     let mut bochs = Command::new("bochs");

@@ -1,6 +1,7 @@
 //! Machines: how each is started, and what becomes of a running one.
 
 pub mod bochs;
+mod cmos;
 pub mod ending;
 mod process;
 pub mod qemu;

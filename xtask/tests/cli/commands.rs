@@ -52,6 +52,7 @@ fn wrong_usage_is_one_line_and_status_2() {
         &["--timeout", "0"],
         &["--machine", "microvm"],
         &["--machine", "bochs", "--boot", "direct"],
+        &["--machine", "bochs", "--memory", "4G"],
         &["--append", "a'b"],
         &["--append", "exec=\"unclosed"],
         &["--init", "/nonexistent/init"],
