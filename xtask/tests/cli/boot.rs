@@ -4,10 +4,9 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::{Ran, run};
+use crate::support::{Ran, direct, run};
 use xtask::{
-    build::system::Inputs,
-    cli::{Boot, RunOptions, SystemOptions},
+    cli::{Boot, RunOptions},
     machine::qemu::{self, Console, Files},
 };
 
@@ -122,16 +121,6 @@ fn without_a_module_there_is_a_clear_line() {
     let ran: Ran = command.output().unwrap().into();
     assert!(ran.status > 0x20, "{ran:?}");
     assert!(ran.stdout.contains("module"), "{ran:?}");
-}
-
-/// Kernel and archive for QEMU's own loader. The files stay until the host cleans up its folder for
-/// temporary files, which tests may do.
-fn direct() -> Files {
-    let system = Inputs::read(&SystemOptions::default()).unwrap().build().unwrap();
-    let folder = tempfile::tempdir().unwrap().keep();
-    let archive = folder.join("programs.tar");
-    std::fs::write(&archive, &system.archive).unwrap();
-    Files::Direct { kernel: system.kernel, archive, command_line: system.command_line }
 }
 
 /// Boots with more of QEMU's options; gives QEMU's own exit status.

@@ -3,4 +3,5 @@
 
 mod boot;
 mod commands;
+mod cpus;
 mod support;

@@ -7,8 +7,8 @@ use core::{
 };
 
 use super::{
-    acpi, apic, clock, cpu_area, entry, features, fpu, gdt, idt, timer, trampoline::Trampoline,
-    window,
+    acpi, apic, clock, cpu_area, entry, features, fpu, gdt, idle, idt, timer,
+    trampoline::Trampoline, window,
 };
 use crate::{
     boot::BootInfo,
@@ -29,11 +29,15 @@ const LOW: core::ops::Range<u64> = 0x1000..0xa_0000;
 const INIT_REST: u64 = 10_000;
 /// How long the first start-up interrupt gets before it is sent again, in microseconds.
 const FIRST_TRY: u64 = 1_000;
-/// How long a CPU may take to come up, in microseconds. Emulators run on busy hosts.
-const PATIENCE: u64 = 2_000_000;
+/// How long a CPU may take to its first instruction here, in microseconds. Emulators run on busy hosts.
+const PATIENCE: u64 = 5_000_000;
 
 /// How many CPUs are up: their numbers are 0 to this, less one.
 static ONLINE: AtomicUsize = AtomicUsize::new(1);
+/// The number of the CPU that is being started, until it takes it or is given up: one that comes late
+/// finds that it is not wanted, and one that came in time is waited for.
+static STARTING: AtomicUsize = AtomicUsize::new(NOBODY);
+const NOBODY: usize = usize::MAX;
 /// APIC numbers of the CPUs that are up.
 static APIC_ID: PerCpu<AtomicUsize> = PerCpu::new([const { AtomicUsize::new(0) }; MAX_CPUS]);
 
@@ -86,14 +90,20 @@ pub fn start_others(boot_info: &BootInfo) {
         let cpu = cpu_count();
         trampoline.prepare(cpu, window::map_stack(STACK_BYTES));
         APIC_ID.of(cpu).store(id as usize, Ordering::Relaxed);
+        STARTING.store(cpu, Ordering::Release);
         apic::send_init(id);
         clock::spin(INIT_REST);
         apic::send_start(id, trampoline.vector());
-        if !wait_until_up(cpu, FIRST_TRY) {
+        if !wait_until_here(FIRST_TRY) {
             apic::send_start(id, trampoline.vector());
         }
-        if !wait_until_up(cpu, PATIENCE) {
-            // So that it can't come after all, on the next one's stack.
+        if wait_until_here(PATIENCE) || !take_number(cpu) {
+            // From here on it runs nothing but what it has to.
+            while cpu_count() == cpu {
+                spin_loop();
+            }
+        } else {
+            // So that it does not run into what the next one finds in the trampoline.
             apic::send_init(id);
             log::warn!("the CPU with APIC number {id} does not start: left out");
         }
@@ -109,9 +119,16 @@ fn trampoline_page(boot_info: &BootInfo) -> Option<Frame> {
         .map(|range| Frame::containing(range.start.next_multiple_of(4096)))
 }
 
-fn wait_until_up(cpu: usize, microseconds: u64) -> bool {
+/// Takes the number of the CPU that is being started: it does so itself, or who gives it up, but not
+/// both.
+fn take_number(cpu: usize) -> bool {
+    STARTING.compare_exchange(cpu, NOBODY, Ordering::AcqRel, Ordering::Acquire).is_ok()
+}
+
+/// Waits until the CPU that is being started has taken its number.
+fn wait_until_here(microseconds: u64) -> bool {
     let end = clock::microseconds() + microseconds;
-    while cpu_count() == cpu {
+    while STARTING.load(Ordering::Acquire) != NOBODY {
         if clock::microseconds() >= end {
             return false;
         }
@@ -122,6 +139,9 @@ fn wait_until_up(cpu: usize, microseconds: u64) -> bool {
 
 /// A CPU's first Rust: `cpu` is its number.
 pub extern "C" fn start(cpu: usize) -> ! {
+    if !take_number(cpu) {
+        idle::stop();
+    }
     cpu_area::area(cpu).install(cpu, own_stack_top());
     features::init();
     gdt::init();

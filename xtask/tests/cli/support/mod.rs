@@ -12,6 +12,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use xtask::{build::system::Inputs, cli::SystemOptions, machine::qemu::Files};
 
 /// What a command gave.
 #[derive(Debug)]
@@ -42,6 +43,16 @@ pub fn xtask() -> Command {
 /// Runs the command to its end.
 pub fn run(words: &[&str]) -> Ran {
     xtask().args(words).output().expect("xtask").into()
+}
+
+/// Kernel and archive for QEMU's own loader. The files stay until the host cleans up its folder for
+/// temporary files, which tests may do.
+pub fn direct() -> Files {
+    let system = Inputs::read(&SystemOptions::default()).unwrap().build().unwrap();
+    let folder = tempfile::tempdir().unwrap().keep();
+    let archive = folder.join("programs.tar");
+    std::fs::write(&archive, &system.archive).unwrap();
+    Files::Direct { kernel: system.kernel, archive, command_line: system.command_line }
 }
 
 /// Whether a line on stderr only says what is going on.
