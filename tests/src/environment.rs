@@ -13,8 +13,8 @@ const TIMEOUT_SCALE: &str = "ORBITAL_TIMEOUT_SCALE";
 pub struct Environment {
     /// How many CPUs each machine has, in place of what its case wants.
     pub smp: Option<u32>,
-    /// The machine of all cases.
-    pub machine: Machine,
+    /// The machine of all cases, in place of what each wants.
+    pub machine: Option<Machine>,
     /// Whether full counts are wanted.
     pub is_soak: bool,
     /// What the cases that draw start from.
@@ -25,7 +25,7 @@ pub struct Environment {
 
 impl Default for Environment {
     fn default() -> Self {
-        Self { smp: None, machine: Machine::Q35, is_soak: false, seed: None, timeout_scale: 1.0 }
+        Self { smp: None, machine: None, is_soak: false, seed: None, timeout_scale: 1.0 }
     }
 }
 
@@ -44,7 +44,7 @@ impl Environment {
         let scale = parsed(&variable, TIMEOUT_SCALE, |scale: &f64| *scale > 0.0 && *scale < 1e6)?;
         Ok(Self {
             smp: parsed(&variable, soak::SMP, |smp| (1..=64).contains(smp))?,
-            machine: parsed(&variable, soak::MACHINE, |_| true)?.unwrap_or(otherwise.machine),
+            machine: parsed(&variable, soak::MACHINE, |_| true)?,
             is_soak: variable(soak::FULL).is_some(),
             seed: parsed(&variable, soak::SEED, |_| true)?,
             timeout_scale: scale.unwrap_or(otherwise.timeout_scale),
@@ -91,7 +91,7 @@ mod tests {
         ];
         let expected = Environment {
             smp: Some(4),
-            machine: Machine::Bochs,
+            machine: Some(Machine::Bochs),
             is_soak: true,
             seed: Some(u64::MAX),
             timeout_scale: 2.5,

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use xtask::{
@@ -13,7 +14,7 @@ use xtask::{
     },
     cli::{Boot, Machine, RunOptions},
     machine::{boot, qemu::Console, tail},
-    setup::paths,
+    setup::{packages, paths},
 };
 
 use crate::{
@@ -34,7 +35,7 @@ pub struct Guest {
     init: Option<PathBuf>,
     case: String,
     command_line: String,
-    timeout_scale: f64,
+    environment: Environment,
     /// Its name in the report, and its log's.
     pub name: String,
     /// Its machine.
@@ -82,15 +83,15 @@ impl Guest {
         case: &Case,
         environment: &Environment,
     ) -> impl Iterator<Item = Self> {
-        let (case_name, timeout_scale) = (case.name.clone(), timeout_scale(environment));
-        let words = command_line(&case.name, environment);
-        let machines = machines(&case.wants, environment);
+        let (case_name, environment) = (case.name.clone(), environment.clone());
+        let words = command_line(&case.name, &environment);
+        let machines = machines(&case.wants, &environment);
         machines.into_iter().map(move |(suffix, options)| Self {
             kernel: kernel.clone(),
             init: init.clone(),
             case: case_name.clone(),
             command_line: format!("{words} cpus={}", options.cpus()),
-            timeout_scale,
+            environment: environment.clone(),
             name: format!("{name}{suffix}"),
             options,
         })
@@ -99,7 +100,8 @@ impl Guest {
     /// With another watchdog, in seconds.
     #[must_use]
     pub fn timeout(mut self, seconds: u64) -> Self {
-        self.options.timeout = Some(scaled(seconds, self.timeout_scale));
+        let scale = timeout_scale(self.options.machine, &self.environment);
+        self.options.timeout = Some((seconds as f64 * scale).ceil() as u64);
         self
     }
 
@@ -110,11 +112,12 @@ impl Guest {
         self
     }
 
-    /// Boots it and waits for its end.
+    /// Boots it and waits for its end. Installs the machine's program where it is missing.
     ///
     /// # Errors
     /// When the machine can't be started.
     pub fn run(&self, slots: &Slots) -> Result<Report, Failure> {
+        ensure(&self.options)?;
         let init = |file| Ok((INIT.to_owned(), loadable(INIT, read(file)?)?));
         let files = self.init.as_deref().map(init).into_iter().collect::<Result<_, _>>()?;
         let system = System::assemble(self.kernel.clone(), files, &self.command_line)?;
@@ -157,12 +160,16 @@ fn command_line(case: &str, environment: &Environment) -> String {
 /// The machines that a case wants, as far as the environment lets it; each with what its name has
 /// more than the case's.
 fn machines(wants: &Wants, environment: &Environment) -> Vec<(String, RunOptions)> {
+    let usual = machine(environment.machine.or(wants.machine).unwrap_or(Machine::Q35));
+    let is_other = wants.machine.is_some_and(|wanted| wanted != usual.machine);
     // Bochs knows no counting of instructions, and its clock runs as fast as its host lets it.
-    if environment.machine == Machine::Bochs && (wants.icount || wants.timed) {
+    let is_unfit = usual.machine == Machine::Bochs && (wants.icount || wants.timed);
+    if is_other || is_unfit {
         return Vec::new();
     }
     let counts = environment.smp.map_or_else(|| wants.cpus.clone(), |smp| vec![smp]);
     let times = if environment.is_soak { wants.times.soak } else { wants.times.usual };
+    let timeout = wants.timeout as f64 * timeout_scale(usual.machine, environment);
     let is_one_of = |all: usize, suffix: String| if all > 1 { suffix } else { String::new() };
     let mut machines = Vec::new();
     for cpus in &counts {
@@ -170,8 +177,8 @@ fn machines(wants: &Wants, environment: &Environment) -> Vec<(String, RunOptions
             smp: Some(*cpus),
             memory: wants.memory,
             icount: wants.icount,
-            timeout: Some(scaled(wants.timeout, timeout_scale(environment))),
-            ..machine(environment)
+            timeout: Some(timeout.ceil() as u64),
+            ..usual.clone()
         };
         for time in 1..=times {
             let mut suffix = is_one_of(counts.len(), format!("::cpus{cpus}"));
@@ -182,11 +189,17 @@ fn machines(wants: &Wants, environment: &Environment) -> Vec<(String, RunOptions
     machines
 }
 
-/// The environment's machine, whatever a case wants more.
-pub fn machine(environment: &Environment) -> RunOptions {
-    let machine = environment.machine;
+/// A machine, whatever a case wants more.
+fn machine(machine: Machine) -> RunOptions {
     let boot = if machine == Machine::Bochs { Boot::Iso } else { Boot::Direct };
     RunOptions { boot, machine, ..RunOptions::default() }
+}
+
+/// Installs what a machine needs, once: tests run side by side.
+fn ensure(options: &RunOptions) -> Result<(), Failure> {
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    packages::ensure(&packages::for_run(options))
 }
 
 /// How many of the host's cores a machine keeps busy: the CPUs take turns where instructions are
@@ -196,13 +209,8 @@ fn cores(options: &RunOptions) -> u32 {
 }
 
 /// What watchdogs are multiplied by.
-fn timeout_scale(environment: &Environment) -> f64 {
-    let is_slow = environment.machine == Machine::Bochs;
-    environment.timeout_scale * if is_slow { BOCHS_SCALE } else { 1.0 }
-}
-
-fn scaled(seconds: u64, scale: f64) -> u64 {
-    (seconds as f64 * scale).ceil() as u64
+fn timeout_scale(machine: Machine, environment: &Environment) -> f64 {
+    environment.timeout_scale * if machine == Machine::Bochs { BOCHS_SCALE } else { 1.0 }
 }
 
 #[cfg(test)]
@@ -250,11 +258,23 @@ mod tests {
 
     #[test]
     fn bochs_gets_no_case_that_it_can_t_run() {
-        let bochs = Environment { machine: Machine::Bochs, ..Environment::default() };
+        let bochs = Environment { machine: Some(Machine::Bochs), ..Environment::default() };
         assert_eq!(planned("icount", &bochs), []);
         assert_eq!(planned("timed", &bochs), []);
         let (_, options) = machines(&Wants::default(), &bochs).remove(0);
         assert_eq!((options.machine, options.boot), (Machine::Bochs, Boot::Iso));
+        assert_eq!(options.timeout, Some(300));
+    }
+
+    #[test]
+    fn a_case_for_one_machine_runs_on_no_other() {
+        let asked = |machine| Environment { machine, ..Environment::default() };
+        for machine in [None, Some(Machine::Bochs)] {
+            let (_, options) =
+                machines(&"machine=bochs".parse().unwrap(), &asked(machine)).remove(0);
+            assert_eq!(options.machine, Machine::Bochs);
+        }
+        assert_eq!(planned("machine=bochs", &asked(Some(Machine::Pc))), []);
     }
 
     #[test]

@@ -10,10 +10,10 @@ use xtask::{
         cargo::{self, GUESTS, Goal, KERNEL, Profile},
         system::{read, take},
     },
-    setup::{self, packages, toolchain::Toolchain},
+    setup::{self, toolchain::Toolchain},
 };
 
-use crate::{Guest, environment::Environment, guest, wants::Wants};
+use crate::{Guest, environment::Environment, wants::Wants};
 
 /// Where the cases stand, one a line: the name, and behind it the words for its machine.
 const SECTION: &str = ".orbital.tests";
@@ -59,9 +59,8 @@ impl Suites {
     /// # Errors
     /// [`Status::BuildFailed`], for wrong words behind a case's name too; [`Status::Usage`] when tools
     /// are missing and can't be installed.
-    pub fn build(environment: &Environment) -> Result<Self, Failure> {
+    pub fn build() -> Result<Self, Failure> {
         setup::check_host()?;
-        packages::ensure(&packages::for_run(&guest::machine(environment)))?;
         let toolchain = Toolchain::ensure()?;
         let mut programs =
             cargo::build(&toolchain, Goal::Programs(&[KERNEL, GUESTS]), Profile::Debug)?;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cpus=1,2,4` | one for each of these numbers of CPUs; else one with 1 CPU |
 //! | `memory=256M` | with so much RAM; else 128 MiB |
+//! | `machine=bochs` | this one; none where all tests are to run on another |
 //! | `icount` | with one virtual nanosecond per instruction; none where the machine can't do that |
 //! | `timed` | none where the machine's time does not keep pace with its instructions |
 //! | `times=2,20` | so many, each for one run, and so many in a long run; else one |
@@ -13,7 +14,7 @@
 
 use std::str::FromStr;
 
-use xtask::cli::MemorySize;
+use xtask::cli::{Machine, MemorySize};
 
 /// A case's wishes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Wants {
     pub cpus: Vec<u32>,
     /// How much RAM.
     pub memory: MemorySize,
+    /// Which machine, where it is not the usual one.
+    pub machine: Option<Machine>,
     /// Whether time is a count of instructions.
     pub icount: bool,
     /// Whether it measures time that real machines and QEMU keep, and others do not.
@@ -46,6 +49,7 @@ impl Default for Wants {
         Self {
             cpus: vec![1],
             memory: MemorySize { mebibytes: 128 },
+            machine: None,
             icount: false,
             timed: false,
             times: Times { usual: 1, soak: 1 },
@@ -73,6 +77,10 @@ impl FromStr for Wants {
             match (key, value) {
                 ("cpus", Some(value)) => wants.cpus = cpus(value)?,
                 ("memory", Some(value)) => wants.memory = value.parse()?,
+                ("machine", Some(value)) => {
+                    let wrong = |_| format!("machine={value}: no such machine");
+                    wants.machine = Some(value.parse().map_err(wrong)?);
+                }
                 ("icount", None) => wants.icount = true,
                 ("timed", None) => wants.timed = true,
                 ("times", Some(value)) => wants.times = times(value)?,
@@ -116,10 +124,11 @@ mod tests {
 
     #[test]
     fn each_word_has_its_meaning() {
-        let text = "cpus=1,2,4 memory=1G icount timed times=2,20 timeout=90";
+        let text = "cpus=1,2,4 memory=1G machine=bochs icount timed times=2,20 timeout=90";
         let expected = Wants {
             cpus: vec![1, 2, 4],
             memory: MemorySize { mebibytes: 1024 },
+            machine: Some(Machine::Bochs),
             icount: true,
             timed: true,
             times: Times { usual: 2, soak: 20 },
@@ -140,6 +149,7 @@ mod tests {
             ("cpus=1,1", "rising"),
             ("cpus=65", "up to 64"),
             ("memory=256", "M or G"),
+            ("machine=vax", "machine=vax: no such machine"),
             ("times=2", "two numbers"),
             ("times=0,1", "\"0\""),
             ("timeout=soon", "\"soon\""),

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 
 fn trials() -> Result<Vec<Trial>, Failure> {
     let environment = Environment::read()?;
-    let guests = Suites::build(&environment)?.plan(&environment);
+    let guests = Suites::build()?.plan(&environment);
     let cores = available_parallelism().map_or(1, |cores| cores.get() as u32);
     let slots = Arc::new(Slots::new(cores));
     let trial = |guest: Guest| {
