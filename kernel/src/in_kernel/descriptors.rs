@@ -6,10 +6,10 @@ use alloc::boxed::Box;
 use kernel::arch::{self, SavedRegisters};
 use x86_64::{
     instructions::{
-        segmentation::{CS, DS, ES, SS, Segment},
+        segmentation::{CS, DS, ES, FS, GS, SS, Segment},
         tables::{sgdt, sidt},
     },
-    registers::model_specific::GsBase,
+    registers::model_specific::{GsBase, Msr},
     structures::tss::TaskStateSegment,
 };
 
@@ -75,6 +75,12 @@ fn task_register() -> u16 {
     // SAFETY: reads a register.
     unsafe { core::arch::asm!("str {:x}", out(reg) selector, options(nomem, nostack)) };
     selector
+}
+
+/// A model-specific register that every CPU with long mode has.
+pub fn model_specific(register: u32) -> u64 {
+    // SAFETY: reads a register that exists.
+    unsafe { Msr::new(register).read() }
 }
 
 /// This CPU's task state, as it is now.
@@ -188,6 +194,7 @@ kernel_test! {
         assert_eq!(CS::get_reg().0, KERNEL_CODE);
         assert_eq!(SS::get_reg().0, KERNEL_DATA);
         assert_eq!((DS::get_reg().0, ES::get_reg().0), (0, 0));
+        assert_eq!((FS::get_reg().0, GS::get_reg().0), (0, 0));
         // The table that a reset leaves is 64 KiB at address 0: a program's.
         assert!((0..8192).step_by(61).all(|index| !has_local(index)));
     }

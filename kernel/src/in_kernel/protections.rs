@@ -5,11 +5,12 @@
 use raw_cpuid::CpuId;
 use x86_64::registers::{
     control::{Cr0, Cr0Flags, Cr4, Cr4Flags, Efer, EferFlags},
-    model_specific::{LStar, SFMask, Star},
+    debug::Dr7,
+    model_specific::{FsBase, KernelGsBase, LStar, SFMask, Star},
     rflags::{self, RFlags},
 };
 
-use super::{kernel_test, loaded};
+use super::{descriptors, kernel_test, loaded};
 
 kernel_test! {
     /// The kernel can't write what is read-only, and no-execute and system calls are on.
@@ -39,6 +40,52 @@ kernel_test! {
             assert_eq!(Cr4::read().contains(flag), has, "{flag:?}");
         }
         assert!(Cr4::read().contains(Cr4Flags::PAGE_GLOBAL | Cr4Flags::PHYSICAL_ADDRESS_EXTENSION));
+    }
+}
+
+kernel_test! {
+    /// Nothing is on that the kernel did not turn on, whatever firmware and loader had set. Machine checks
+    /// are exceptions, not the machine's silent end.
+    fn control_registers_hold_what_the_kernel_set_and_no_more() {
+        let features = CpuId::new().get_feature_info().expect("leaf 1");
+        assert_eq!(Cr4::read().contains(Cr4Flags::MACHINE_CHECK_EXCEPTION), features.has_mce());
+        let known = Cr4Flags::PHYSICAL_ADDRESS_EXTENSION
+            | Cr4Flags::PAGE_GLOBAL
+            | Cr4Flags::MACHINE_CHECK_EXCEPTION
+            | Cr4Flags::OSFXSR
+            | Cr4Flags::OSXMMEXCPT_ENABLE
+            | Cr4Flags::OSXSAVE
+            | Cr4Flags::FSGSBASE
+            | Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION
+            | Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION
+            | Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION;
+        assert_eq!(Cr4::read_raw() & !known.bits(), 0, "{:?}", Cr4::read());
+        let efer = EferFlags::NO_EXECUTE_ENABLE
+            | EferFlags::LONG_MODE_ENABLE
+            | EferFlags::LONG_MODE_ACTIVE
+            | EferFlags::SYSTEM_CALL_EXTENSIONS;
+        assert_eq!(Efer::read_raw(), efer.bits(), "{:?}", Efer::read());
+        let cr0 = Cr0Flags::PAGING
+            | Cr0Flags::ALIGNMENT_MASK
+            | Cr0Flags::WRITE_PROTECT
+            | Cr0Flags::NUMERIC_ERROR
+            | Cr0Flags::EXTENSION_TYPE
+            | Cr0Flags::TASK_SWITCHED
+            | Cr0Flags::MONITOR_COPROCESSOR
+            | Cr0Flags::PROTECTED_MODE_ENABLE;
+        assert_eq!(Cr0::read_raw(), cr0.bits(), "{:?}", Cr0::read());
+    }
+}
+
+kernel_test! {
+    /// Registers that programs would meet hold nothing of firmware's or the loader's: no breakpoint, no
+    /// segment base, no way in by `sysenter`.
+    fn nothing_is_left_of_those_who_came_before() {
+        assert_eq!(Dr7::read_raw() & 0xff, 0, "a breakpoint is on");
+        assert_eq!(FsBase::read().as_u64(), 0);
+        assert_eq!(KernelGsBase::read().as_u64(), 0);
+        assert_eq!(descriptors::model_specific(0x174), 0, "sysenter leads somewhere");
+        assert_eq!(descriptors::model_specific(0xc000_0083), 0, "syscall from 32 bits leads somewhere");
     }
 }
 

@@ -20,6 +20,10 @@ pub const MULTIBOOT2_MAGIC: u32 = 0x36d7_6289;
 /// In `edi` where PVH booted us: our own mark, the ABI gives none in a register.
 pub const PVH_MAGIC: u32 = 0x7076_6821;
 
+/// CR0 from the boot code on: paging, write protection, floating-point errors by exception, and the bits
+/// that every such CPU has (Intel SDM volume 3, 2.5).
+pub const CR0: u32 = 1 << 31 | 1 << 16 | 1 << 5 | 1 << 4 | 1 << 1 | 1;
+
 /// Size of the first CPU's kernel stack in bytes.
 pub const STACK_BYTES: usize = 64 * 1024;
 
@@ -161,16 +165,15 @@ global_asm!(
     "mov ecx, offset boot_high - {base} + 3",
     "mov [edx + 511 * 8], ecx",
     "mov cr3, edx",
-    // Long mode: CR4.PAE, EFER.LME and NXE, then CR0.PG and WP.
-    "mov eax, cr4",
-    "or eax, 1 << 5",
+    // Long mode: CR4.PAE, EFER.LME and NXE, then CR0.PG, WP, NE, ET, MP and PE, and nothing that
+    // firmware or loader had set: no five-level tables, no counters for user mode, no caches off.
+    "mov eax, 1 << 5",
     "mov cr4, eax",
     "mov ecx, 0xc0000080",
-    "rdmsr",
-    "or eax, (1 << 8) | (1 << 11)",
+    "xor edx, edx",
+    "mov eax, (1 << 8) | (1 << 11)",
     "wrmsr",
-    "mov eax, cr0",
-    "or eax, (1 << 31) | (1 << 16) | 1",
+    "mov eax, {cr0}",
     "mov cr0, eax",
     "lgdt [offset boot_gdt_pointer - {base}]",
     "push 8",
@@ -179,6 +182,7 @@ global_asm!(
     "retf",
     base = const super::layout::KERNEL_BASE,
     direct_entry = const 256,
+    cr0 = const CR0,
 );
 
 global_asm!(

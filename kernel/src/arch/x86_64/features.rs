@@ -14,6 +14,8 @@ pub struct Features {
     pub umip: bool,
     /// User programs set their segment bases by themselves.
     pub fsgsbase: bool,
+    /// A machine check is an exception, not the machine's end.
+    pub machine_check: bool,
     /// State is saved by XSAVE rather than FXSAVE.
     pub xsave: bool,
     /// Pages of 1 GiB.
@@ -41,6 +43,7 @@ pub fn init() {
         smap: extended.is_some_and(|e| e.has_smap()),
         umip: extended.is_some_and(|e| e.has_umip()),
         fsgsbase: extended.is_some_and(|e| e.has_fsgsbase()),
+        machine_check: cpuid.get_feature_info().is_some_and(|f| f.has_mce()),
         xsave: cpuid.get_feature_info().is_some_and(|f| f.has_xsave()),
         huge_pages: cpuid
             .get_extended_processor_and_feature_identifiers()
@@ -53,6 +56,7 @@ pub fn init() {
     wanted.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, found.smap);
     wanted.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, found.umip);
     wanted.set(Cr4Flags::FSGSBASE, found.fsgsbase);
+    wanted.set(Cr4Flags::MACHINE_CHECK_EXCEPTION, found.machine_check);
     wanted.set(Cr4Flags::OSXSAVE, found.xsave);
     // SAFETY: each bit is set only where CPUID says that the CPU knows it. None takes anything
     // away from the kernel's own code: it lies in supervisor pages, touches user memory only

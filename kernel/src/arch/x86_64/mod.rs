@@ -17,6 +17,7 @@ pub mod idle;
 mod idt;
 mod kernel_space;
 pub mod layout;
+mod leftovers;
 mod memory;
 mod paging;
 mod pit;

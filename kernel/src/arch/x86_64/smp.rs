@@ -7,7 +7,7 @@ use core::{
 };
 
 use super::{
-    acpi, apic, clock, cpu_area, entry, features, fpu, gdt, idle, idt, timer,
+    acpi, apic, clock, cpu_area, entry, features, fpu, gdt, idle, idt, leftovers, timer,
     trampoline::Trampoline, window,
 };
 use crate::{
@@ -144,6 +144,7 @@ pub extern "C" fn start(cpu: usize) -> ! {
     }
     cpu_area::area(cpu).install(cpu, own_stack_top());
     features::init();
+    leftovers::clear();
     gdt::init();
     idt::init();
     apic::init();

@@ -1,6 +1,6 @@
 //! The first Rust code: from what a loader left to `kernel_main` with one [`BootInfo`].
 
-use super::{boot, clock, cpu_area, direct_map, features, serial};
+use super::{boot, clock, cpu_area, direct_map, features, leftovers, serial};
 use crate::boot::{BootError, BootInfo};
 
 unsafe extern "Rust" {
@@ -21,6 +21,7 @@ pub extern "C" fn start(magic: u32, information: u32) -> ! {
     cpu_area::area(0).install(0, &raw const boot_stack_end as u64);
     clock::init();
     features::init();
+    leftovers::clear();
     serial::init();
     crate::kprintln!("Orbital kernel starting...");
     match boot_info(magic, information.into()) {

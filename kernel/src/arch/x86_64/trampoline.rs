@@ -44,20 +44,17 @@ global_asm!(
     "mov ax, cs",
     "mov ds, ax",
     "lgdtd [{segments}]",
-    // CR4.PAE, the boot tables, EFER.LME and NXE, then paging, write protection and protection at
-    // once; caches on (Intel SDM volume 3, 10.8.5 and 11.5.1).
-    "mov eax, cr4",
-    "or eax, 1 << 5",
+    // CR4.PAE, the boot tables, EFER.LME and NXE, then paging and protection at once, caches on (Intel
+    // SDM volume 3, 10.8.5 and 11.5.1): as the boot code has them on the first CPU.
+    "mov eax, 1 << 5",
     "mov cr4, eax",
     "mov eax, [{tables}]",
     "mov cr3, eax",
     "mov ecx, 0xc0000080",
-    "rdmsr",
-    "or eax, (1 << 8) | (1 << 11)",
+    "xor edx, edx",
+    "mov eax, (1 << 8) | (1 << 11)",
     "wrmsr",
-    "mov eax, cr0",
-    "and eax, 0x9fffffff",
-    "or eax, (1 << 31) | (1 << 16) | 1",
+    "mov eax, {cr0}",
     "mov cr0, eax",
     // jmp far [far], 32-bit operand, spelt out: assemblers do not agree on its name.
     ".byte 0x66, 0xff, 0x2e",
@@ -91,6 +88,7 @@ global_asm!(
     cpu = const CPU,
     root = const ROOT,
     start = sym super::smp::start,
+    cr0 = const super::boot::CR0,
     base = const KERNEL_BASE,
 );
 
