@@ -81,6 +81,48 @@ kernel_test! {
 }
 
 kernel_test! {
+    /// While floating point is forbidden, the registers hold nobody's values: not even speculation finds
+    /// any.
+    fn forbidden_registers_are_empty() {
+        let mut state = FpuState::new().unwrap();
+        state.restore();
+        write(0x1234_5678_9abc_def0);
+        state.save();
+        FpuState::forbid();
+        // SAFETY: a look at the registers, past the trap.
+        unsafe { asm!("clts", options(nomem, nostack)) };
+        assert_eq!(read(), [0; 3], "the last thread's values are still there");
+        state.restore();
+        assert_eq!(read(), [0x1234_5678_9abc_def0; 3]);
+    }
+}
+
+kernel_test! {
+    /// Errors that a thread has unmasked and that are pending do not hit the kernel when it saves them and
+    /// loads them again.
+    fn pending_errors_stay_with_their_thread() {
+        let mut state = FpuState::new().unwrap();
+        state.restore();
+        let mut status = 0_u16;
+        // 1 / 0, with no error masked.
+        // SAFETY: TS is clear; no waiting instruction follows.
+        unsafe {
+            asm!("push 0x340", "fldcw [rsp]", "pop {}", "fld1", "fldz", "fdivp", out(reg) _);
+        }
+        state.save();
+        FpuState::forbid();
+        FpuState::new().unwrap().restore();
+        FpuState::forbid();
+        state.restore();
+        // SAFETY: as above: this one does not wait.
+        unsafe { asm!("fnstsw [{}]", in(reg) &mut status) };
+        const ERROR_SUMMARY: u16 = 1 << 7;
+        assert!(status & ERROR_SUMMARY != 0, "{status:#x}: nothing was pending");
+        FpuState::forbid();
+    }
+}
+
+kernel_test! {
     /// Whether floating point traps is each thread's own: TS follows the thread.
     fn floating_point_is_forbidden_and_allowed() {
         let traps = || Cr0::read().contains(Cr0Flags::TASK_SWITCHED);

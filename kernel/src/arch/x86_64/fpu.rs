@@ -4,10 +4,19 @@
 //! then on the thread has an area, which is filled when the thread leaves the CPU and loaded when
 //! it comes back. So no thread ever finds another's values: a CPU with TS clear holds the values
 //! of the thread that runs.
+//!
+//! With TS set it holds nobody's: some CPUs let instructions that will trap compute with what is there,
+//! and a cache betrays it (CVE-2018-3665). So whoever sets TS empties the registers first.
+//!
+//! What a thread sets in its control words stays with it: saving raises no error that is pending, and
+//! what was saved can be loaded, since the CPU let no reserved bit in.
 
 use alloc::alloc::{Layout, alloc_zeroed, dealloc};
 use core::{
-    arch::x86_64::{_fxrstor64, _fxsave64, _xrstor64, _xsave64},
+    arch::{
+        asm,
+        x86_64::{_fxrstor64, _fxsave64, _xrstor64, _xsave64},
+    },
     ptr::NonNull,
 };
 
@@ -24,6 +33,8 @@ use super::features;
 static PARTS: spin::Once<XCr0Flags> = spin::Once::new();
 /// Size of an area in bytes; XSAVE wants it aligned to 64.
 static BYTES: spin::Once<usize> = spin::Once::new();
+/// The registers after reset.
+static PRISTINE: spin::Once<FpuState> = spin::Once::new();
 const ALIGN: usize = 64;
 /// What FXSAVE writes.
 const FXSAVE_BYTES: usize = 512;
@@ -46,11 +57,18 @@ fn layout() -> Layout {
     Layout::from_size_align(bytes, ALIGN).unwrap_or(Layout::new::<u64>())
 }
 
-/// Finds out what there is to save. Once on each CPU, after `features::init`.
+/// Finds out what there is to save. Once on each CPU, after `features::init` and the heap.
+///
+/// # Panics
+/// Without memory: only at boot.
 pub fn init() {
-    if !features::features().xsave {
-        return;
+    if features::features().xsave {
+        init_xsave();
     }
+    PRISTINE.call_once(|| FpuState::new().expect("memory for an area"));
+}
+
+fn init_xsave() {
     let cpuid = CpuId::new();
     let parts = *PARTS.call_once(|| {
         let mut parts = XCr0Flags::X87 | XCr0Flags::SSE;
@@ -71,8 +89,14 @@ impl FpuState {
         layout().size()
     }
 
-    /// Makes the next floating-point instruction trap.
+    /// Makes the next floating-point instruction trap, and leaves nothing in the registers.
     pub fn forbid() {
+        if Cr0::read().contains(Cr0Flags::TASK_SWITCHED) {
+            return;
+        }
+        if let Some(pristine) = PRISTINE.get() {
+            pristine.restore();
+        }
         set_task_switched(true);
     }
 
@@ -114,6 +138,10 @@ impl FpuState {
     pub fn restore(&self) {
         set_task_switched(false);
         let area = self.0.as_ptr();
+        // SAFETY: TS is clear, and nobody's values are in the registers. Some CPUs leave the addresses
+        // of the last instruction and operand alone where no error is pending (AMD APM volume 5,
+        // FXRSTOR): `fninit` clears them, without looking at pending errors.
+        unsafe { asm!("fninit", options(nomem, nostack, preserves_flags)) };
         // SAFETY: as above; what the area holds came from `new` or `save`, so it is well-formed.
         unsafe {
             match PARTS.get() {
