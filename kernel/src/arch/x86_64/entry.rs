@@ -62,6 +62,7 @@ macro_rules! field {
 }
 
 #[unsafe(naked)]
+#[unsafe(link_section = ".text.entry")]
 extern "C" fn syscall_entry() {
     naked_asm!(
         "swapgs",
@@ -126,6 +127,7 @@ extern "C" fn syscall_entry() {
 /// `registers` keeps the invariants of [`context`](super::context), this CPU's area and task state
 /// name it, and its address space is loaded. Nothing on the stack is needed any more.
 #[unsafe(naked)]
+#[unsafe(link_section = ".text.entry")]
 pub unsafe extern "C" fn leave(registers: *mut SavedRegisters) -> ! {
     naked_asm!(
         "mov rsp, rdi",

@@ -23,6 +23,7 @@ pub const STUB_BYTES: u64 = 16;
 // to 14, 17, 21, 29 and 30 have an error code (Intel SDM volume 3, table 6-1; AMD APM volume 2,
 // table 8-1). Vectors 1, 2, 8 and 18 have stacks of their own.
 global_asm!(
+    ".section .text.entry, \"ax\"",
     ".balign 16",
     ".global orbital_stubs",
     "orbital_stubs:",
@@ -42,6 +43,7 @@ global_asm!(
     ".endif",
     ".set vector, vector + 1",
     ".endr",
+    ".text",
     own_stack = sym own_stack,
     common = sym common,
 );
@@ -80,12 +82,15 @@ macro_rules! clean_flags {
 }
 
 #[unsafe(naked)]
+#[unsafe(link_section = ".text.entry")]
 extern "C" fn common() {
     naked_asm!(
-        // The code segment that was interrupted, behind vector, error code and rip.
+        // The code segment that was interrupted, behind vector, error code and rip. The fences keep the
+        // CPU from running ahead on the wrong side with the other GS (CVE-2019-1125).
         "test byte ptr [rsp + 24], 3",
         "jz 2f",
         "swapgs",
+        "lfence",
         push_all!(),
         "mov rdi, rsp",
         "mov rsp, gs:[{stack_top}]",
@@ -95,7 +100,7 @@ extern "C" fn common() {
         "mov rdi, rax",
         "jmp {leave}",
         // From the kernel itself.
-        "2:",
+        "2: lfence",
         push_all!(),
         clean_flags!(),
         "mov rdi, rsp",
@@ -110,6 +115,7 @@ extern "C" fn common() {
 }
 
 #[unsafe(naked)]
+#[unsafe(link_section = ".text.entry")]
 extern "C" fn own_stack() {
     naked_asm!(
         push_all!(),
@@ -121,6 +127,7 @@ extern "C" fn own_stack() {
         "test byte ptr [rsp + 18 * 8], 3",
         "jz 2f",
         "swapgs",
+        "lfence",
         "mov rsi, rsp",
         "mov rdi, gs:[{current}]",
         "mov ecx, 22",
