@@ -13,6 +13,7 @@
 //! | [`direct_map`] | the kernel's view of physical memory |
 //! | [`copy_from_user`] | reads of user memory that may fail |
 //! | [`idle`] | waiting for interrupts, letting them in |
+//! | [`nmi`] | counts of interrupts that nobody can hold back |
 //! | [`clock`], [`timer`] | time, and the interrupt that ends a slice |
 //! | [`serial`], [`power`], [`backtrace`] | the log's way out, the machine's end |
 //! | `init_memory`, `init_descriptors`, `init_timer`, `init_user_entry` | the boot order's steps |
@@ -33,7 +34,7 @@ use x86_64 as machine;
 pub use machine::{
     FpuState, PageTables, SavedRegisters, UserSegments, backtrace, clock, copy_from_user,
     cpu_count, cpu_index, direct_map, enter_user, idle, init_descriptors, init_memory, init_timer,
-    init_user_entry, kick, power, serial, set_current, start_others, stop_others, timer,
+    init_user_entry, kick, nmi, power, serial, set_current, start_others, stop_others, timer,
 };
 
 use crate::memory::frame::Frame;
@@ -56,6 +57,17 @@ pub struct Translation {
     pub frame: Frame,
     /// What a user program may do there.
     pub access: Access,
+}
+
+/// How many non-maskable interrupts came, by where they hit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NmiCounts {
+    /// In user mode.
+    pub in_user: u64,
+    /// In the kernel.
+    pub in_kernel: u64,
+    /// In the code between both.
+    pub in_entry: u64,
 }
 
 /// Why the kernel was entered, but for system calls.

@@ -19,6 +19,7 @@
 //! | [`address_space`], [`user_copy`] | a process's tables, and reads through them |
 //! | [`descriptors`], [`protections`] | the CPU's tables and control registers |
 //! | [`own_stacks`], [`fpu`] | exceptions with stacks of their own, vector registers |
+//! | [`interrupts`] | interrupts at the worst moments |
 //! | [`time`] | clock and timer |
 //! | [`executor`], [`dispatch`] | tasks and wakers; the dispatcher, which never returns |
 //! | [`objects`] | quotas and counts |
@@ -33,6 +34,7 @@ mod fpu;
 mod frames;
 mod guards;
 mod heap;
+mod interrupts;
 mod kernel_space;
 mod loaded;
 mod objects;

@@ -39,8 +39,14 @@ fn spy() {
     WAKES.fetch_add(1, Relaxed);
 }
 
+/// Waits until a handler may ask for a line again.
+pub fn wait_for_a_line() {
+    arch::clock::spin(arch::nmi::LINE_INTERVAL / 1000 + 1);
+}
+
 /// Lets the next line from a handler wake [`spy`].
 fn watch_handlers() {
+    wait_for_a_line();
     // SAFETY: the functions hold to the contract of wakers: there is nothing to count.
     let waker = unsafe { Waker::from_raw(RAW) };
     let mut drain = pin!(log::drain());

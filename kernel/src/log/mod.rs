@@ -14,7 +14,7 @@ use arrayvec::ArrayString;
 pub use log::Level;
 use log::{Log, Metadata, Record};
 
-pub use deferred::{defer, drain, init_deferred};
+pub use deferred::{Deferred, drain, init_deferred};
 
 use crate::{
     arch::{self, clock, serial},

@@ -21,6 +21,7 @@ pub mod entry;
 pub mod fpu;
 pub mod idle;
 mod machine;
+pub mod nmi;
 pub mod paging;
 pub mod power;
 pub mod race;

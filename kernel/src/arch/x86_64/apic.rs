@@ -1,7 +1,7 @@
 //! The local interrupt controller (Intel SDM volume 3, chapter 11), by MSRs where the CPU has x2APIC,
 //! else by its page.
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use x86_64::registers::model_specific::Msr;
 
@@ -11,7 +11,7 @@ use super::{features, port, window};
 pub const TIMER_VECTOR: u8 = 0x20;
 /// Another CPU wants this one to look at its queues.
 pub const KICK_VECTOR: u8 = 0x21;
-/// Another CPU has panicked, and this one shall stop; comes as an NMI too.
+/// The controller's own, for an interrupt that went away before it was taken.
 const SPURIOUS_VECTOR: u8 = 0xff;
 
 const BASE_MSR: u32 = 0x1b;
@@ -46,9 +46,12 @@ const DELIVERY_INIT: u32 = 5 << 8;
 const DELIVERY_START: u32 = 6 << 8;
 const ASSERT: u32 = 1 << 14;
 const PENDING: u32 = 1 << 12;
+/// To the sender, whatever the target says.
+const TO_SELF: u32 = 1 << 18;
 
 /// Where the controller's page is mapped: at the same place for every CPU, each sees its own.
 static BASE: AtomicU64 = AtomicU64::new(0);
+static IS_ON: AtomicBool = AtomicBool::new(false);
 
 fn msr(register: Register) -> Msr {
     Msr::new(X2APIC_MSRS + (register as u32 >> 4))
@@ -98,10 +101,19 @@ pub fn init() {
     if !x2apic && BASE.load(Relaxed) == 0 {
         BASE.store(window::map_device(physical, 4096), Relaxed);
     }
-    for register in [Register::Timer, Register::Lint0, Register::Lint1, Register::Error] {
+    for register in [Register::Timer, Register::Lint0, Register::Error] {
         write(register, MASKED);
     }
+    // What the board has to say of errors, and what a user's button does (MultiProcessor
+    // Specification 1.4, 3.6.2.2).
+    write(Register::Lint1, DELIVERY_NMI);
     write(Register::Spurious, SOFTWARE_ENABLE | u32::from(SPURIOUS_VECTOR));
+    IS_ON.store(true, Relaxed);
+}
+
+/// Whether the first CPU's controller is on.
+pub fn is_on() -> bool {
+    IS_ON.load(Relaxed)
 }
 
 /// The old controllers would deliver to vectors that belong to exceptions: mask them for good.
@@ -135,9 +147,31 @@ fn send(target: u32, command: u32) {
     }
     write(Register::CommandTarget, target << 24);
     write(Register::Command, command);
+    wait_until_sent();
+}
+
+/// Waits until the controller's page takes another command.
+fn wait_until_sent() {
     while read(Register::Command) & PENDING != 0 {
         core::hint::spin_loop();
     }
+}
+
+/// Runs `f`, which may send, where a command of this CPU's may have been interrupted: by the page a
+/// command takes two writes, and between them the second would go to the target of `f`'s.
+pub fn aside(f: impl FnOnce()) {
+    if features::features().x2apic {
+        return f();
+    }
+    wait_until_sent();
+    let target = read(Register::CommandTarget);
+    f();
+    write(Register::CommandTarget, target);
+}
+
+/// Makes this CPU take the interrupt of [`KICK_VECTOR`] as soon as it lets interrupts in.
+pub fn kick_self() {
+    send(id(), ASSERT | TO_SELF | u32::from(KICK_VECTOR));
 }
 
 /// Makes another CPU take the interrupt of [`KICK_VECTOR`].

@@ -3,7 +3,8 @@
 //!
 //! Invariants, which make leaving the kernel safe whatever a program did: `cs` and `ss` are always
 //! the user segments, `flags` has only bits that a user may set and always IF, `rip` and `rsp`
-//! are set by the kernel only to checked values. No code outside this file writes these fields.
+//! are set by the kernel only to checked values, and `rip` is canonical when an interrupt returns.
+//! No code outside this folder writes these fields.
 #![forbid(unsafe_code)]
 
 use orbital_abi::{Error, Registers, layout};
@@ -108,6 +109,24 @@ impl SavedRegisters {
     /// The number of the system call that it is in or comes from; `None` after an interrupt.
     pub fn syscall_number(&self) -> Option<u64> {
         (self.entered_by == ENTERED_BY_SYSCALL).then_some(self.error_code)
+    }
+
+    /// Whether they were interrupted in user mode.
+    pub(super) fn is_user(&self) -> bool {
+        self.cs & 3 != 0
+    }
+
+    /// Makes sure that `iretq` can load them after an interrupt in user mode.
+    ///
+    /// Some CPUs let a program jump to an address that is none, and refuse to fetch from it rather than
+    /// to jump (AMD APM volume 3, near branches). An interrupt may come in between, and their `iretq` to
+    /// such an address is the kernel's fault, not the program's (there, IRET). So it goes on at the
+    /// page that is never mapped, where it faults as surely.
+    pub(super) fn make_resumable(&mut self) {
+        let canonical = (self.rip << 16).cast_signed() >> 16;
+        if canonical.cast_unsigned() != self.rip {
+            self.rip = layout::USER_END;
+        }
     }
 
     /// Where the thread goes on.

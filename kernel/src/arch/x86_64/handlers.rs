@@ -3,7 +3,7 @@
 use orbital_abi::{Fault, FaultKind};
 use x86_64::registers::control::Cr2;
 
-use super::{SavedRegisters, apic, idle, power, smp, user_copy};
+use super::{SavedRegisters, apic, idle, nmi, user_copy};
 use crate::arch::Trap;
 
 unsafe extern "Rust" {
@@ -58,11 +58,14 @@ fn fault(registers: &SavedRegisters) -> Fault {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn orbital_trap_from_user(registers: &SavedRegisters) -> *mut SavedRegisters {
+extern "C" fn orbital_trap_from_user(registers: &mut SavedRegisters) -> *mut SavedRegisters {
     orbital_trap(match registers.entered_by {
         DEVICE_NOT_AVAILABLE => Trap::FpuUnavailable,
         // A machine check or NMI never comes this way: they have stacks of their own.
-        vector if vector >= FIRST_INTERRUPT => interrupt(vector),
+        vector if vector >= FIRST_INTERRUPT => {
+            registers.make_resumable();
+            interrupt(vector)
+        }
         _ => Trap::Fault(fault(registers)),
     })
 }
@@ -71,6 +74,7 @@ extern "C" fn orbital_trap_from_user(registers: &SavedRegisters) -> *mut SavedRe
 extern "C" fn orbital_trap_from_kernel(registers: &mut SavedRegisters) {
     if registers.entered_by >= FIRST_INTERRUPT {
         orbital_interrupt_in_kernel(interrupt(registers.entered_by));
+        registers.rip = idle::past_halt(registers.rip);
         return;
     }
     if registers.entered_by == PAGE_FAULT
@@ -93,8 +97,7 @@ extern "C" fn orbital_trap_from_kernel(registers: &mut SavedRegisters) {
 #[unsafe(no_mangle)]
 extern "C" fn orbital_trap_on_own_stack(registers: &mut SavedRegisters) {
     match registers.entered_by {
-        NMI if smp::is_stopping() => idle::stop(),
-        NMI => crate::log::defer(log::Level::Warn, "arch", "non-maskable interrupt"),
+        NMI => nmi::came(registers),
         // Someone's breakpoint register hit in the kernel: go on without a trace of it. Single
         // steps can't come here, the entry code clears the flag.
         DEBUG => {}
@@ -105,10 +108,6 @@ extern "C" fn orbital_trap_on_own_stack(registers: &mut SavedRegisters) {
             Cr2::read_raw(),
         ),
         MACHINE_CHECK => panic!("machine check at {:#x}", registers.rip),
-        vector => {
-            crate::log::defer(log::Level::Error, "arch", "vector without a meaning");
-            let _ = vector;
-            power::off(power::VERDICT_PANIC)
-        }
+        vector => panic!("vector {vector} on a stack of its own"),
     }
 }

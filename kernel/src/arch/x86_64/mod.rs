@@ -19,6 +19,7 @@ mod kernel_space;
 pub mod layout;
 mod leftovers;
 mod memory;
+pub mod nmi;
 mod paging;
 mod pit;
 mod port;
