@@ -24,11 +24,15 @@ pub enum Statistic {
     ContextSwitches = 8,
     /// Uses of a stale capability.
     StaleCapabilities = 9,
+    /// Non-maskable interrupts taken, by all CPUs.
+    NonMaskableInterrupts = 10,
+    /// Different instructions between user mode and the kernel that they have hit.
+    NonMaskableInterruptPlaces = 11,
 }
 
 impl Statistic {
     /// All counters, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::FreeFrames,
         Self::TotalFrames,
         Self::HeapBytes,
@@ -39,6 +43,8 @@ impl Statistic {
         Self::TimerInterrupts,
         Self::ContextSwitches,
         Self::StaleCapabilities,
+        Self::NonMaskableInterrupts,
+        Self::NonMaskableInterruptPlaces,
     ];
 
     /// The counter with this number, if there is one.

@@ -84,7 +84,7 @@ impl Guest {
         environment: &Environment,
     ) -> impl Iterator<Item = Self> {
         let (case_name, environment) = (case.name.clone(), environment.clone());
-        let words = command_line(&case.name, &environment);
+        let words = command_line(case, &environment);
         let machines = machines(&case.wants, &environment);
         machines.into_iter().map(move |(suffix, options)| Self {
             kernel: kernel.clone(),
@@ -151,10 +151,11 @@ fn keep(name: &str, log: &str) -> Result<PathBuf, Failure> {
 }
 
 /// The words for the kernel and the case.
-fn command_line(case: &str, environment: &Environment) -> String {
+fn command_line(case: &Case, environment: &Environment) -> String {
     let soak = if environment.is_soak { " soak=1" } else { "" };
     let seed = environment.seed.map(|seed| format!(" seed={seed}")).unwrap_or_default();
-    format!("case={case}{soak}{seed}")
+    let nmi = case.wants.nmi.map(|ticks| format!(" test=nmi nmi={ticks}")).unwrap_or_default();
+    format!("case={}{soak}{seed}{nmi}", case.name)
 }
 
 /// The machines that a case wants, as far as the environment lets it; each with what its name has
@@ -279,8 +280,11 @@ mod tests {
 
     #[test]
     fn the_command_line_tells_what_is_asked_for() {
-        assert_eq!(command_line("a", &Environment::default()), "case=a");
+        let case = |words: &str| Case { name: "a".to_owned(), wants: words.parse().unwrap() };
+        assert_eq!(command_line(&case(""), &Environment::default()), "case=a");
         let long = Environment { is_soak: true, seed: Some(7), ..Environment::default() };
-        assert_eq!(command_line("a", &long), "case=a soak=1 seed=7");
+        assert_eq!(command_line(&case(""), &long), "case=a soak=1 seed=7");
+        let storm = command_line(&case("nmi=9"), &Environment::default());
+        assert_eq!(storm, "case=a test=nmi nmi=9");
     }
 }

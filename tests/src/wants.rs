@@ -6,6 +6,7 @@
 //! | `memory=256M` | with so much RAM; else 128 MiB |
 //! | `machine=bochs` | this one; none where all tests are to run on another |
 //! | `icount` | with one virtual nanosecond per instruction; none where the machine can't do that |
+//! | `nmi=240` | whose CPUs get a non-maskable interrupt every so many ticks (0.84 us) of its timer |
 //! | `timed` | none where the machine's time does not keep pace with its instructions |
 //! | `times=2,20` | so many, each for one run, and so many in a long run; else one |
 //! | `timeout=90` | ended after so many seconds, times the host's scale; else after 60 |
@@ -27,6 +28,8 @@ pub struct Wants {
     pub machine: Option<Machine>,
     /// Whether time is a count of instructions.
     pub icount: bool,
+    /// Ticks of the interval timer between two non-maskable interrupts.
+    pub nmi: Option<u32>,
     /// Whether it measures time that real machines and QEMU keep, and others do not.
     pub timed: bool,
     /// How often.
@@ -51,6 +54,7 @@ impl Default for Wants {
             memory: MemorySize { mebibytes: 128 },
             machine: None,
             icount: false,
+            nmi: None,
             timed: false,
             times: Times { usual: 1, soak: 1 },
             timeout: 60,
@@ -82,6 +86,7 @@ impl FromStr for Wants {
                     wants.machine = Some(value.parse().map_err(wrong)?);
                 }
                 ("icount", None) => wants.icount = true,
+                ("nmi", Some(value)) => wants.nmi = Some(positive(value)?),
                 ("timed", None) => wants.timed = true,
                 ("times", Some(value)) => wants.times = times(value)?,
                 ("timeout", Some(value)) => wants.timeout = positive(value)?.into(),
@@ -124,12 +129,13 @@ mod tests {
 
     #[test]
     fn each_word_has_its_meaning() {
-        let text = "cpus=1,2,4 memory=1G machine=bochs icount timed times=2,20 timeout=90";
+        let text = "cpus=1,2,4 memory=1G machine=bochs icount nmi=17 timed times=2,20 timeout=90";
         let expected = Wants {
             cpus: vec![1, 2, 4],
             memory: MemorySize { mebibytes: 1024 },
             machine: Some(Machine::Bochs),
             icount: true,
+            nmi: Some(17),
             timed: true,
             times: Times { usual: 2, soak: 20 },
             timeout: 90,

@@ -68,6 +68,15 @@ pub struct NmiCounts {
     pub in_kernel: u64,
     /// In the code between both.
     pub in_entry: u64,
+    /// How many different instructions of that they hit.
+    pub places: u64,
+}
+
+impl NmiCounts {
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.in_user + self.in_kernel + self.in_entry
+    }
 }
 
 /// Why the kernel was entered, but for system calls.

@@ -4,9 +4,10 @@
 use core::arch::asm;
 
 use kernel::{
-    arch::{self, clock, direct_map, timer},
+    arch::{self, SavedRegisters, clock, direct_map, timer},
     sched::dispatch,
 };
+use orbital_abi::layout;
 
 use super::{descriptors::model_specific, kernel_test, own_stacks};
 
@@ -15,6 +16,11 @@ const CONTROLLER: u64 = 0xfee0_0000;
 const COMMAND: u64 = 0x300;
 const COMMAND_TARGET: u64 = 0x310;
 const LINT1: u64 = 0x360;
+
+unsafe extern "C" {
+    /// What runs on the stacks of NMI and the like.
+    safe fn orbital_trap_on_own_stack(registers: &mut SavedRegisters);
+}
 
 fn has_page() -> bool {
     const BASE: u32 = 0x1b;
@@ -65,6 +71,35 @@ kernel_test! {
         own_stacks::nmi();
         assert_eq!(read(COMMAND_TARGET), OTHER);
         assert_ne!(read(COMMAND), sent, "the handler sent nothing: this shows nothing");
+    }
+}
+
+/// An NMI's handler finds a program at `address`, which is none: where does that go on?
+fn goes_on_at(address: u64) -> u64 {
+    // As `SavedRegisters` has them.
+    const ENTERED_BY: usize = 15;
+    const INSTRUCTION: usize = 17;
+    let mut registers = SavedRegisters::new(0x1000, 0x2000, 0).expect("a thread's");
+    let words = (&raw mut registers).cast::<u64>();
+    // SAFETY: the structure is 22 words, of which two are set to what a CPU may push.
+    unsafe {
+        words.add(ENTERED_BY).write(2);
+        words.add(INSTRUCTION).write(address);
+    }
+    orbital_trap_on_own_stack(&mut registers);
+    registers.instruction_pointer()
+}
+
+kernel_test! {
+    /// Where an interrupt finds a program at an address that `iretq` refuses, it goes on at one that is
+    /// never mapped, and any other where it was.
+    fn no_interrupt_returns_to_an_address_that_is_none() {
+        for nowhere in [1 << 47, 0x1234_5678_9abc_def0, 0xffff_7fff_ffff_ffff, 1 << 63] {
+            assert_eq!(goes_on_at(nowhere), layout::USER_END, "{nowhere:#x}");
+        }
+        for somewhere in [0, 0x40_0000, layout::USER_END, (1 << 47) - 1, 0x1_ffff << 47, u64::MAX] {
+            assert_eq!(goes_on_at(somewhere), somewhere);
+        }
     }
 }
 

@@ -91,5 +91,7 @@ pub(super) fn statistics(current: &Current, registers: &Registers) -> Answer {
         Statistic::TimerInterrupts => dispatch::counters().1,
         Statistic::ContextSwitches => dispatch::counters().0,
         Statistic::StaleCapabilities => table::stale_uses(),
+        Statistic::NonMaskableInterrupts => arch::nmi::counts().all(),
+        Statistic::NonMaskableInterruptPlaces => arch::nmi::counts().places,
     }))
 }

@@ -73,8 +73,17 @@ impl Program {
         Self::with(code, end - PAGE, PAGE as usize - bytes.len())
     }
 
+    /// A program of these bytes, at most a page.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self::of(bytes, 0, CODE, 0)
+    }
+
     fn with(code: Code, address: u64, offset: usize) -> Self {
         let (marked, bytes) = parts(code);
+        Self::of(bytes, marked, address, offset)
+    }
+
+    fn of(bytes: &[u8], marked: u64, address: u64, offset: usize) -> Self {
         let memory = MemoryObject::create(PAGE).unwrap();
         memory.map_write(PAGE).unwrap()[offset..][..bytes.len()].copy_from_slice(bytes);
         let start = address + offset as u64;

@@ -119,6 +119,31 @@ pub fn hold_flags(flags: u64, turns: u64) -> u64 {
     found
 }
 
+/// Whether programs can set the bases of FS and GS: the kernel lets them where the CPU can.
+pub fn has_bases() -> bool {
+    core::arch::x86_64::__cpuid_count(7, 0).ebx & 1 != 0
+}
+
+/// Holds `bases` of FS and GS for so many turns; gives what they are then. Only where [`has_bases`].
+pub fn hold_bases(bases: [u64; 2], turns: u64) -> [u64; 2] {
+    assert!(has_bases());
+    let [mut fs, mut gs] = bases;
+    // SAFETY: the CPU has the instructions, and compiled code uses neither base.
+    unsafe {
+        asm!(
+            "wrfsbase {fs}",
+            "wrgsbase {gs}",
+            "2: loop 2b",
+            "rdfsbase {fs}",
+            "rdgsbase {gs}",
+            fs = inout(reg) fs,
+            gs = inout(reg) gs,
+            inout("rcx") turns => _,
+        );
+    }
+    [fs, gs]
+}
+
 /// What FXSAVE writes: control words, x87 registers, MXCSR, XMM0 to XMM15 (Intel SDM volume 1,
 /// 10.5.1).
 #[derive(Clone, PartialEq, Eq)]

@@ -7,3 +7,6 @@ use crate::arch::NmiCounts;
 pub fn counts() -> NmiCounts {
     NmiCounts::default()
 }
+
+/// There is nothing to start.
+pub fn start_storm(_ticks: u16) {}

@@ -28,6 +28,7 @@ mod segments;
 pub mod serial;
 mod smp;
 mod start;
+mod storm;
 pub mod timer;
 mod trampoline;
 mod trap;

@@ -16,7 +16,11 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::{SavedRegisters, apic, clock, idle, smp};
-use crate::{arch::NmiCounts, log::Deferred};
+use crate::{
+    arch::NmiCounts,
+    log::Deferred,
+    percpu::{MAX_CPUS, PerCpu},
+};
 
 /// Between two lines in the log, in nanoseconds.
 pub const LINE_INTERVAL: u64 = 100_000_000;
@@ -26,28 +30,50 @@ unsafe extern "C" {
     safe static kernel_entry_end: u8;
 }
 
-static IN_USER: AtomicU64 = AtomicU64::new(0);
-static IN_KERNEL: AtomicU64 = AtomicU64::new(0);
-static IN_ENTRY: AtomicU64 = AtomicU64::new(0);
+/// What one CPU has taken.
+struct Taken {
+    in_user: AtomicU64,
+    in_kernel: AtomicU64,
+    in_entry: AtomicU64,
+}
+
+static TAKEN: PerCpu<Taken> = PerCpu::new(
+    [const {
+        Taken {
+            in_user: AtomicU64::new(0),
+            in_kernel: AtomicU64::new(0),
+            in_entry: AtomicU64::new(0),
+        }
+    }; MAX_CPUS],
+);
+/// A bit for each byte of the entry code that one hit.
+static HIT: [AtomicU64; 128] = [const { AtomicU64::new(0) }; 128];
 /// When the next line may be written.
 static NEXT_LINE: AtomicU64 = AtomicU64::new(0);
 static LINE: Deferred = Deferred::new(report);
 
 /// How many have come, on all CPUs.
 pub fn counts() -> NmiCounts {
+    let sum = |of: fn(&Taken) -> &AtomicU64| {
+        (0..smp::cpu_count()).map(|cpu| of(TAKEN.of(cpu)).load(Relaxed)).sum()
+    };
     NmiCounts {
-        in_user: IN_USER.load(Relaxed),
-        in_kernel: IN_KERNEL.load(Relaxed),
-        in_entry: IN_ENTRY.load(Relaxed),
+        in_user: sum(|taken| &taken.in_user),
+        in_kernel: sum(|taken| &taken.in_kernel),
+        in_entry: sum(|taken| &taken.in_entry),
+        places: HIT.iter().map(|word| u64::from(word.load(Relaxed).count_ones())).sum(),
     }
 }
 
 fn report() {
-    let NmiCounts { in_user, in_kernel, in_entry } = counts();
+    let NmiCounts { in_user, in_kernel, in_entry, places } = counts();
     log::warn!(target: "arch",
         "non-maskable interrupts so far: {in_user} in programs, {in_kernel} in the kernel, \
-         {in_entry} in its entry code");
+         {in_entry} in its entry code, at {places} places");
 }
+
+/// For tests of what they do: lets one come to every CPU again and again.
+pub use super::storm::start as start_storm;
 
 /// One has come while the CPU had `registers`.
 pub fn came(registers: &mut SavedRegisters) {
@@ -55,12 +81,17 @@ pub fn came(registers: &mut SavedRegisters) {
         idle::stop();
     }
     let entry = &raw const kernel_entry_start as u64..&raw const kernel_entry_end as u64;
+    let taken = TAKEN.here();
     let count = if registers.is_user() {
-        &IN_USER
+        &taken.in_user
     } else if entry.contains(&registers.rip) {
-        &IN_ENTRY
+        let place = (registers.rip - entry.start) as usize;
+        if let Some(word) = HIT.get(place / 64) {
+            word.fetch_or(1 << (place % 64), Relaxed);
+        }
+        &taken.in_entry
     } else {
-        &IN_KERNEL
+        &taken.in_kernel
     };
     count.fetch_add(1, Relaxed);
     if registers.is_user() {

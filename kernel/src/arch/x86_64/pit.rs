@@ -13,6 +13,8 @@ const CHANNEL_0: u16 = 0x40;
 const COMMAND: u16 = 0x43;
 /// Channel 0, both bytes, mode 0: the output falls, and rises when the count is through.
 const ONE_SHOT: u8 = 0b0011_0000;
+/// Channel 0, both bytes, mode 2: the output falls for one tick at the end of each count.
+const RATE: u8 = 0b0011_0100;
 /// Latches the status of channel 0, which the next read of its port gives.
 const READ_BACK_STATUS: u8 = 0b1110_0010;
 /// In the status: the output is high.
@@ -42,4 +44,11 @@ pub fn wait() {
         patience -= 1;
         assert!(patience > 0, "the interval timer does not count");
     }
+}
+
+/// Makes the output rise every `ticks`, from now on.
+pub fn repeat(ticks: u16) {
+    port::write_u8(COMMAND, RATE);
+    port::write_u8(CHANNEL_0, ticks as u8);
+    port::write_u8(CHANNEL_0, (ticks >> 8) as u8);
 }
