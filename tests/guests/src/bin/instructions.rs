@@ -54,6 +54,14 @@ code! {
     enter_virtual: [] ["vmrun"];
     call_hypervisor: [] ["vmcall"];
     system_enter: [] ["sysenter"];
+    // What the kernel has not turned on: protection keys, shadow stacks, user interrupts, safer mode.
+    read_keys: ["xor ecx, ecx"] [".byte 0x0f, 0x01, 0xee"];
+    write_keys: ["xor eax, eax", "xor ecx, ecx", "xor edx, edx"] [".byte 0x0f, 0x01, 0xef"];
+    set_shadow_busy: [] [".byte 0xf3, 0x0f, 0x01, 0xe8"];
+    write_shadow: [] [".byte 0x48, 0x0f, 0x38, 0xf6, 0x04, 0x24"];
+    forbid_user_interrupts: [] [".byte 0xf3, 0x0f, 0x01, 0xee"];
+    enter_safer: ["xor eax, eax"] [".byte 0x0f, 0x37"];
+    save_supervisor_state: ["lea rdi, [rsp - 1024]", "and rdi, -64"] [".byte 0x0f, 0xc7, 0x2f"];
 }
 
 /// `hlt`, `cli`, `sti`, `swapgs`, `wrmsr` and all the others that only a kernel needs.
@@ -91,6 +99,13 @@ fn privileged_instructions_are_refused() {
         wait_for_write,
         enter_virtual,
         call_hypervisor,
+        read_keys,
+        write_keys,
+        set_shadow_busy,
+        write_shadow,
+        forbid_user_interrupts,
+        enter_safer,
+        save_supervisor_state,
     ];
     each_is(either, &[Protection, InvalidOpcode], 0);
 }

@@ -13,6 +13,10 @@ use orbital_user::{
     thread,
 };
 
+mod edges;
+
+use edges::*;
+
 suite! {
     cases: [
         a_system_call_keeps_any_stack_pointer,
@@ -29,6 +33,11 @@ suite! {
         segment_bases_are_a_thread_s_own,
         selectors_are_a_thread_s_own,
         threads_start_with_nothing_in_their_registers,
+        every_bit_of_the_flags_is_the_program_s_or_refused,
+        jumps_to_any_address_are_faults,
+        every_selector_is_loaded_or_refused,
+        steps_and_breakpoints_meet_the_entry,
+        floating_point_controls_of_any_kind_are_no_harm,
     ],
     roles: [],
 }
