@@ -44,9 +44,14 @@ pub fn pairs() -> impl Iterator<Item = (usize, usize)> {
     (0..count()).flat_map(all).filter(|(a, b)| a != b || count() == 1)
 }
 
-/// The full count where the command line says `soak=1`, else a tenth of it.
+/// Whether this is a long run: the command line says `soak=1`.
+pub fn is_soak() -> bool {
+    crate::option("soak") == Some("1")
+}
+
+/// The full count in a long run, else a tenth of it.
 pub fn scaled(full: u64) -> u64 {
-    let count = if crate::option("soak") == Some("1") { full } else { full / 10 };
+    let count = if is_soak() { full } else { full / 10 };
     println!("count {count}");
     count
 }

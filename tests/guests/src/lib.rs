@@ -26,6 +26,7 @@ pub mod pattern;
 pub mod places;
 pub mod random;
 pub mod raw;
+pub mod scene;
 pub mod threads;
 pub mod workers;
 

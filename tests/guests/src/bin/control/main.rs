@@ -7,10 +7,7 @@ mod partners;
 mod processes;
 mod refusals;
 mod running;
-mod scene;
 mod states;
-
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use guests::{
     code, suite,
@@ -39,7 +36,7 @@ suite! {
         a_suspended_receiver_keeps_its_place,
         a_suspended_server_keeps_its_caller,
         a_killed_server_lets_its_caller_go,
-        who_waits_for_a_killed_thread_is_told,
+        who_waits_for_a_thread_s_end_is_told,
         what_has_ended_can_t_be_controlled,
         rights_and_kinds_are_checked,
         the_last_thread_of_a_process_is_killed,
@@ -52,19 +49,6 @@ code! {
     // ProcessExit with the argument.
     exits: ["mov eax, 33", "syscall"] ["ud2"];
     yields: ["2: mov eax, 16", "syscall", "jmp 2b"] ["ud2"];
-}
-
-/// What a worker found, plus 100; 0 as long as it has not come so far.
-static RESULT: AtomicU64 = AtomicU64::new(0);
-static GO: AtomicBool = AtomicBool::new(false);
-static COUNT: AtomicU64 = AtomicU64::new(0);
-
-fn note(result: Result<u64, u64>) {
-    RESULT.store(result.map_or_else(|code| code, |value| 100 + value), SeqCst);
-}
-
-fn result() -> u64 {
-    RESULT.load(SeqCst)
 }
 
 /// Lets those of middle priority have some turns.

@@ -1,9 +1,10 @@
 //! Those who exchange messages with a thread that is stopped or ended.
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use guests::{
+    scene::{At, COUNT, GO, forget, result},
     threads::{MIDDLE, at, label, settle},
     workers::{Own, Worker},
 };
@@ -11,7 +12,7 @@ use orbital_user::{
     CapSlot, Endpoint, Error, ExitReason, IpcError, endpoint::reply, thread::yield_now,
 };
 
-use super::{COUNT, GO, RESULT, SeqCst, let_run, result, scene::At};
+use super::let_run;
 
 /// Of three threads that wait to send, one is suspended: its message is taken in its turn.
 pub(super) fn a_suspended_sender_keeps_its_place() {
@@ -120,7 +121,7 @@ pub(super) fn a_killed_server_lets_its_caller_go() {
         (waits, false),
         (waits, true),
     ] {
-        RESULT.store(0, SeqCst);
+        forget();
         let server = Worker::start(MIDDLE, body, slot);
         let caller = Worker::start(MIDDLE, At::Calling.body(), slot);
         let_run();

@@ -1,14 +1,12 @@
 //! What is refused: control of what has ended, without the right, and of what is no thread.
 #![forbid(unsafe_code)]
 
-use guests::{threads::MIDDLE, workers::Worker};
+use guests::{scene::note, threads::MIDDLE, workers::Worker};
 use orbital_user::{
     CapSlot, Endpoint, Error, ExitReason, Rights, Thread,
     capability::copy_to,
     thread::{self, Inspection},
 };
-
-use super::note;
 
 /// Every control of a thread that exited, faulted or was killed is refused, and it is as it was.
 pub(super) fn what_has_ended_can_t_be_controlled() {

@@ -1,16 +1,17 @@
 //! Threads that run: they are stopped anywhere, and stop and end themselves.
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::{AtomicBool, AtomicU64};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use guests::{
     pattern::General,
+    scene::{note, result},
     threads::{MIDDLE, settle},
     workers::{Own, Worker},
 };
 use orbital_user::ExitReason;
 
-use super::{RESULT, SeqCst, let_run, result};
+use super::let_run;
 
 static COUNTS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
@@ -45,32 +46,32 @@ pub(super) fn a_suspended_thread_stands_still() {
 pub(super) fn a_thread_suspends_itself() {
     let suspends = |own: &Own| {
         for turn in 0..50 {
-            RESULT.store(2 * turn + 1, SeqCst);
+            note(Ok(2 * turn));
             assert_eq!(own.suspend(), Ok(()));
-            RESULT.store(2 * turn + 2, SeqCst);
+            note(Ok(2 * turn + 1));
         }
     };
     let worker = Worker::start(MIDDLE, suspends, 0);
     for turn in 0..50 {
         settle();
-        assert_eq!(result(), 2 * turn + 1);
+        assert_eq!(result(), 100 + 2 * turn);
         assert_eq!(worker.resume(), Ok(()));
     }
     assert_eq!(worker.wait(), Ok(ExitReason::Exited(0)));
-    assert_eq!(result(), 100);
+    assert_eq!(result(), 199);
 }
 
 /// A thread that kills itself does not come out of the call.
 pub(super) fn a_thread_kills_itself() {
     let kills = |own: &Own| {
-        RESULT.store(1, SeqCst);
+        note(Ok(1));
         let _ = own.kill();
-        RESULT.store(2, SeqCst);
+        note(Ok(2));
     };
     let worker = Worker::start(MIDDLE, kills, 0);
     assert_eq!(worker.wait(), Ok(ExitReason::Killed));
     settle();
-    assert_eq!(result(), 1);
+    assert_eq!(result(), 101);
 }
 
 /// A thread with a pattern in all registers is stopped at random places, beside another; the pattern
