@@ -28,6 +28,7 @@ pub mod random;
 pub mod raw;
 pub mod scene;
 pub mod threads;
+pub mod tiny;
 pub mod workers;
 
 use orbital_user::{Thread, println, start::bootstrap, system};
