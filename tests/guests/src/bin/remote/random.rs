@@ -96,7 +96,11 @@ fn step(random: &mut Random, hands: &[Hand], scene: &Scene<'_>, model: &mut Mode
 fn sequence(random: &mut Random, stages: &[(usize, usize)], hands: &[Hand]) {
     let (here, there) = random.pick(stages);
     let stage = Stage::new(exits, here, there);
-    let at = if random.once_in(10) { At::StoppedByItself } else { random.pick(&At::ALL) };
+    // One that is killed as its memory has just been made leaves its process the capability.
+    let at = match random.pick(&At::ALL) {
+        At::Working => At::StoppedByItself,
+        at => at,
+    };
     let scene = stage.scene(at);
     let mut model = Model::new(&scene);
     for _ in 0..3 + random.below(8) {
