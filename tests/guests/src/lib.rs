@@ -16,6 +16,7 @@
 extern crate alloc;
 
 pub mod bare;
+pub mod chaos;
 pub mod children;
 pub mod counters;
 pub mod cpus;

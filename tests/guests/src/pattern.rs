@@ -195,6 +195,14 @@ impl Vectors {
         image
     }
 
+    /// With these x87 control and status words and this MXCSR.
+    pub fn with_control(mut self, control: u16, status: u16, mxcsr: u32) -> Self {
+        self.0[..2].copy_from_slice(&control.to_le_bytes());
+        self.0[2..4].copy_from_slice(&status.to_le_bytes());
+        self.0[24..28].copy_from_slice(&mxcsr.to_le_bytes());
+        self
+    }
+
     /// Its XMM registers.
     pub fn xmm(&self) -> &[u8] {
         &self.0[160..416]
@@ -302,4 +310,31 @@ impl Wide {
         }
         image
     }
+}
+
+/// Fills everything, for someone to find.
+pub fn fill() {
+    if has_avx() {
+        Wide::pattern(0xa5).load();
+    }
+    Vectors::pattern(0x5a).load();
+}
+
+/// XMM registers are zero, x87 is empty, and both control words as after reset.
+#[track_caller]
+pub fn assert_fresh() {
+    let found = Vectors::now();
+    assert!(found.xmm().iter().all(|byte| *byte == 0), "a vector of another's: {:x?}", found.xmm());
+    assert_eq!(found.0[..6], [0x7f, 0x03, 0, 0, 0, 0], "x87 control, status and tag words");
+    assert_eq!(found.0[24..28], 0x1f80_u32.to_le_bytes(), "MXCSR");
+    assert!(found.0[32..160].iter().all(|byte| *byte == 0), "an x87 register of another's");
+    if has_avx() {
+        assert_eq!(Wide::now().0, [[0; 32]; 16]);
+    }
+}
+
+/// Reports an x87 error that is pending: the thread ends there, if there is one that is not masked.
+pub fn report_pending() {
+    // SAFETY: touches nothing.
+    unsafe { asm!("fwait", options(nomem, nostack)) };
 }

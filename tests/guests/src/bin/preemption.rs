@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use guests::{
     children,
-    pattern::{General, Vectors, Wide, has_avx, hold_flags},
+    pattern::{General, Vectors, Wide, assert_fresh, fill, has_avx, hold_flags},
     suite,
 };
 use orbital_user::{
@@ -197,27 +197,6 @@ fn vector_registers_survive_system_calls_that_block() {
     });
     receiver.unwrap().join().unwrap();
     sender.unwrap().join().unwrap();
-}
-
-/// XMM registers are zero, x87 is empty, and both control words as after reset.
-#[track_caller]
-fn assert_fresh() {
-    let found = Vectors::now();
-    assert!(found.xmm().iter().all(|byte| *byte == 0), "a vector of another's: {:x?}", found.xmm());
-    assert_eq!(found.0[..6], [0x7f, 0x03, 0, 0, 0, 0], "x87 control, status and tag words");
-    assert_eq!(found.0[24..28], 0x1f80_u32.to_le_bytes(), "MXCSR");
-    assert!(found.0[32..160].iter().all(|byte| *byte == 0), "an x87 register of another's");
-    if has_avx() {
-        assert_eq!(Wide::now().0, [[0; 32]; 16]);
-    }
-}
-
-/// Fills everything, for someone to find.
-fn fill() {
-    if has_avx() {
-        Wide::pattern(0xa5).load();
-    }
-    Vectors::pattern(0x5a).load();
 }
 
 /// New threads, made while others hold patterns and after they have ended, find nothing of them.
