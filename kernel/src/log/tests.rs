@@ -31,6 +31,7 @@ fn lines_go_out_whole_with_time_cpu_level_and_module() {
     let _machine = machine();
     init(&CommandLine::new("log=info"));
     serial::take();
+    clock::start_anew();
     clock::advance(12_345_678_999);
     log::info!(target: "kernel::boot::pvh", "{} of {}", 1, 2);
     assert_eq!(serial::take(), "[   12.345678] cpu0 INFO  boot: 1 of 2\n");
@@ -79,6 +80,7 @@ fn deferred_lines_are_written_by_their_task_one_a_turn() {
     serial::take();
     // Before the queue is there.
     ONCE.defer();
+    clock::start_anew();
     init_deferred();
     let mut drain = pin!(drain());
     let mut poll = || {

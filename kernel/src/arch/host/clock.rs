@@ -1,8 +1,14 @@
 //! The time of the machine, or of a host thread that plays none of its CPUs: it passes only when a
-//! test says so.
+//! test says so, and never goes back: what the kernel has keeps times of the machine's last holder.
 #![forbid(unsafe_code)]
 
-use core::cell::Cell;
+use core::{
+    cell::Cell,
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
+};
+
+/// The latest time at which a holder gave the machine back.
+static LEFT_AT: AtomicU64 = AtomicU64::new(0);
 
 std::thread_local! {
     static NOW: Cell<u64> = const { Cell::new(0) };
@@ -34,8 +40,18 @@ pub fn advance(nanoseconds: u64) {
     NOW.set(now() + nanoseconds);
 }
 
-/// Back to boot.
-pub(super) fn reset() {
+/// The machine has another holder, for whom its time goes on.
+pub(super) fn take_over() {
+    NOW.set(LEFT_AT.load(SeqCst));
+}
+
+/// The holder gives the machine back.
+pub(super) fn give_back() {
+    LEFT_AT.fetch_max(NOW.replace(0), SeqCst);
+}
+
+/// It is the time of boot, for a holder that uses nothing of the kernel's that keeps times.
+pub fn start_anew() {
     NOW.set(0);
 }
 

@@ -16,11 +16,12 @@ pub struct Machine {
 }
 
 /// Waits until no other host thread has the machine, and plays its CPU 0. The first time, memory is started. What
-/// a CPU has is as after boot; what the kernel has is as the last holder left it.
+/// a CPU has is as after boot; what the kernel has, and the time, is as the last holder left it.
 pub fn machine() -> Machine {
     // A test that failed has given the kernel back, or says so itself.
     let only = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     cpu::set_playing(Some(0));
+    clock::take_over();
     reset();
     BOOT.call_once(|| boot::init_memory(&boot::boot_info()));
     Machine { _only: only }
@@ -29,6 +30,7 @@ pub fn machine() -> Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         reset();
+        clock::give_back();
         cpu::set_playing(None);
     }
 }
@@ -36,7 +38,6 @@ impl Drop for Machine {
 fn reset() {
     race::reset();
     cpu::reset();
-    clock::reset();
     timer::reset();
     idle::reset();
     paging::reset();

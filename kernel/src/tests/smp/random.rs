@@ -9,6 +9,7 @@ use orbital_abi::{
 
 use super::{Kernel, Random, choices, user, with_seeds};
 use crate::{
+    arch::host::clock,
     object::Ref,
     process::Process,
     tests::kernel::{endpoint, grant},
@@ -89,7 +90,7 @@ async fn deeds(world: Rc<World>, slots: Slots, number: u64) {
             5 | 6 => user::work(world.random.below(2_000_000) as u64).await,
             7 | 8 => map_something(&world, number).await,
             9 => {
-                let until = world.random.below(3_000_000) as u64;
+                let until = clock::nanoseconds() + world.random.below(3_000_000) as u64;
                 let _ = user::control(Syscall::ThreadSleep, [until, 0, 0, 0]).await;
             }
             10 => disturb_a_thread(&world),
