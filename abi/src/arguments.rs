@@ -3,6 +3,10 @@
 
 use crate::{CapSlot, Error, Registers, Rights};
 
+mod signals;
+
+pub use signals::{LEAST_PERIOD_NS, NotificationSignal, NotificationWait, TimerCreate, TimerSet};
+
 /// Bytes of a process's name.
 pub const NAME_BYTES: usize = 16;
 
@@ -92,8 +96,8 @@ pub struct CapabilityCopy {
     pub process: CapSlot,
     /// The copy has the source's rights that are also in here.
     pub rights: Rights,
-    /// The badge of the copy: 0 keeps the source's; another number can be set once, on endpoint
-    /// capabilities.
+    /// The badge of the copy: 0 keeps the source's; another number can be set once, on endpoint and
+    /// notification capabilities.
     pub badge: u64,
 }
 
@@ -247,5 +251,6 @@ fn decode_rights(bits: u64) -> Result<Rights, Error> {
 // | ProcessKill (MANAGE), ProcessWait (WAIT) | Process | deadline (ProcessWait) |
 // | CapabilityClose, CapabilityInspect | slot | |
 // | MemoryCreate | bytes, a multiple of the page size | |
+// | EndpointCreate, NotificationCreate | | |
 // | SystemShutdown (SHUTDOWN) | System | exit code |
 // | SystemStatistics (STATISTICS) | System | number of the counter |

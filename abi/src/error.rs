@@ -82,6 +82,8 @@ errors! {
         TimedOut = 21, "the deadline came first";
         /// The deadline came after the message was taken and before it was answered.
         Unanswered = 22, "the message was taken, and the deadline came before the answer";
+        /// The notification was destroyed.
+        NotificationGone = 23, "the notification was destroyed";
     }
 }
 

@@ -14,12 +14,23 @@ pub enum ObjectKind {
     MemoryObject = 4,
     /// Shutdown, log and statistics.
     System = 5,
+    /// A word of signals, and where they are waited for.
+    Notification = 6,
+    /// What signals a notification at a time.
+    Timer = 7,
 }
 
 impl ObjectKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 5] =
-        [Self::Process, Self::Thread, Self::Endpoint, Self::MemoryObject, Self::System];
+    pub const ALL: [Self; 7] = [
+        Self::Process,
+        Self::Thread,
+        Self::Endpoint,
+        Self::MemoryObject,
+        Self::System,
+        Self::Notification,
+        Self::Timer,
+    ];
 
     /// The kind with number `number`, if there is one.
     pub fn from_number(number: u64) -> Option<Self> {

@@ -11,14 +11,14 @@ bitflags::bitflags! {
         const WRITE = 1 << 1;
         /// Memory: map for execution.
         const EXECUTE = 1 << 2;
-        /// Endpoint: send a message, and call.
+        /// Endpoint: send a message, and call. Notification: signal, and make timers that do.
         const SEND = 1 << 3;
-        /// Endpoint: receive messages.
+        /// Endpoint: receive messages. Notification: wait for signals, and take them.
         const RECEIVE = 1 << 4;
         /// Any kind: make a copy, in one's own table or in another process's.
         const GRANT = 1 << 5;
         /// Process: create threads, map and unmap memory, put capabilities into its table, end it.
-        /// Thread: start it.
+        /// Thread: start it. Timer: set it.
         const MANAGE = 1 << 6;
         /// Process and thread: wait for the end and learn the reason.
         const WAIT = 1 << 7;

@@ -28,11 +28,15 @@ pub enum Statistic {
     NonMaskableInterrupts = 10,
     /// Different instructions between user mode and the kernel that they have hit.
     NonMaskableInterruptPlaces = 11,
+    /// Notifications that exist.
+    Notifications = 12,
+    /// Timers that exist.
+    Timers = 13,
 }
 
 impl Statistic {
     /// All counters, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::FreeFrames,
         Self::TotalFrames,
         Self::HeapBytes,
@@ -45,6 +49,8 @@ impl Statistic {
         Self::StaleCapabilities,
         Self::NonMaskableInterrupts,
         Self::NonMaskableInterruptPlaces,
+        Self::Notifications,
+        Self::Timers,
     ];
 
     /// The counter with this number, if there is one.

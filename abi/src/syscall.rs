@@ -80,6 +80,12 @@ syscalls! {
     CapabilityInspect = 50;
     /// Makes an endpoint. Gives its capability.
     EndpointCreate = 64;
+    /// Makes a notification. Gives its capability.
+    NotificationCreate = 72;
+    /// Adds signals to a notification's word. Never waits.
+    NotificationSignal = 73;
+    /// Waits for signals and takes them all. Gives their bits.
+    NotificationWait = 74;
     /// Makes a memory object of zeroed pages. Gives its capability.
     MemoryCreate = 80;
     /// Maps a range of a memory object into a process.
@@ -96,4 +102,8 @@ syscalls! {
     SystemInterruptsOff = 99;
     /// Tells the time, and how it comes from the time-stamp counter.
     ClockRead = 112;
+    /// Makes a timer that signals a notification. Gives its capability.
+    TimerCreate = 120;
+    /// Sets or disarms a timer. Gives when it would have fired next.
+    TimerSet = 121;
 }

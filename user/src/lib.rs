@@ -7,6 +7,7 @@
 //! | [`mod@print`] | [`println!`](crate::println) into the system's log |
 //! | [`capability`] | the handle that closes on drop, beneath all objects |
 //! | [`endpoint`], [`server`] | messages |
+//! | [`notification`], [`timer`] | signals, at once and at certain times |
 //! | [`memory`] | memory objects and mappings; the heap stands on it |
 //! | [`lock`] | a mutex between threads |
 //! | [`clock`] | time |
@@ -26,6 +27,7 @@ pub mod endpoint;
 mod heap;
 pub mod lock;
 pub mod memory;
+pub mod notification;
 #[cfg(target_os = "none")]
 mod panic;
 pub mod print;
@@ -37,6 +39,7 @@ pub mod start;
 pub mod syscall;
 pub mod system;
 pub mod thread;
+pub mod timer;
 
 pub use orbital_abi as abi;
 pub use orbital_abi::{
@@ -45,5 +48,7 @@ pub use orbital_abi::{
 
 pub use endpoint::Endpoint;
 pub use memory::MemoryObject;
+pub use notification::Notification;
 pub use process::Process;
 pub use thread::Thread;
+pub use timer::Timer;

@@ -1,6 +1,6 @@
 //! What a program encodes is what the kernel decodes, and nothing else is decoded.
 
-use crate::{CapSlot, Error, Registers, Rights, arguments::*};
+use crate::{CapSlot, Deadline, Error, Registers, Rights, arguments::*};
 use proptest::prelude::*;
 
 fn slot() -> impl Strategy<Value = CapSlot> {
@@ -83,6 +83,23 @@ proptest! {
     }
 
     #[test]
+    fn the_calls_of_signals_come_back_as_they_went(
+        slot in slot(),
+        bits in 1..=u64::MAX,
+        deadline: u64,
+        period in prop_oneof![Just(0), LEAST_PERIOD_NS..=u64::MAX],
+    ) {
+        let call = NotificationSignal { notification: slot, bits };
+        prop_assert_eq!(NotificationSignal::decode(&call.encode()), Ok(call));
+        let call = NotificationWait { notification: slot, deadline: Deadline::from_bits(deadline) };
+        prop_assert_eq!(NotificationWait::decode(&call.encode()), call);
+        let call = TimerCreate { notification: slot, bits };
+        prop_assert_eq!(TimerCreate::decode(&call.encode()), Ok(call));
+        let call = TimerSet { timer: slot, deadline, period };
+        prop_assert_eq!(TimerSet::decode(&call.encode()), Ok(call));
+    }
+
+    #[test]
     fn no_registers_make_the_kernel_panic(control: [u64; 4], words: [u64; 8]) {
         let registers = Registers { control, words };
         let _ = ThreadCreate::decode(&registers);
@@ -91,6 +108,10 @@ proptest! {
         let _ = MemoryMap::decode(&registers);
         let _ = MemoryUnmap::decode(&registers);
         let _ = SystemLog::decode(&registers);
+        let _ = NotificationSignal::decode(&registers);
+        let _ = NotificationWait::decode(&registers);
+        let _ = TimerCreate::decode(&registers);
+        let _ = TimerSet::decode(&registers);
     }
 }
 
@@ -173,4 +194,28 @@ fn a_log_line_too_long_is_refused() {
     assert_eq!(decode(LOG_BYTES as u64).map(|call| call.bytes), Ok(256));
     assert_eq!(decode(LOG_BYTES as u64 + 1), Err(Error::InvalidArgument));
     assert_eq!(decode(u64::MAX), Err(Error::InvalidArgument));
+}
+
+#[test]
+fn signals_without_a_bit_are_refused() {
+    for bits in [0, 1, 1 << 63, u64::MAX] {
+        let registers = Registers::control([1, bits, 0, 0]);
+        let expected = if bits == 0 { Err(Error::InvalidArgument) } else { Ok(bits) };
+        assert_eq!(NotificationSignal::decode(&registers).map(|call| call.bits), expected);
+        assert_eq!(TimerCreate::decode(&registers).map(|call| call.bits), expected);
+    }
+}
+
+#[test]
+fn a_period_too_short_is_refused_and_none_is_not() {
+    // Where the timer is disarmed, too.
+    for deadline in [0, 1, u64::MAX] {
+        let decode = |period| TimerSet::decode(&Registers::control([1, deadline, period, 0]));
+        for period in [1, 2, 99_999] {
+            assert_eq!(decode(period), Err(Error::InvalidArgument), "{period}");
+        }
+        for period in [0, 100_000, 100_001, u64::MAX] {
+            assert_eq!(decode(period).map(|call| call.period), Ok(period));
+        }
+    }
 }

@@ -13,10 +13,10 @@ fn candidates() -> impl Iterator<Item = u64> {
 }
 
 #[test]
-fn errors_have_the_codes_1_to_22_and_no_other_code_is_an_error() {
+fn errors_have_the_codes_1_to_23_and_no_other_code_is_an_error() {
     let codes: BTreeSet<_> = Error::ALL.iter().map(|error| error.code()).collect();
-    assert_eq!(Error::ALL.len(), 22);
-    assert!(codes.iter().copied().eq(1..=22), "distinct, and never the 0 of success");
+    assert_eq!(Error::ALL.len(), 23);
+    assert!(codes.iter().copied().eq(1..=23), "distinct, and never the 0 of success");
     for error in Error::ALL {
         assert_eq!(Error::from_code(error.code()), Some(*error));
     }
@@ -49,13 +49,24 @@ fn every_message_error_is_an_error_and_comes_back() {
 fn errors_that_no_message_operation_answers_are_given_back() {
     let others = Error::ALL.iter().filter(|error| IpcError::try_from(**error) == Err(**error));
     let others: BTreeSet<_> = others.map(|error| error.code()).collect();
-    assert_eq!(others, [1, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15].into());
+    assert_eq!(others, [1, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 23].into());
 }
 
 #[test]
 fn system_calls_keep_their_numbers_and_no_other_number_is_one() {
     let numbers: BTreeSet<_> = Syscall::ALL.iter().map(|call| *call as u64).collect();
-    let groups = [0..=5, 16..=28, 32..=35, 48..=50, 64..=64, 80..=82, 96..=99, 112..=112];
+    let groups = [
+        0..=5,
+        16..=28,
+        32..=35,
+        48..=50,
+        64..=64,
+        72..=74,
+        80..=82,
+        96..=99,
+        112..=112,
+        120..=121,
+    ];
     assert_eq!(numbers, groups.into_iter().flatten().collect());
     assert_eq!(numbers.len(), Syscall::ALL.len());
     for call in Syscall::ALL {
@@ -69,24 +80,24 @@ fn system_calls_keep_their_numbers_and_no_other_number_is_one() {
 
 #[test]
 fn counters_keep_their_numbers_and_no_other_number_is_one() {
-    assert!(Statistic::ALL.iter().map(|statistic| *statistic as u64).eq(0..10));
+    assert!(Statistic::ALL.iter().map(|statistic| *statistic as u64).eq(0..12));
     for statistic in Statistic::ALL {
         assert_eq!(Statistic::from_number(statistic as u64), Some(statistic));
     }
     for number in candidates() {
-        assert_eq!(Statistic::from_number(number).is_some(), number < 10, "{number:#x}");
+        assert_eq!(Statistic::from_number(number).is_some(), number < 12, "{number:#x}");
     }
 }
 
 #[test]
 fn object_kinds_keep_their_numbers_and_no_other_number_is_one() {
-    assert!(ObjectKind::ALL.iter().map(|kind| *kind as u64).eq(1..=5));
+    assert!(ObjectKind::ALL.iter().map(|kind| *kind as u64).eq(1..=7));
     for kind in ObjectKind::ALL {
         assert_eq!(ObjectKind::from_number(kind as u64), Some(kind));
     }
     for number in candidates() {
         let found = ObjectKind::from_number(number).is_some();
-        assert_eq!(found, (1..=5).contains(&number), "{number:#x}");
+        assert_eq!(found, (1..=7).contains(&number), "{number:#x}");
     }
 }
 

@@ -12,7 +12,7 @@ pub struct Capability {
     pub object: AnyRef,
     /// What it allows.
     pub rights: Rights,
-    /// What its messages carry; 0 without a badge.
+    /// What its messages carry, or the bits that it may signal; 0 without a badge.
     pub badge: u64,
 }
 
@@ -36,13 +36,16 @@ impl Capability {
     ///
     /// # Errors
     /// [`Error::MissingRights`] without `GRANT`; [`Error::AlreadyBadged`] when it has a badge, or
-    /// is no endpoint's.
+    /// is neither an endpoint's nor a notification's.
     pub fn derive(&self, rights: Rights, badge: u64) -> Result<Self, Error> {
         if !self.rights.contains(Rights::GRANT) {
             return Err(Error::MissingRights);
         }
-        let is_endpoint = self.object.header().kind() == Some(ObjectKind::Endpoint);
-        if badge != 0 && (self.badge != 0 || !is_endpoint) {
+        let has_badges = matches!(
+            self.object.header().kind(),
+            Some(ObjectKind::Endpoint | ObjectKind::Notification)
+        );
+        if badge != 0 && (self.badge != 0 || !has_badges) {
             return Err(Error::AlreadyBadged);
         }
         let badge = if badge == 0 { self.badge } else { badge };

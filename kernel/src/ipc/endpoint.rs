@@ -11,7 +11,7 @@ use spin::Mutex;
 use super::{
     reply::{self, Expects},
     transfer,
-    waiting::Waiting,
+    waiting::{Place, Waiting, claim_first},
 };
 use crate::{
     object::{Charge, Header, Object, Quota, Ref},
@@ -43,6 +43,19 @@ unsafe impl Object for Endpoint {
         while let Some(claim) = self.close_one() {
             claim.complete(Err(Error::EndpointGone));
         }
+    }
+}
+
+impl Place for Endpoint {
+    fn forget(&self, thread: &Tcb) {
+        let mut queues = self.queues.lock();
+        let Queues { senders, receivers, .. } = &mut *queues;
+        // One of the two is empty, always.
+        let queue = if senders.is_empty() { receivers } else { senders };
+        // SAFETY: a thread that waits here is in the queue that is not empty or, claimed, in none.
+        let removed = unsafe { queue.remove(thread) };
+        drop(queues);
+        drop(removed);
     }
 }
 
@@ -107,18 +120,6 @@ impl Endpoint {
         Ok(Found::Queued)
     }
 
-    /// Takes a thread out of whichever queue it is in: its wait was cancelled.
-    pub(super) fn forget(&self, thread: &Tcb) {
-        let mut queues = self.queues.lock();
-        let Queues { senders, receivers, .. } = &mut *queues;
-        // One of the two is empty, always.
-        let queue = if senders.is_empty() { receivers } else { senders };
-        // SAFETY: a thread that waits here is in the queue that is not empty or, claimed, in none.
-        let removed = unsafe { queue.remove(thread) };
-        drop(queues);
-        drop(removed);
-    }
-
     /// Sends `message` from the current thread through a capability with `badge`; the words stand
     /// in its registers too, where a receiver that comes later finds them.
     pub fn send(
@@ -152,7 +153,7 @@ impl Endpoint {
             Expects::Nothing => Completion::Done(Ok(Default::default())),
             Expects::Reply => {
                 let reason = BlockReason::WaitingReply { from: Some(receiver) };
-                block(current, reason, Waiting::for_reply(current, deadline))
+                block(current, reason, Waiting::<Self>::for_reply(current, deadline))
             }
         }
     }
@@ -168,16 +169,6 @@ impl Endpoint {
             Ok(Found::Partner(claim)) => Completion::Done(Ok(take(current, claim))),
         }
     }
-}
-
-/// Claims the first of a queue whose wait was not cancelled just now. Under the queue's lock.
-fn claim_first(queue: &mut WaitingQueue) -> Option<Claim> {
-    while let Some(thread) = queue.pop_front() {
-        if let Some(claim) = Claim::queued(thread) {
-            return Some(claim);
-        }
-    }
-    None
 }
 
 /// Takes a queued sender's message for the current thread.

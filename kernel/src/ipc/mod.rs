@@ -1,7 +1,9 @@
-//! Messages between threads.
+//! Messages between threads, and signals.
 
 pub mod endpoint;
+pub mod notification;
 pub mod reply;
+pub mod timer;
 mod transfer;
 mod waiting;
 
@@ -9,6 +11,8 @@ mod waiting;
 mod tests;
 
 pub use endpoint::Endpoint;
+pub use notification::Notification;
+pub use timer::Timer;
 
 /// Starts message passing: nothing to set up yet but the log's line.
 pub fn init() {

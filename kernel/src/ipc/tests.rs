@@ -3,8 +3,10 @@
 #![forbid(unsafe_code)]
 
 mod ends;
+mod notifications;
 mod random;
 mod refusals;
+mod timers;
 
 use std::{cell::RefCell, rc::Rc};
 

@@ -1,4 +1,4 @@
-//! Deadlines: the timers of each CPU. A thread's timer stands in the future that it waits in, on the
+//! Deadlines: the timers of each CPU's waits; those of Timer objects stand apart ([`timers`]). A thread's timer stands in the future that it waits in, on the
 //! queue of the CPU where it began to wait; it wakes the thread wherever that is by then.
 #![forbid(unsafe_code)]
 
@@ -6,6 +6,7 @@ use core::{pin::Pin, task::Waker};
 
 use orbital_executor::timer::{Armed, NEVER, Sleep, Timeout, TimerNode, TimerQueue};
 
+use super::timers;
 use crate::{
     arch::clock,
     percpu::{MAX_CPUS, PerCpu},
@@ -30,12 +31,18 @@ pub fn arm(node: Pin<&mut TimerNode<'static>>, deadline: u64, waker: &Waker) -> 
 
 /// When this CPU's next timer is due, in nanoseconds since boot; `u64::MAX` without one.
 pub fn next_deadline() -> u64 {
-    TIMERS.here().next_deadline()
+    TIMERS.here().next_deadline().min(timers::next_deadline())
+}
+
+/// This CPU is about to sleep.
+pub fn nobody_waits() {
+    timers::nobody_waits();
 }
 
 /// Wakes some of those whose deadline has come; the rest on the next turn.
 pub fn fire_due() {
-    let next = next_deadline();
+    timers::fire_due();
+    let next = TIMERS.here().next_deadline();
     if next != NEVER {
         let now = clock::nanoseconds();
         if now >= next {

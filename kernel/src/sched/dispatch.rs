@@ -188,6 +188,7 @@ fn sleep() {
     if wake::has_work() {
         return;
     }
+    deadlines::nobody_waits();
     set_timer(deadlines::next_deadline());
     balance::fall_asleep();
     // Interrupts are off: what comes between this check and the sleep ends the sleep.

@@ -11,6 +11,7 @@ mod requests;
 pub mod run_queue;
 mod space;
 mod tasks;
+pub mod timers;
 mod wake;
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use orbital_abi::{Error, Syscall};
 
-use super::{capability, clock, control, ipc, memory, process, system, thread};
+use super::{
+    capability, clock, control, ipc, memory, notification, process, system, thread, timer,
+};
 use crate::{
     arch::SavedRegisters,
     sched::{Completion, dispatch, irq_off},
@@ -53,6 +55,11 @@ fn handle(current: &Current, number: u64) -> Completion {
         Syscall::CapabilityClose => capability::close(current, &registers),
         Syscall::CapabilityInspect => capability::inspect(current, &registers).into(),
         Syscall::EndpointCreate => ipc::create(current).into(),
+        Syscall::NotificationCreate => notification::create(current).into(),
+        Syscall::NotificationSignal => notification::signal(current, &registers).into(),
+        Syscall::NotificationWait => notification::wait(current, &registers),
+        Syscall::TimerCreate => timer::create(current, &registers).into(),
+        Syscall::TimerSet => timer::set(current, &registers).into(),
         Syscall::MemoryCreate => memory::create(current, &registers),
         Syscall::MemoryMap => memory::map(current, &registers),
         Syscall::MemoryUnmap => memory::unmap(current, &registers),

@@ -9,9 +9,11 @@ mod control;
 mod dispatch;
 mod ipc;
 mod memory;
+mod notification;
 mod process;
 mod system;
 mod thread;
+mod timer;
 
 #[cfg(test)]
 mod tests;

@@ -93,5 +93,7 @@ pub(super) fn statistics(current: &Current, registers: &Registers) -> Answer {
         Statistic::StaleCapabilities => table::stale_uses(),
         Statistic::NonMaskableInterrupts => arch::nmi::counts().all(),
         Statistic::NonMaskableInterruptPlaces => arch::nmi::counts().places,
+        Statistic::Notifications => registry::live(ObjectKind::Notification),
+        Statistic::Timers => registry::live(ObjectKind::Timer),
     }))
 }

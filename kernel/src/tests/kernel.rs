@@ -19,7 +19,7 @@ use crate::{
     },
     capability::Capability,
     cause,
-    ipc::Endpoint,
+    ipc::{Endpoint, Notification},
     memory,
     object::{Charge, Object, Quota, Ref, registry},
     process::{Name, Process},
@@ -246,4 +246,11 @@ pub fn endpoint(process: &Ref<Process>) -> (Ref<Endpoint>, CapSlot) {
     let endpoint = Endpoint::new(&process.quota).unwrap();
     let slot = grant(process, &endpoint, Rights::SEND | Rights::RECEIVE | Rights::GRANT, 0);
     (endpoint, slot)
+}
+
+/// A notification that `process` pays, with a capability with all rights in its table.
+pub fn notification(process: &Ref<Process>) -> (Ref<Notification>, CapSlot) {
+    let notification = Notification::new(&process.quota).unwrap();
+    let slot = grant(process, &notification, Rights::SEND | Rights::RECEIVE | Rights::GRANT, 0);
+    (notification, slot)
 }

@@ -11,7 +11,10 @@ use std::{
 use orbital_abi::{
     CapSlot, Deadline, Error, ExitReason, Fault, FaultKind, Message, Received, Registers, Rights,
     Syscall, Tag,
-    arguments::{CapabilityCopy, MemoryMap, MemoryUnmap},
+    arguments::{
+        CapabilityCopy, MemoryMap, MemoryUnmap, NotificationSignal, NotificationWait, TimerCreate,
+        TimerSet,
+    },
 };
 
 use crate::arch::Trap;
@@ -195,4 +198,35 @@ pub async fn unmap(process: CapSlot, address: u64, bytes: u64) -> Result<(), Err
 pub async fn wait(call: Syscall, slot: CapSlot, deadline: Deadline) -> Result<ExitReason, Error> {
     let answer = control(call, [slot.bits(), deadline.bits(), 0, 0]).await?;
     Ok(ExitReason::decode(answer).expect("a reason"))
+}
+
+/// Signals.
+pub async fn signal(notification: CapSlot, bits: u64) -> Result<(), Error> {
+    let arguments = NotificationSignal { notification, bits };
+    let answer = syscall(Syscall::NotificationSignal as u64, arguments.encode()).await?;
+    assert_eq!(answer, Registers::default());
+    Ok(())
+}
+
+/// Waits for signals.
+pub async fn wait_signal(notification: CapSlot, deadline: Deadline) -> Result<u64, Error> {
+    let arguments = NotificationWait { notification, deadline };
+    let answer = syscall(Syscall::NotificationWait as u64, arguments.encode()).await?;
+    let bits = answer.control[0];
+    assert_eq!(answer, Registers::control([bits, 0, 0, 0]));
+    assert_ne!(bits, 0);
+    Ok(bits)
+}
+
+/// Makes a timer.
+pub async fn timer(notification: CapSlot, bits: u64) -> Result<CapSlot, Error> {
+    let arguments = TimerCreate { notification, bits };
+    let answer = syscall(Syscall::TimerCreate as u64, arguments.encode()).await?;
+    Ok(CapSlot::from_bits(answer.control[0]))
+}
+
+/// Sets a timer.
+pub async fn set_timer(timer: CapSlot, deadline: u64, period: u64) -> Result<u64, Error> {
+    let arguments = TimerSet { timer, deadline, period };
+    Ok(syscall(Syscall::TimerSet as u64, arguments.encode()).await?.control[0])
 }

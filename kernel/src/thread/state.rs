@@ -39,6 +39,8 @@ pub enum BlockReason {
         /// Who took the call; `None` while nobody has.
         from: Option<ThreadId>,
     },
+    /// Signals of a notification.
+    WaitingSignal,
     /// The end of a thread.
     WaitingThread(ThreadId),
     /// The end of the process with this number.

@@ -1,4 +1,4 @@
-//! The leaf wait: one word in the TCB over which completers, kills and (later) deadlines compete.
+//! The leaf wait: one word in the TCB over which completers, kills and deadlines compete.
 //!
 //! ```text
 //!          1           2            3
@@ -7,7 +7,7 @@
 //!                 │ 6        ▼5 │
 //!                 └► Idle   Taken ──6──► Idle
 //! ```
-//! 1. the thread queues itself; 2. a partner claims it by compare-exchange: from here on the
+//! 1. the thread queues itself, at an endpoint or a notification; 2. a partner claims it by compare-exchange: from here on the
 //!    partner alone may touch its registers; 3. the partner has written the answer; 4. the reply's
 //!    holder claims it; 5. a call was taken by a server and waits for its reply; 6. the wait is
 //!    cancelled, by compare-exchange too: whoever comes later finds the word changed.
@@ -28,7 +28,7 @@ use crate::{arch::SavedRegisters, object::Ref};
 pub enum Phase {
     /// No wait.
     Idle,
-    /// In an endpoint's queue.
+    /// In the queue of an endpoint or a notification.
     Queued,
     /// A partner writes the answer.
     Claimed,
@@ -40,7 +40,8 @@ pub enum Phase {
 
 const PHASE_BITS: u32 = 3;
 
-/// The word, and what a queued sender's partner must know beside its registers.
+/// The word, and what a queued sender's partner must know beside its registers; or what a thread that
+/// waits for signals was given, beside its registers too.
 pub(super) struct Wait {
     word: AtomicU64,
     badge: AtomicU64,
@@ -100,24 +101,27 @@ impl Tcb {
         claimed.then(|| Claim { thread: Ref::from_object(self), sequence })
     }
 
+    /// The signals that [`Claim::give_signals`] gave it last. For the thread that found that wait ready.
+    pub fn given_signals(&self) -> u64 {
+        self.wait.badge.load(Ordering::Relaxed)
+    }
+
     /// Whether the answer is there; then the wait is over.
     pub fn take_ready(&self) -> bool {
         let (sequence, phase) = self.wait.load();
         phase == Phase::Ready && self.wait.exchange(sequence, Phase::Ready, Phase::Idle)
     }
 
-    /// Ends the wait, whatever its phase, which it gives: `None` where there was none, or its answer
-    /// is written. A partner that has claimed it writes to the end first: with interrupts off and no
+    /// Ends the wait, whatever its phase, which it gives: idle where there was none, ready where its
+    /// answer is written. A partner that has claimed it writes to the end first: with interrupts off and no
     /// lock to wait for, so in a few instructions.
-    pub fn cancel_wait(&self) -> Option<Phase> {
+    pub fn cancel_wait(&self) -> Phase {
         loop {
             let (sequence, phase) = self.wait.load();
             match phase {
-                Phase::Idle => return None,
+                Phase::Idle => return phase,
                 Phase::Claimed => core::hint::spin_loop(),
-                phase if self.wait.exchange(sequence, phase, Phase::Idle) => {
-                    return (phase != Phase::Ready).then_some(phase);
-                }
+                phase if self.wait.exchange(sequence, phase, Phase::Idle) => return phase,
                 _ => {}
             }
         }
@@ -170,6 +174,13 @@ impl Claim {
         self.with_registers(|registers| write_answer(registers, answer));
         self.thread.wait.word.store(word(self.sequence, Phase::Ready), Ordering::Release);
         self.thread.wake();
+    }
+
+    /// Gives the thread the signals that it waits for, and wakes it. They are noted beside its registers:
+    /// if it ends before it sees them, they go to someone else.
+    pub fn give_signals(self, bits: u64) {
+        self.thread.wait.badge.store(bits, Ordering::Relaxed);
+        self.complete(Ok(Registers::control([bits, 0, 0, 0])));
     }
 
     /// The call has been taken: from now on it waits for its reply.

@@ -10,8 +10,8 @@ pub struct Counters {
     pub free_frames: u64,
     /// Bytes of kernel heap in use.
     pub heap_bytes: u64,
-    /// Processes, threads, endpoints, memory objects.
-    pub objects: [u64; 4],
+    /// Processes, threads, endpoints, memory objects, notifications, timers.
+    pub objects: [u64; 6],
 }
 
 impl Counters {
@@ -26,6 +26,8 @@ impl Counters {
                 read(Statistic::Threads),
                 read(Statistic::Endpoints),
                 read(Statistic::MemoryObjects),
+                read(Statistic::Notifications),
+                read(Statistic::Timers),
             ],
         }
     }

@@ -8,7 +8,8 @@ use orbital_user::{
     abi::{
         ObjectKind, Registers, Syscall, Tag,
         arguments::{
-            CapabilityCopy, MemoryMap, MemoryUnmap, ProcessCreate, SystemLog, ThreadCreate,
+            CapabilityCopy, MemoryMap, MemoryUnmap, NotificationSignal, ProcessCreate, SystemLog,
+            ThreadCreate, TimerCreate, TimerSet,
         },
         layout::USER_END,
     },
@@ -152,6 +153,23 @@ impl Fuzz {
             S::ProcessWait => {
                 Registers::control([self.slot(K::Process).bits(), self.deadline(), 0, 0])
             }
+            S::NotificationWait => {
+                Registers::control([self.slot(K::Notification).bits(), self.deadline(), 0, 0])
+            }
+            S::NotificationSignal => {
+                NotificationSignal { notification: self.slot(K::Notification), bits: number }
+                    .encode()
+            }
+            S::TimerCreate => {
+                TimerCreate { notification: self.slot(K::Notification), bits: number }.encode()
+            }
+            S::TimerSet => TimerSet {
+                timer: self.slot(K::Timer),
+                // Some are due, some soon.
+                deadline: self.number(),
+                period: if self.random.once_in(2) { 0 } else { self.number() },
+            }
+            .encode(),
             S::ThreadStart => Registers::control([self.slot(K::Thread).bits(), number, 0, 0]),
             S::ProcessKill if self.random.once_in(4) => {
                 Registers::control([self.slot(K::Process).bits(), number, 0, 0])
@@ -213,7 +231,9 @@ impl Fuzz {
             Syscall::Send | Syscall::Receive | Syscall::Call | Syscall::ReplyReceive => {
                 third > PASSED
             }
-            Syscall::ThreadWait | Syscall::ProcessWait => second > PASSED,
+            Syscall::ThreadWait | Syscall::ProcessWait | Syscall::NotificationWait => {
+                second > PASSED
+            }
             Syscall::ThreadSleep => first > PASSED,
             // Itself.
             Syscall::ThreadSuspend | Syscall::ThreadKill => first == bootstrap().thread.bits(),
@@ -238,8 +258,9 @@ impl Fuzz {
         let syscall = Syscall::from_number(number).expect("an unknown call went well");
         let place = Syscall::ALL.iter().position(|other| *other == syscall);
         self.well[place.expect("a call of the list")] += 1;
-        // Nothing of the kernel's is in any register.
-        let all = left.control.iter().chain(&left.words);
+        // Nothing of the kernel's is in any register. These give back what programs put in.
+        let given_back = matches!(syscall, Syscall::NotificationWait | Syscall::TimerSet);
+        let all = left.control.iter().skip(given_back.into()).chain(&left.words);
         assert!(all.clone().all(|word| *word < 0xffff_8000_0000_0000), "{syscall:?}: {left:x?}");
         let to_itself = syscall != Syscall::CapabilityCopy || registers.control[1] == 0;
         let source = registers.control[0];
@@ -248,6 +269,8 @@ impl Fuzz {
             Syscall::ProcessCreate => Some(ObjectKind::Process),
             Syscall::EndpointCreate => Some(ObjectKind::Endpoint),
             Syscall::MemoryCreate => Some(ObjectKind::MemoryObject),
+            Syscall::NotificationCreate => Some(ObjectKind::Notification),
+            Syscall::TimerCreate => Some(ObjectKind::Timer),
             Syscall::CapabilityCopy if to_itself => {
                 self.slots.iter().find(|slot| slot.0 == source).map(|slot| slot.1)
             }

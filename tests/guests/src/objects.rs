@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use orbital_user::{
-    CapSlot, Endpoint, Error, MemoryObject, Rights,
+    CapSlot, Endpoint, Error, MemoryObject, Notification, Rights, Timer,
     abi::{ObjectKind, Registers, Syscall, layout::PAGE_SIZE, statistics::Statistic},
     spawn::Child,
     start::bootstrap,
@@ -18,6 +18,8 @@ pub struct Objects {
     ended: Child,
     endpoint: Endpoint,
     memory: MemoryObject,
+    notification: Notification,
+    timer: Timer,
 }
 
 /// A call that takes a capability in a control word.
@@ -54,7 +56,9 @@ impl Objects {
         ended.wait().expect("its end");
         let endpoint = Endpoint::create().expect("an endpoint");
         let memory = MemoryObject::create(PAGE_SIZE).expect("a page");
-        Self { ended, endpoint, memory }
+        let notification = Notification::create().expect("a notification");
+        let timer = Timer::create(&notification, 1).expect("a timer");
+        Self { ended, endpoint, memory, notification, timer }
     }
 
     /// The capability to the one of this kind, as its maker got it.
@@ -65,6 +69,8 @@ impl Objects {
             ObjectKind::Endpoint => self.endpoint.slot(),
             ObjectKind::MemoryObject => self.memory.slot(),
             ObjectKind::System => bootstrap().system,
+            ObjectKind::Notification => self.notification.slot(),
+            ObjectKind::Timer => self.timer.slot(),
         }
     }
 
@@ -93,6 +99,8 @@ impl Objects {
                 raw::control([0, TEXT.as_ptr() as u64, TEXT.len() as u64])
             }
             Syscall::SystemStatistics => raw::control([0, Statistic::FreeFrames as u64]),
+            Syscall::NotificationSignal | Syscall::TimerCreate => raw::control([0, 1]),
+            Syscall::TimerSet => raw::control([0, u64::MAX, 0]),
             // Tag or deadline 0, deadline 0.
             _ => raw::control([0, 0, 0]),
         };
@@ -103,10 +111,11 @@ impl Objects {
 
 /// All uses.
 pub fn uses() -> Vec<Use> {
-    use ObjectKind::{Endpoint, MemoryObject, Process, System, Thread};
+    use ObjectKind::{Endpoint, MemoryObject, Notification, Process, System, Thread, Timer};
     use Outcome::{Refused, Untried, Well};
     const NONE: Rights = Rights::empty();
     const MANAGE: Rights = Rights::MANAGE;
+    const RECEIVE: Rights = Rights::RECEIVE;
     const WAIT: Rights = Rights::WAIT;
     [
         (Syscall::Send, 0, Some(Endpoint), Rights::SEND, Refused(Error::WouldBlock)),
@@ -125,6 +134,11 @@ pub fn uses() -> Vec<Use> {
         (Syscall::MemoryMap, 0, Some(Process), MANAGE, Refused(Error::Ended)),
         (Syscall::MemoryMap, 1, Some(MemoryObject), Rights::READ, Refused(Error::Ended)),
         (Syscall::MemoryUnmap, 0, Some(Process), MANAGE, Untried),
+        // Before the signal there is nothing to wait for.
+        (Syscall::NotificationWait, 0, Some(Notification), RECEIVE, Refused(Error::WouldBlock)),
+        (Syscall::NotificationSignal, 0, Some(Notification), Rights::SEND, Well),
+        (Syscall::TimerCreate, 0, Some(Notification), Rights::SEND, Well),
+        (Syscall::TimerSet, 0, Some(Timer), MANAGE, Well),
         (Syscall::SystemLog, 0, Some(System), Rights::LOG, Well),
         (Syscall::SystemShutdown, 0, Some(System), Rights::SHUTDOWN, Untried),
         (Syscall::SystemStatistics, 0, Some(System), Rights::STATISTICS, Well),

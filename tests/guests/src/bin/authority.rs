@@ -98,7 +98,10 @@ fn handles_of_nothing_are_refused() {
 fn rights_of(kind: ObjectKind) -> Rights {
     match kind {
         ObjectKind::Process | ObjectKind::Thread => Rights::MANAGE | Rights::WAIT | Rights::GRANT,
-        ObjectKind::Endpoint => Rights::SEND | Rights::RECEIVE | Rights::GRANT,
+        ObjectKind::Endpoint | ObjectKind::Notification => {
+            Rights::SEND | Rights::RECEIVE | Rights::GRANT
+        }
+        ObjectKind::Timer => Rights::MANAGE | Rights::GRANT,
         ObjectKind::MemoryObject => Rights::READ | Rights::WRITE | Rights::EXECUTE | Rights::GRANT,
         ObjectKind::System => Rights::LOG | Rights::SHUTDOWN | Rights::STATISTICS | Rights::GRANT,
     }

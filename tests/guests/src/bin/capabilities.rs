@@ -27,7 +27,7 @@ suite! {
         copies_shrink_and_never_grow,
         without_grant_there_is_no_copy,
         a_badge_is_set_once,
-        only_endpoints_have_badges,
+        only_endpoints_and_notifications_have_badges,
         makers_have_all_rights_and_others_what_was_left,
         a_closed_handle_stays_stale,
         a_slot_s_next_handle_is_another,
@@ -118,11 +118,12 @@ fn a_badge_is_set_once() {
 }
 
 /// Objects of other kinds have no badge, and copies without one go well.
-fn only_endpoints_have_badges() {
+fn only_endpoints_and_notifications_have_badges() {
     let objects = Objects::new("idle");
     for kind in ObjectKind::ALL {
         let slot = objects.slot(kind);
-        let expected = (kind != ObjectKind::Endpoint).then_some(Error::AlreadyBadged);
+        let has_badges = matches!(kind, ObjectKind::Endpoint | ObjectKind::Notification);
+        let expected = (!has_badges).then_some(Error::AlreadyBadged);
         assert_eq!(copy_to(slot, CapSlot::NULL, Rights::all(), 5).err(), expected, "{kind:?}");
         let copy = copy_to(slot, CapSlot::NULL, Rights::all(), 0).unwrap();
         assert_eq!(inspect(copy), inspect(slot));
@@ -146,6 +147,8 @@ fn makers_have_all_rights_and_others_what_was_left() {
         (badged.slot(), ObjectKind::Endpoint, endpoint, 77),
         (objects.slot(ObjectKind::MemoryObject), ObjectKind::MemoryObject, memory, 0),
         (block.system, ObjectKind::System, system, 0),
+        (objects.slot(ObjectKind::Notification), ObjectKind::Notification, endpoint, 0),
+        (objects.slot(ObjectKind::Timer), ObjectKind::Timer, Rights::MANAGE | Rights::GRANT, 0),
         (block.archive, ObjectKind::MemoryObject, archive, 0),
         (block.process, ObjectKind::Process, own, 0),
         (block.thread, ObjectKind::Thread, own, 0),

@@ -111,10 +111,12 @@ fn makes_noise() {
             Some(Syscall::Null),
             Some(Syscall::ThreadYield),
             Some(Syscall::EndpointCreate),
+            Some(Syscall::NotificationCreate),
             Some(Syscall::ClockRead),
         ];
         assert!(code != 0 || harmless.contains(&syscall), "{syscall:?}");
-        if syscall == Some(Syscall::EndpointCreate) && code == 0 {
+        let makes = [Some(Syscall::EndpointCreate), Some(Syscall::NotificationCreate)];
+        if makes.contains(&syscall) && code == 0 {
             close(CapSlot::from_bits(registers.control[0])).unwrap();
         } else if syscall != Some(Syscall::ClockRead) {
             assert_eq!(registers, Registers::default(), "{number}");

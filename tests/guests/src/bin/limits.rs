@@ -13,7 +13,7 @@ use guests::{
     threads::{self, MIDDLE, granted, label},
 };
 use orbital_user::{
-    CapSlot, Endpoint, Error, ExitReason, MemoryObject, Process, Rights,
+    CapSlot, Endpoint, Error, ExitReason, MemoryObject, Notification, Process, Rights,
     abi::{Registers, Syscall, arguments::ThreadCreate, layout::PAGE_SIZE},
     capability::{close, copy_to, inspect},
     endpoint::reply,
@@ -56,9 +56,11 @@ fn thread_in(process: CapSlot) -> Registers {
 }
 
 /// The registers of each call that makes a capability in one's own table.
-fn makers(endpoint: &Endpoint) -> [(Syscall, Registers); 5] {
+fn makers(endpoint: &Endpoint, notification: &Notification) -> [(Syscall, Registers); 7] {
     [
         (Syscall::EndpointCreate, raw::NOISE),
+        (Syscall::NotificationCreate, raw::NOISE),
+        (Syscall::TimerCreate, raw::control([notification.slot().bits(), 1])),
         (Syscall::MemoryCreate, raw::control([PAGE_SIZE])),
         (Syscall::ProcessCreate, raw::control([u64::from(b'p'), 0, 4, 4096])),
         (Syscall::CapabilityCopy, raw::control([endpoint.slot().bits(), 0, 0, 0])),
@@ -70,6 +72,7 @@ fn makers(endpoint: &Endpoint) -> [(Syscall, Registers); 5] {
 /// work, and after some are closed there is room again for as many.
 fn a_full_table_refuses_and_recovers() {
     let endpoint = Endpoint::create().unwrap();
+    let notification = Notification::create().unwrap();
     let slot = endpoint.slot();
     let server = threads::at(MIDDLE, move || {
         assert!(threads::endpoint(slot).receive().unwrap().is_call);
@@ -82,7 +85,7 @@ fn a_full_table_refuses_and_recovers() {
 
     // Lists of threads and children have room for one from the first time on.
     counters::leaves_nothing(3, || {
-        for (syscall, registers) in makers(&endpoint) {
+        for (syscall, registers) in makers(&endpoint, &notification) {
             raw::refuse(syscall, registers, Error::TableFull);
         }
     });
