@@ -76,10 +76,10 @@ impl Place for Notification {
         drop(removed);
     }
 
-    /// What it was given goes to someone else. A wait that was ended by the notification's end was given
-    /// nothing, and then the signal has no consequences.
+    /// What it was given goes to someone else. Where it was told of the notification's end instead, there
+    /// is nobody, and what is noted does not matter.
     fn unseen(&self, thread: &Tcb) {
-        let _ = self.signal(thread.given_signals());
+        let _ = self.signal(thread.take_back_signals());
     }
 }
 

@@ -5,7 +5,9 @@
 mod kills;
 mod points;
 mod random;
+mod signals;
 mod spaces;
+mod timers;
 mod wakes;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -101,9 +101,10 @@ impl Tcb {
         claimed.then(|| Claim { thread: Ref::from_object(self), sequence })
     }
 
-    /// The signals that [`Claim::give_signals`] gave it last. For the thread that found that wait ready.
-    pub fn given_signals(&self) -> u64 {
-        self.wait.badge.load(Ordering::Relaxed)
+    /// Takes back the signals that [`Claim::give_signals`] gave it last: once. For whoever has ended the
+    /// wait that they answered.
+    pub fn take_back_signals(&self) -> u64 {
+        self.wait.badge.swap(0, Ordering::Relaxed)
     }
 
     /// Whether the answer is there; then the wait is over.

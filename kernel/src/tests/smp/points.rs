@@ -20,13 +20,18 @@ use crate::{
 
 /// Plays `run` with the deed at point 0, 1, ... of what it plays, until that has fewer points. `run`
 /// gives false where the deed did not come.
-fn at_every_point(mut run: impl FnMut(usize) -> bool) {
+pub(super) fn at_every_point(mut run: impl FnMut(usize) -> bool) {
     let points = (0..).take_while(|point| run(*point)).count();
     assert!(points > 3, "there are only {points} points");
 }
 
 /// Plays `cpu` for a step with the deed in between; whether it came.
-fn step_with(cpus: &Cpus, cpu: usize, point: usize, deed: impl FnOnce() + 'static) -> bool {
+pub(super) fn step_with(
+    cpus: &Cpus,
+    cpu: usize,
+    point: usize,
+    deed: impl FnOnce() + 'static,
+) -> bool {
     cpus.at_point(point, deed);
     cpus.step(cpu);
     !cpus.has_not_come()
