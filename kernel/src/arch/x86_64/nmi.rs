@@ -8,7 +8,7 @@
 //! - at most ten times a second it asks for a line in the log ([`crate::log::Deferred`]: never more
 //!   than one of them waits, so a storm neither floods the log nor fills the queue);
 //! - a command to the interrupt controller that it has come into the middle of is put together again
-//!   ([`apic::aside`]).
+//!   (`apic::aside`).
 //!
 //! Another one can't come before its `iretq`: nothing in it raises an exception, whose return would
 //! open the door.

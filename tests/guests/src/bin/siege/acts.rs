@@ -1,5 +1,6 @@
 //! What a program can do on its way into the kernel and out: each act is a process of a few
 //! instructions, which ends in a way that is known, or in one of few.
+#![forbid(unsafe_code)]
 
 use guests::{
     bare::{CODE, Code, DATA, Program, STACK},

@@ -1,5 +1,6 @@
 //! Those who must not notice: what they have in their registers stays whole, and the kernel answers
 //! them right.
+#![forbid(unsafe_code)]
 
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
