@@ -44,6 +44,10 @@ pub enum Bug {
     ReleaseStores,
     /// The last release does not see what happened before the others.
     ReleaseRelaxed,
+    /// The reference of the queue of changed tasks is counted after the task has been queued.
+    ChangeRetainsLate,
+    /// A task is taken off the queue of changed ones after its priority was read.
+    ChangeForgotten,
     /// Cancelling a task also gives up the reference of a queue that it may stand on.
     CancelReleasesTwice,
 

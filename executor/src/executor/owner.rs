@@ -14,6 +14,8 @@ use super::{
     shared::Executor,
     stored::{Task, core_of, release, schedule, task_of},
 };
+#[cfg(loom)]
+use crate::planted::{Bug, planted};
 use crate::{
     sync::Ordering,
     task::{AfterPoll, TaskHeader},
@@ -111,7 +113,9 @@ impl Owner {
                 unsafe { ready.push(task) };
             }
         }
-        if !changed.is_empty() {
+        // Loom keeps one access of each thing in mind: for it a look by a load would not race with a
+        // push, which loads too before it exchanges.
+        if cfg!(loom) || !changed.is_empty() {
             changed.take_all().for_each(|node| self.move_changed(node));
         }
     }
@@ -122,6 +126,13 @@ impl Owner {
         unsafe {
             let task = task_of(node);
             let changed = core_of(task).changed();
+            #[cfg(loom)]
+            if planted(Bug::ChangeForgotten) {
+                self.executor.ready.move_to_priority(task);
+                changed.start_poll();
+                let _ = changed.finish_poll();
+                return release(task);
+            }
             // First, so that what is changed from here on queues it again.
             let is_queued = changed.start_poll();
             debug_assert!(is_queued, "a task changed without a transition");

@@ -83,6 +83,11 @@ unsafe fn queue_changed(node: NonNull<TaskHeader>) {
         let task = task_of(node);
         let core = core_of(task);
         let (home, urgency) = (core.home(), usize::from(core.priority()) + 1);
+        #[cfg(loom)]
+        if planted(Bug::ChangeRetainsLate) {
+            home.changed.push(node);
+            return retain(task);
+        }
         retain(task);
         home.changed.push(node);
         home.notify.tell(urgency);

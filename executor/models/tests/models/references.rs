@@ -103,6 +103,40 @@ fn a_cancelled_task_is_freed_once() {
     });
 }
 
+/// A task's priority is changed, twice, while it is woken and polled to its end.
+fn a_task_that_becomes_urgent_is_freed_once() {
+    with_a_task(|owner, own, handle| {
+        let task = handle.to_ref();
+        drop(handle);
+        let changer = thread::spawn(move || {
+            task.set_priority(9);
+            task.set_priority(3);
+        });
+        own.wake();
+        assert_eq!(owner.poll_ready(1), 1);
+        changer.join().unwrap();
+    });
+}
+
+/// What was said of a task that waits to be polled is heeded when its owner looks.
+fn a_change_of_priority_is_not_lost() {
+    with_a_task(|owner, own, handle| {
+        let task = handle.to_ref();
+        drop(handle);
+        own.wake();
+        assert_eq!(owner.top(), Some(0));
+        let changer = thread::spawn(move || {
+            task.set_priority(9);
+            task.set_priority(3);
+        });
+        // Before, between, or after the two.
+        assert!([0, 9, 3].map(Some).contains(&owner.top()));
+        changer.join().unwrap();
+        assert_eq!(owner.top(), Some(3), "the last one counts");
+        assert_eq!(owner.poll_ready(1), 1);
+    });
+}
+
 pub fn models() -> Vec<Model> {
     const FREED: &str = "how often the task was freed";
     [
@@ -115,6 +149,16 @@ pub fn models() -> Vec<Model> {
             "a wake that races with a task's cancelling: it is freed once",
             a_cancelled_task_is_freed_once,
             &[(Bug::CancelReleasesTwice, "used after it was freed"), (Bug::ReleaseStores, FREED)],
+        ),
+        model(
+            "a change of priority that races with a task's end: it is freed once",
+            a_task_that_becomes_urgent_is_freed_once,
+            &[(Bug::ChangeRetainsLate, FREED)],
+        ),
+        model(
+            "a change of priority that races with the owner's look",
+            a_change_of_priority_is_not_lost,
+            &[(Bug::ChangeForgotten, "the last one counts")],
         ),
     ]
     .concat()
