@@ -1,8 +1,8 @@
 //! Intrusive FIFO queues of threads: run queues and endpoints'. Being in one takes no memory and
 //! keeps the thread alive.
 //!
-//! A thread is in at most one queue of each kind. It can be in one of both: a kill makes a thread
-//! ready that still waits at an endpoint, and leaves that queue when it would run.
+//! A thread is in at most one queue of each kind. It can be in one of both: a deadline makes a thread
+//! ready that still stands at an endpoint, and leaves that queue when its operation is polled.
 
 use core::{cell::UnsafeCell, marker::PhantomData, ptr::NonNull};
 

@@ -8,8 +8,8 @@
 //!                  │ └─────── Blocked
 //!                  └ woken: on its CPU's wake queue
 //! ```
-//! 1. started; 2. picked; 3. exit, fault or kill (a kill also from any other state, when the
-//!    thread would be picked); 4. preempted or yielded; 5. woken; 6. its operation has to wait.
+//! 1. started; 2. picked; 3. exit, fault or kill (a kill also from any other state: the thread's CPU
+//!    does it, on its next turn); 4. preempted or yielded; 5. woken; 6. its operation has to wait.
 //!
 //! While a thread runs or is ready after a preemption, its task counts as being polled, so a wake
 //! that comes meanwhile is remembered and not queued (see [`orbital_executor::task`]).
