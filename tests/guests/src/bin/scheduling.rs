@@ -6,7 +6,12 @@ extern crate alloc;
 use alloc::{vec, vec::Vec};
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-use guests::suite;
+use guests::{
+    cpus::{self, ALL, bit},
+    suite,
+    threads::MIDDLE,
+    workers::{Own, Worker, parts},
+};
 use orbital_user::{
     Endpoint, Error, ExitReason, Message, Rights, Thread,
     abi::{arguments::ThreadCreate, statistics::Statistic},
@@ -34,6 +39,7 @@ suite! {
         a_thread_with_less_urgent_ones_takes_no_timer_interrupts,
         no_thread_makes_one_more_urgent_than_itself,
     ],
+    parallel: [threads_alone_on_their_cpus_take_no_timer_interrupts],
     roles: [],
 }
 
@@ -314,6 +320,39 @@ fn a_thread_with_less_urgent_ones_takes_no_timer_interrupts() {
     spin(LONG);
     assert_eq!(interrupts(), before);
     join_all(waiting);
+}
+
+static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+static CAME: AtomicU64 = AtomicU64::new(0);
+
+/// Waits in user mode for all others, spins for a long time, and waits for them again.
+fn spins_alone(own: &Own) {
+    let all = own.part(0);
+    let meet = |point: usize| {
+        ARRIVED.fetch_add(1, Relaxed);
+        while ARRIVED.load(Relaxed) < point * all {
+            core::hint::spin_loop();
+        }
+    };
+    meet(1);
+    let before = interrupts();
+    spin(LONG);
+    CAME.fetch_add(interrupts() - before, Relaxed);
+    meet(2);
+}
+
+/// One thread on each CPU, and then one that may run on all: no CPU takes a timer interrupt.
+fn threads_alone_on_their_cpus_take_no_timer_interrupts() {
+    let each: Vec<u64> = (0..cpus::count()).map(bit).collect();
+    for places in [each, vec![ALL]] {
+        ARRIVED.store(0, Relaxed);
+        let start = |cpus: &u64| Worker::on(*cpus, MIDDLE, spins_alone, parts(&[places.len()]));
+        let threads: Vec<_> = places.iter().map(start).collect();
+        for thread in threads {
+            assert_eq!(thread.wait(), Ok(ExitReason::Exited(0)));
+        }
+        assert_eq!(CAME.load(Relaxed), 0, "{} threads", places.len());
+    }
 }
 
 /// A thread's own priority is the highest that it can give; below and at it all are allowed.
