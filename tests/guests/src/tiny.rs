@@ -26,6 +26,12 @@ pub struct Tiny {
 }
 
 impl Tiny {
+    /// One that has no call yet.
+    pub const fn new() -> Self {
+        const ZERO: AtomicU64 = AtomicU64::new(0);
+        Self { number: ZERO, control: [ZERO; 3], returned: ZERO, result: ZERO }
+    }
+
     /// Names the call.
     pub fn set(&self, syscall: Syscall, control: [u64; 3]) {
         self.number.store(syscall as u64, SeqCst);
@@ -55,7 +61,7 @@ impl Tiny {
         self.returned.load(SeqCst)
     }
 
-    /// The code that it gave; `None` before.
+    /// The code that it gave; `None` until its thread has ended.
     pub fn code(&self) -> Option<u64> {
         self.result.load(SeqCst).checked_sub(1)
     }
@@ -70,9 +76,10 @@ extern "C" fn calls_once() {
         "mov rsi, [rsp + {control} + 8]",
         "mov rdx, [rsp + {control} + 16]",
         "syscall",
+        // The very next instruction: others look whether it has been.
+        "lock inc qword ptr [rsp + {returned}]",
         "inc rax",
         "mov [rsp + {result}], rax",
-        "lock inc qword ptr [rsp + {returned}]",
         "mov eax, {exit}",
         "xor edi, edi",
         "syscall",
