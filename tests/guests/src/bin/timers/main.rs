@@ -14,7 +14,7 @@ use guests::{
     threads::{MIDDLE, at, settle},
 };
 use orbital_user::{
-    Error, ExitReason, Notification, Rights, Timer,
+    Error, Notification, Rights, Timer,
     abi::{ObjectKind, Registers, Syscall},
     capability::inspect,
     clock,
@@ -37,7 +37,6 @@ suite! {
         odd_values_are_refused_or_harmless,
         a_used_up_quota_makes_no_more,
         thousands_of_timers_fire,
-        a_flood_of_timers_leaves_others_their_time,
         timers_leave_nothing,
     ],
     parallel: [
@@ -45,7 +44,11 @@ suite! {
         a_timer_is_set_from_all_cpus,
         timers_of_all_cpus_leave_nothing,
     ],
-    on "icount": [each_period_has_its_signal, missed_periods_are_one_signal],
+    on "icount": [
+        each_period_has_its_signal,
+        missed_periods_are_one_signal,
+        a_flood_of_timers_leaves_others_their_time,
+    ],
     roles: [makes_many, floods, arms_some],
 }
 
@@ -292,27 +295,6 @@ fn floods() {
     }
     told.signal(1).unwrap();
     let _ = for_ever.wait();
-}
-
-/// A child with thousands of periodic timers on this CPU, which would keep it in the kernel for ever: the
-/// threads of others go on, whatever their priorities, and their deadlines come.
-fn a_flood_of_timers_leaves_others_their_time() {
-    let told = Notification::create().unwrap();
-    let child = children::start("floods", |spawn| {
-        spawn.quota(1024, 1 << 20).grant(told.slot(), Rights::SEND, 0)
-    });
-    assert_eq!(told.wait(), Ok(1));
-    for priority in [0, MIDDLE, 255] {
-        let worker = at(priority, || {
-            for _ in 0..10 {
-                cpus::spin(100_000);
-                clock::sleep(MILLISECOND);
-            }
-        });
-        assert_eq!(worker.join(), Ok(()));
-    }
-    child.process.kill().unwrap();
-    assert_eq!(child.wait(), Ok(ExitReason::Killed));
 }
 
 /// Leaves timers armed, of which some fire meanwhile.

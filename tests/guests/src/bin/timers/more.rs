@@ -11,10 +11,10 @@ use guests::{
     children,
     cpus::{self, be_equal, bit, scaled},
     places,
-    threads::MIDDLE,
+    threads::{MIDDLE, at},
     workers::{Own, Worker, parts},
 };
-use orbital_user::{Error, ExitReason, Notification, Timer, clock};
+use orbital_user::{Error, ExitReason, Notification, Rights, Timer, clock, println};
 
 use super::{MILLISECOND, start_armed};
 
@@ -111,4 +111,35 @@ pub fn missed_periods_are_one_signal() {
         assert_eq!(word.wait(), Ok(1));
         assert_eq!((clock::now() - start) / MILLISECOND, 10 * round + 1);
     }
+}
+
+/// How long a thread of this priority takes for its work, in nanoseconds.
+fn work_time(priority: u8) -> u64 {
+    let worker = at(priority, || {
+        let start = clock::now();
+        cpus::spin(3_000_000);
+        clock::now() - start
+    });
+    worker.join().unwrap()
+}
+
+/// A child with thousands of periodic timers on this CPU, which would keep it in the kernel for ever: the
+/// threads of others go on, whatever their priorities, and their deadlines come.
+pub fn a_flood_of_timers_leaves_others_their_time() {
+    let told = Notification::create().unwrap();
+    let alone = work_time(MIDDLE);
+    let child = children::start("floods", |spawn| {
+        spawn.quota(1024, 1 << 20).grant(told.slot(), Rights::SEND, 0)
+    });
+    assert_eq!(told.wait(), Ok(1));
+    for priority in [0, MIDDLE, 255] {
+        let flooded = work_time(priority);
+        println!("{alone} ns of work take {flooded} ns");
+        assert!(flooded < 2 * alone && flooded > alone + alone / 10);
+        let deadline = clock::now() + MILLISECOND;
+        clock::sleep_until(deadline);
+        assert!(clock::now() < deadline + MILLISECOND / 2);
+    }
+    child.process.kill().unwrap();
+    assert_eq!(child.wait(), Ok(ExitReason::Killed));
 }
