@@ -67,7 +67,7 @@ struct State {
     next: u64,
     /// In nanoseconds; 0 where it fires once.
     period: u64,
-    /// Queued, in the dispatcher's turns, while `next` is not [`NEVER`] and no waker is on its way.
+    /// On a queue while `next` is not [`NEVER`], unless the queue has let it go and its waker is on its way.
     node: TimerNode<'static>,
     /// The last capability is gone.
     closed: bool,
@@ -95,8 +95,8 @@ struct Moment {
 }
 
 impl Moment {
-    /// Here and now. Before a lock is taken. The queue may have been told a later time by no one else than
-    /// this CPU, but its word counts.
+    /// Here and now, and not before the time that the queue was told: what is armed for later is not due
+    /// at once. Asked for before a lock is taken, as the machine is asked.
     fn here() -> Self {
         let queue = timers::queue();
         Self { now: clock::nanoseconds().max(queue.now()), queue }
