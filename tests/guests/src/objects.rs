@@ -125,6 +125,13 @@ pub fn uses() -> Vec<Use> {
         (Syscall::ThreadCreate, 0, Some(Process), MANAGE, Refused(Error::Ended)),
         (Syscall::ThreadStart, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
         (Syscall::ThreadWait, 0, Some(Thread), WAIT, Well),
+        (Syscall::ThreadSuspend, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
+        (Syscall::ThreadResume, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
+        (Syscall::ThreadKill, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
+        (Syscall::ThreadSetPriority, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
+        (Syscall::ThreadSetAffinity, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
+        (Syscall::ThreadSetBudget, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
+        (Syscall::ThreadInspect, 0, Some(Thread), NONE, Well),
         (Syscall::ProcessKill, 0, Some(Process), MANAGE, Refused(Error::Ended)),
         (Syscall::ProcessWait, 0, Some(Process), WAIT, Well),
         (Syscall::CapabilityCopy, 0, None, Rights::GRANT, Refused(Error::Ended)),
@@ -142,6 +149,7 @@ pub fn uses() -> Vec<Use> {
         (Syscall::SystemLog, 0, Some(System), Rights::LOG, Well),
         (Syscall::SystemShutdown, 0, Some(System), Rights::SHUTDOWN, Untried),
         (Syscall::SystemStatistics, 0, Some(System), Rights::STATISTICS, Well),
+        (Syscall::SystemInterruptsOff, 0, Some(System), Rights::STATISTICS, Well),
     ]
     .map(|(syscall, word, kind, needed, outcome)| Use { syscall, word, kind, needed, outcome })
     .into()
