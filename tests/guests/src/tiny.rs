@@ -28,8 +28,12 @@ pub struct Tiny {
 impl Tiny {
     /// One that has no call yet.
     pub const fn new() -> Self {
-        const ZERO: AtomicU64 = AtomicU64::new(0);
-        Self { number: ZERO, control: [ZERO; 3], returned: ZERO, result: ZERO }
+        Self {
+            number: AtomicU64::new(0),
+            control: [const { AtomicU64::new(0) }; 3],
+            returned: AtomicU64::new(0),
+            result: AtomicU64::new(0),
+        }
     }
 
     /// Names the call.
