@@ -22,7 +22,10 @@ pub(super) fn begin(thread: &Current) {
     let end = thread.with_budget(|budget| {
         let now = clock::nanoseconds();
         CPU.here().charged_until.set(now);
-        now + budget.account().left()
+        let account = budget.account();
+        // It may have waited for its turn into its next period.
+        account.has_run(now, now);
+        now + account.left()
     });
     CPU.here().budget_end.set(end.unwrap_or(NEVER));
 }

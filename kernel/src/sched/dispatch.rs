@@ -81,6 +81,8 @@ pub(super) fn end(thread: &Current, reason: ExitReason) {
         budget::stop(thread);
         thread.leave_cpu();
     }
+    // What its end leaves to be done is done at its priority, wherever and whoever ended it.
+    cause::set(thread.priority());
     thread.finish(reason);
     thread.task().complete();
 }
