@@ -3,6 +3,8 @@
 
 use orbital_user::{abi::statistics::Statistic, system};
 
+use crate::threads::settle;
+
 /// What must be the same before and after work that leaves nothing behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counters {
@@ -34,14 +36,16 @@ impl Counters {
 }
 
 /// Does `work` once to warm up (the heap and tables of this process grow), then `rounds` times more,
-/// after which the counters are what they were.
+/// after which the counters are what they were, once everything that has ended is cleaned up.
 #[track_caller]
 pub fn leaves_nothing(rounds: u32, mut work: impl FnMut()) {
     work();
     work();
+    settle();
     let before = Counters::now();
     for _ in 0..rounds {
         work();
     }
+    settle();
     assert_eq!(Counters::now(), before);
 }

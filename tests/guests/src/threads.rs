@@ -21,7 +21,8 @@ pub fn at<T: Send + 'static>(
     spawn_with_priority(priority, f).expect("a thread")
 }
 
-/// Waits until every other thread waits or has ended: a thread of the lowest priority runs only then.
+/// Waits until every other thread of this CPU waits or has ended, and what has ended is cleaned up: a
+/// thread of the lowest priority runs only then.
 pub fn settle() {
     at(0, || ()).join().expect("the end of a thread that does nothing");
 }

@@ -63,9 +63,14 @@ fn carves() {
         }
         can
     };
-    let frames = || most(&|frames| Process::create("frames", frames, 4096).is_ok());
-    let bytes = || most(&|bytes| Process::create("bytes", 1, bytes).is_ok());
-    // The ends of the processes that are made in between come before this thread goes on.
+    // What a process had comes back when its end has been waited for.
+    let made_and_ended = |process: Result<Process, Error>| {
+        let Ok(process) = process else { return false };
+        process.kill().and_then(|()| process.wait()).expect("its end");
+        true
+    };
+    let frames = || most(&|frames| made_and_ended(Process::create("frames", frames, 4096)));
+    let bytes = || most(&|bytes| made_and_ended(Process::create("bytes", 1, bytes)));
     let before = (frames(), bytes());
     assert!(before.0 > 10 && before.1 > 10_000, "{before:?}");
     for _ in 0..20 {
