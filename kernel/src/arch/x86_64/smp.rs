@@ -6,12 +6,14 @@ use core::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
+use arrayvec::ArrayVec;
+
 use super::{
     acpi, apic, clock, cpu_area, entry, features, fpu, gdt, idle, idt, leftovers, timer,
     trampoline::Trampoline, window,
 };
 use crate::{
-    boot::BootInfo,
+    boot::{BootInfo, MAX_MODULES},
     memory::frame::Frame,
     percpu::{MAX_CPUS, PerCpu},
 };
@@ -110,10 +112,13 @@ pub fn start_others(boot_info: &BootInfo) {
     }
 }
 
-/// A free page in low memory, which the frame allocator never gets: the first megabyte is firmware's.
+/// A free page in low memory, which the frame allocator never gets: the first megabyte is firmware's. A
+/// loader may have put a module there.
 fn trampoline_page(boot_info: &BootInfo) -> Option<Frame> {
+    let modules: ArrayVec<_, MAX_MODULES> =
+        boot_info.modules.iter().map(|module| module.start..module.end).collect();
     boot_info
-        .usable(&[])
+        .usable(&modules)
         .map(|range| range.start.max(LOW.start)..range.end.min(LOW.end))
         .find(|range| range.start.next_multiple_of(4096) + 4096 <= range.end)
         .map(|range| Frame::containing(range.start.next_multiple_of(4096)))
