@@ -217,13 +217,7 @@ fn take_woken() {
             ThreadState::Preempted => {}
             _ => thread.set_state(ThreadState::Woken),
         }
-        if thread.is_killed() {
-            // SAFETY: it has just come to this CPU, and does not run.
-            end(&unsafe { Current::new(thread) }, ExitReason::Killed);
-        } else {
-            requests::arrived(&thread);
-            make_ready(thread, End::Back);
-        }
+        requests::arrived(thread);
     }
 }
 

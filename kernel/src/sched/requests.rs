@@ -69,11 +69,18 @@ fn is_as_asked(thread: &Tcb) -> bool {
         && !thread.budget_changes()
 }
 
-/// Does what was asked of a thread that has just come to this CPU, and is about to be made ready.
-pub fn arrived(thread: &Ref<Tcb>) {
+/// Takes in a thread that has just come to this CPU, to be made ready: does what was asked of it.
+pub fn arrived(thread: Ref<Tcb>) {
+    // Before the look at what is asked. A kill that comes behind that look must not count as done: who
+    // asked for it would go on before the thread has ended.
     let ticket = thread.last_announced();
-    change(thread);
+    debug_assert_eq!(thread.home(), arch::cpu_index(), "it came to another CPU");
+    if thread.is_killed() {
+        return end(&thread);
+    }
+    change(&thread);
     thread.set_fulfilled(ticket);
+    dispatch::make_ready(thread, dispatch::End::Back);
 }
 
 /// Gives a thread of this CPU the priority and the budget that it shall have. It is in no run queue.

@@ -1,7 +1,12 @@
 //! One thing that comes in between another CPU's step, at every point that there is.
 #![forbid(unsafe_code)]
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    pin::pin,
+    rc::Rc,
+    task::{Context, Waker},
+};
 
 use orbital_abi::{Deadline::Never, ExitReason};
 
@@ -14,7 +19,7 @@ use crate::{
         cpus::{Cpus, Place},
         kernel::endpoint,
     },
-    thread::{Tcb, state::ThreadState},
+    thread::{Tcb, control::Ticket, state::ThreadState},
     vm::shootdown::Shootdown,
 };
 
@@ -94,6 +99,41 @@ fn a_thread_that_is_killed_on_its_way_ends_though_it_would_not_be_picked() {
             assert_eq!(victim.exit_reason(), Some(ExitReason::Killed), "point {point}");
         }
         came
+    });
+}
+
+/// From here on, at every point: who waits for the kill does not go on before the thread has ended.
+fn watch(cpus: &Rc<Cpus>, victim: &Ref<Tcb>, ticket: Ticket) {
+    let mut context = Context::from_waker(Waker::noop());
+    let is_told = pin!(victim.fulfilled(ticket)).poll(&mut context).is_ready();
+    assert!(!is_told || victim.is_ended(), "told before the end");
+    let (again, victim) = (cpus.clone(), victim.clone());
+    cpus.at_point(0, move || watch(&again, &victim, ticket));
+}
+
+#[test]
+fn who_kills_a_thread_that_arrives_goes_on_after_its_end() {
+    at_every_point(|point| {
+        let mut kernel = Kernel::boot_with(2, 0);
+        let cpus = kernel.cpus();
+        let hog = running(&mut kernel, 20);
+        let process = kernel.process("p");
+        let victim = pinned(&mut kernel, &process, 1, 9, spin());
+        victim.start().unwrap();
+        hog.ask_priority(20);
+        let came = Rc::new(Cell::new(false));
+        let (comes, watching, killed) = (came.clone(), cpus.clone(), victim.clone());
+        cpus.at_point(point, move || {
+            comes.set(true);
+            watch(&watching, &killed, killed.kill());
+        });
+        for _ in 0..10 {
+            cpus.step_if(1, || true);
+        }
+        cpus.has_not_come();
+        assert!(!came.get() || victim.is_ended(), "point {point}");
+        // Later steps have no end of points.
+        came.get() && point < 100
     });
 }
 
