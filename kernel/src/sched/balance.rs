@@ -5,34 +5,23 @@
 //! other: the sleeper wakes who has some, and whoever has threads waiting gives one away.
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+use core::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-use super::{run_queue::RunQueue, wake};
+use super::{run_queue::RunQueue, sleepers, wake};
 use crate::{
     arch,
     percpu::{MAX_CPUS, PerCpu},
     thread::Tcb,
 };
 
-/// A bit for each CPU that sleeps.
-static SLEEPING: AtomicU64 = AtomicU64::new(0);
 /// How many threads wait for each CPU.
 static WAITING: PerCpu<AtomicUsize> = PerCpu::new([const { AtomicUsize::new(0) }; MAX_CPUS]);
-
-fn own_bit() -> u64 {
-    1 << arch::cpu_index()
-}
-
-/// Whether a CPU sleeps.
-pub fn someone_sleeps() -> bool {
-    SLEEPING.load(SeqCst) != 0
-}
 
 /// This CPU is about to sleep: asks those for a thread that have some waiting. One alone may have
 /// none that may run here. Threads that were woken and are not urgent enough for a kick wait too.
 pub fn fall_asleep() {
     publish_waiting(0);
-    SLEEPING.fetch_or(own_bit(), SeqCst);
+    sleepers::add();
     let own = arch::cpu_index();
     for cpu in (0..arch::cpu_count()).filter(|cpu| *cpu != own) {
         if WAITING.of(cpu).load(SeqCst) > 0 {
@@ -40,13 +29,6 @@ pub fn fall_asleep() {
         } else {
             wake::tell_of_woken(cpu);
         }
-    }
-}
-
-/// This CPU sleeps no longer.
-pub fn wake_up() {
-    if SLEEPING.load(SeqCst) & own_bit() != 0 {
-        SLEEPING.fetch_and(!own_bit(), SeqCst);
     }
 }
 
@@ -63,11 +45,11 @@ pub fn share(ready: &mut RunQueue) {
     if ready.is_empty() {
         return;
     }
-    let sleeping = SLEEPING.load(SeqCst) & !own_bit();
+    let sleeping = sleepers::others();
     for cpu in (0..arch::cpu_count()).filter(|cpu| sleeping & 1 << cpu != 0) {
         // A CPU for which there is nothing sleeps on. Whoever clears the bit gives.
         if ready.has_for(cpu)
-            && SLEEPING.fetch_and(!(1 << cpu), SeqCst) & 1 << cpu != 0
+            && sleepers::claim(cpu)
             && let Some(thread) = ready.take_for(cpu)
         {
             wake::hand_over(thread, cpu);
@@ -80,7 +62,7 @@ pub fn share(ready: &mut RunQueue) {
 pub fn cpu_for(thread: &Tcb) -> usize {
     let online = u64::MAX >> (u64::BITS as usize - arch::cpu_count());
     let allowed = thread.affinity() & online;
-    let sleeping = allowed & SLEEPING.load(SeqCst);
+    let sleeping = allowed & sleepers::others();
     let cpus = if sleeping != 0 { sleeping } else { allowed };
     // Affinities without a CPU are refused.
     (cpus.trailing_zeros() as usize).min(arch::cpu_count() - 1)

@@ -10,13 +10,14 @@
 use core::{cmp::Ordering, task::Poll};
 
 use orbital_abi::ExitReason;
-use orbital_executor::task::AfterPoll;
 
 pub use super::cpu::{counters, current, describe_current, timer_came};
 use super::{
     Completion, balance, budget, clock as deadlines,
     cpu::{CPU, NEVER, count_switch, running, set_timer},
-    irq_off, requests, space, wake,
+    irq_off,
+    place::{SLICE_NS, after_pending_poll, block, end, heed, put_off},
+    requests, sleepers, space, wake,
 };
 use crate::{
     arch::{self, SavedRegisters, clock, idle, timer},
@@ -25,9 +26,6 @@ use crate::{
     thread::{Current, Outcome, Tcb, state::ThreadState},
     vm::shootdown,
 };
-
-/// How long a thread runs while an equal one waits, in nanoseconds.
-pub const SLICE_NS: u64 = 1_000_000;
 
 /// Makes this CPU's dispatcher ready. Its kernel tasks can be spawned from here on.
 pub fn init() {
@@ -52,39 +50,6 @@ pub fn complete(current: Current, completion: Completion) -> *mut SavedRegisters
     let registers = next();
     irq_off::end();
     registers
-}
-
-fn block(current: &Current) {
-    budget::stop(current);
-    current.leave_cpu();
-    current.set_slice_left(SLICE_NS);
-    CPU.here().current.take();
-    after_pending_poll(current);
-}
-
-/// A poll found nothing: the thread is blocked, unless it was woken meanwhile.
-fn after_pending_poll(thread: &Current) {
-    thread.set_state(ThreadState::Blocked);
-    if let AfterPoll::Requeue = thread.task().finish_poll() {
-        thread.set_state(ThreadState::Woken);
-        make_ready(thread.to_ref(), End::Back);
-    }
-}
-
-/// Ends a thread that this CPU has.
-pub(super) fn end(thread: &Current, reason: ExitReason) {
-    let runs = |current: &Ref<Tcb>| current.is(thread);
-    let mut current = CPU.here().current.borrow_mut();
-    let running = current.take_if(|current| runs(current));
-    drop(current);
-    if running.is_some() {
-        budget::stop(thread);
-        thread.leave_cpu();
-    }
-    // What its end leaves to be done is done at its priority, wherever and whoever ended it.
-    cause::set(thread.priority());
-    thread.finish(reason);
-    thread.task().complete();
 }
 
 /// Who runs next on this CPU. Does not return before there is someone.
@@ -205,7 +170,7 @@ fn sleep() {
 /// This CPU has slept.
 pub fn end_sleep() {
     wake::look_out();
-    balance::wake_up();
+    sleepers::remove();
 }
 
 fn take_woken() {
@@ -219,71 +184,6 @@ fn take_woken() {
         }
         requests::arrived(thread);
     }
-}
-
-/// An end of a run queue's level.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// After the others.
-    Back,
-    /// Before the others: it had not used up its slice.
-    Front,
-}
-
-/// Lets a thread that this CPU has wait for its turn: here, on another CPU where it may not run here,
-/// or aside while it is suspended.
-pub(super) fn make_ready(thread: Ref<Tcb>, end: End) {
-    if thread.is_suspended() {
-        // Its process keeps it.
-        thread.set_parked(true);
-    } else if !thread.may_run_on(arch::cpu_index()) {
-        let cpu = balance::cpu_for(&thread);
-        wake::hand_over(thread, cpu);
-    } else if must_wait(&thread) {
-        thread.set_parked(true);
-    } else {
-        let mut ready = CPU.here().ready.borrow_mut();
-        match end {
-            End::Back => ready.push_back(thread),
-            End::Front => ready.push_front(thread),
-        }
-    }
-}
-
-/// Whether a thread of this CPU, which does not run, has to wait for its next period.
-fn must_wait(thread: &Ref<Tcb>) -> bool {
-    // SAFETY: this CPU has the thread, and whoever made it ready uses no proof any more.
-    budget::must_wait(&unsafe { Current::new(thread.clone()) })
-}
-
-/// Takes a thread of this CPU out of its run queue; `None` when it is not there.
-pub(super) fn take_from_ready(thread: &Tcb) -> Option<Ref<Tcb>> {
-    debug_assert_eq!(thread.home(), arch::cpu_index());
-    // SAFETY: only the CPU that has a thread puts it into a run queue, and that is this one.
-    unsafe { CPU.here().ready.borrow_mut().remove(thread) }
-}
-
-/// Ends the current thread or takes it off the CPU, where someone has asked for that.
-pub(super) fn heed() {
-    let Some(current) = running() else { return };
-    if current.is_killed() {
-        end(&current, ExitReason::Killed);
-    } else if current.is_suspended() || !current.may_run_on(arch::cpu_index()) {
-        put_off(&current);
-    }
-}
-
-/// The current thread gives way.
-fn put_off(current: &Current) {
-    let cpu = CPU.here();
-    let slice_over = cpu.slice_over.take();
-    budget::stop(current);
-    current.leave_cpu();
-    let left = cpu.slice_end.get().saturating_sub(clock::nanoseconds());
-    current.set_slice_left(if slice_over { SLICE_NS } else { left });
-    current.set_state(ThreadState::Preempted);
-    cpu.current.take();
-    make_ready(current.to_ref(), if slice_over { End::Back } else { End::Front });
 }
 
 /// The current thread's registers, if it goes on.

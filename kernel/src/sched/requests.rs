@@ -5,7 +5,7 @@
 use orbital_abi::ExitReason;
 use orbital_executor::task::AfterPoll;
 
-use super::{budget, dispatch, wake};
+use super::{budget, place, wake};
 use crate::{
     arch,
     object::Ref,
@@ -38,7 +38,7 @@ fn serve_one(thread: &Ref<Tcb>) {
         // It is this CPU's current one.
         ThreadState::Running => {
             change(thread);
-            dispatch::heed();
+            place::heed();
         }
         ThreadState::Inactive | ThreadState::Blocked if thread.is_killed() => return end(thread),
         ThreadState::Inactive | ThreadState::Blocked => change(thread),
@@ -47,7 +47,7 @@ fn serve_one(thread: &Ref<Tcb>) {
         ThreadState::Woken | ThreadState::Preempted => {
             // One that is neither in the run queue nor parked is on its way here: what is asked of it
             // is done when it arrives.
-            if dispatch::take_from_ready(thread).is_none() && !thread.is_parked() {
+            if place::take_from_ready(thread).is_none() && !thread.is_parked() {
                 return;
             }
             if thread.is_killed() {
@@ -55,7 +55,7 @@ fn serve_one(thread: &Ref<Tcb>) {
             }
             thread.set_parked(false);
             change(thread);
-            dispatch::make_ready(thread.clone(), dispatch::End::Back);
+            place::make_ready(thread.clone(), place::End::Back);
         }
     }
     thread.set_fulfilled(ticket);
@@ -80,7 +80,7 @@ pub fn arrived(thread: Ref<Tcb>) {
     }
     change(&thread);
     thread.set_fulfilled(ticket);
-    dispatch::make_ready(thread, dispatch::End::Back);
+    place::make_ready(thread, place::End::Back);
 }
 
 /// Gives a thread of this CPU the priority and the budget that it shall have. It is in no run queue.
@@ -102,5 +102,5 @@ fn change(thread: &Ref<Tcb>) {
 fn end(thread: &Ref<Tcb>) {
     // SAFETY: this CPU has the thread, and it neither runs nor is it being polled.
     let thread = unsafe { Current::new(thread.clone()) };
-    dispatch::end(&thread, ExitReason::Killed);
+    place::end(&thread, ExitReason::Killed);
 }

@@ -11,7 +11,7 @@ use orbital_executor::{
     wake_queue::WakeQueue,
 };
 
-use super::balance;
+use super::sleepers;
 use crate::{
     arch,
     object::Ref,
@@ -66,7 +66,7 @@ fn orbital_thread_woken(thread: Ref<Tcb>) {
     unsafe { WOKEN.of(cpu).push(thread.task_pointer()) };
     core::mem::forget(thread);
     // An equal one that runs has to share its time. A sleeping CPU may take what this one can't run.
-    let urgency = if balance::someone_sleeps() { ALWAYS } else { usize::from(priority) + 2 };
+    let urgency = if sleepers::exist() { ALWAYS } else { usize::from(priority) + 2 };
     tell(cpu, urgency);
 }
 

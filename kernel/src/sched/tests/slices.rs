@@ -1,12 +1,11 @@
 //! Time: equal threads share it in slices, and the timer is asked for nothing else.
 #![forbid(unsafe_code)]
 
-use super::{
-    Kernel, Notes,
-    dispatch::{self, SLICE_NS},
-    user,
+use super::{Kernel, Notes, dispatch, user};
+use crate::{
+    arch::host::{clock, timer},
+    sched::place::SLICE_NS,
 };
-use crate::arch::host::{clock, timer};
 
 #[test]
 fn equal_threads_take_turns_of_one_slice() {

@@ -1,0 +1,119 @@
+//! Where a thread of this CPU goes when it does not run: to the run queue, to another CPU, aside, to
+//! wait, or to its end.
+
+use orbital_abi::ExitReason;
+use orbital_executor::task::AfterPoll;
+
+use super::{
+    balance, budget,
+    cpu::{CPU, running},
+    wake,
+};
+use crate::{
+    arch::{self, clock},
+    cause,
+    object::Ref,
+    thread::{Current, Tcb, state::ThreadState},
+};
+
+/// How long a thread runs while an equal one waits, in nanoseconds.
+pub const SLICE_NS: u64 = 1_000_000;
+
+/// The current thread's operation has to wait.
+pub(super) fn block(current: &Current) {
+    budget::stop(current);
+    current.leave_cpu();
+    current.set_slice_left(SLICE_NS);
+    CPU.here().current.take();
+    after_pending_poll(current);
+}
+
+/// A poll found nothing: the thread is blocked, unless it was woken meanwhile.
+pub(super) fn after_pending_poll(thread: &Current) {
+    thread.set_state(ThreadState::Blocked);
+    if let AfterPoll::Requeue = thread.task().finish_poll() {
+        thread.set_state(ThreadState::Woken);
+        make_ready(thread.to_ref(), End::Back);
+    }
+}
+
+/// Ends a thread that this CPU has.
+pub(super) fn end(thread: &Current, reason: ExitReason) {
+    let runs = |current: &Ref<Tcb>| current.is(thread);
+    let mut current = CPU.here().current.borrow_mut();
+    let running = current.take_if(|current| runs(current));
+    drop(current);
+    if running.is_some() {
+        budget::stop(thread);
+        thread.leave_cpu();
+    }
+    // What its end leaves to be done is done at its priority, wherever and whoever ended it.
+    cause::set(thread.priority());
+    thread.finish(reason);
+    thread.task().complete();
+}
+
+/// An end of a run queue's level.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// After the others.
+    Back,
+    /// Before the others: it had not used up its slice.
+    Front,
+}
+
+/// Lets a thread that this CPU has wait for its turn: here, on another CPU where it may not run here,
+/// or aside while it is suspended.
+pub(super) fn make_ready(thread: Ref<Tcb>, end: End) {
+    if thread.is_suspended() {
+        // Its process keeps it.
+        thread.set_parked(true);
+    } else if !thread.may_run_on(arch::cpu_index()) {
+        let cpu = balance::cpu_for(&thread);
+        wake::hand_over(thread, cpu);
+    } else if must_wait(&thread) {
+        thread.set_parked(true);
+    } else {
+        let mut ready = CPU.here().ready.borrow_mut();
+        match end {
+            End::Back => ready.push_back(thread),
+            End::Front => ready.push_front(thread),
+        }
+    }
+}
+
+/// Whether a thread of this CPU, which does not run, has to wait for its next period.
+fn must_wait(thread: &Ref<Tcb>) -> bool {
+    // SAFETY: this CPU has the thread, and whoever made it ready uses no proof any more.
+    budget::must_wait(&unsafe { Current::new(thread.clone()) })
+}
+
+/// Takes a thread of this CPU out of its run queue; `None` when it is not there.
+pub(super) fn take_from_ready(thread: &Tcb) -> Option<Ref<Tcb>> {
+    debug_assert_eq!(thread.home(), arch::cpu_index());
+    // SAFETY: only the CPU that has a thread puts it into a run queue, and that is this one.
+    unsafe { CPU.here().ready.borrow_mut().remove(thread) }
+}
+
+/// Ends the current thread or takes it off the CPU, where someone has asked for that.
+pub(super) fn heed() {
+    let Some(current) = running() else { return };
+    if current.is_killed() {
+        end(&current, ExitReason::Killed);
+    } else if current.is_suspended() || !current.may_run_on(arch::cpu_index()) {
+        put_off(&current);
+    }
+}
+
+/// The current thread gives way.
+pub(super) fn put_off(current: &Current) {
+    let cpu = CPU.here();
+    let slice_over = cpu.slice_over.take();
+    budget::stop(current);
+    current.leave_cpu();
+    let left = cpu.slice_end.get().saturating_sub(clock::nanoseconds());
+    current.set_slice_left(if slice_over { SLICE_NS } else { left });
+    current.set_state(ThreadState::Preempted);
+    cpu.current.take();
+    make_ready(current.to_ref(), if slice_over { End::Back } else { End::Front });
+}
