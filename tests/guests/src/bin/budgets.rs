@@ -24,7 +24,7 @@ suite! {
         a_thread_that_waits_for_its_period_is_stopped_ended_and_moved,
     ],
     parallel: [a_budget_goes_along_to_other_cpus],
-    on "icount": [
+    on "icount pinned": [
         a_budget_of_two_in_ten_is_a_fifth_beside_an_equal,
         two_budgets_are_kept_in_the_order_of_their_priorities,
         two_equal_budgets_are_kept,

@@ -24,7 +24,7 @@ use orbital_user::{
 suite! {
     cases: [wrong_questions_are_refused],
     parallel: [each_cpu_has_its_counter],
-    on "icount": [
+    on "icount pinned": [
         a_stretch_is_counted_once_and_anew,
         a_timer_waits_no_longer_than_for_one_step,
         an_urgent_thread_waits_for_no_cleaning_up,
