@@ -48,6 +48,8 @@ pub enum Bug {
     ChangeRetainsLate,
     /// A task is taken off the queue of changed ones after its priority was read.
     ChangeForgotten,
+    /// A raise of a priority reads it and then stores the new one.
+    RaiseStores,
     /// Cancelling a task also gives up the reference of a queue that it may stand on.
     CancelReleasesTwice,
 

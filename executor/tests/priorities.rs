@@ -108,6 +108,17 @@ fn a_task_that_waits_to_be_polled_is_made_more_and_less_urgent() {
 }
 
 #[test]
+fn a_raise_never_lowers() {
+    let (owner, trace) = (executor(), Trace::new());
+    let tasks = [1, 5, 7].map(|priority| noting(owner, priority, priority.into(), &trace));
+    tasks[0].raise_priority(6);
+    tasks[1].raise_priority(4);
+    tasks[2].raise_priority(0);
+    while owner.poll_first(0) {}
+    assert_eq!(trace.take(), [7, 1, 5]);
+}
+
+#[test]
 fn the_owner_is_told_how_urgent_a_task_is() {
     static TOLD: AtomicUsize = AtomicUsize::new(0);
     let tell = |_, urgency| TOLD.store(urgency, SeqCst);

@@ -2,7 +2,7 @@
 
 use core::{marker::PhantomData, ptr::NonNull};
 
-use super::stored::{change_priority, core_of, release, retain};
+use super::stored::{change_priority, core_of, raise_priority, release, retain};
 #[cfg(loom)]
 use crate::planted::{Bug, planted};
 use crate::task::TaskHeader;
@@ -88,6 +88,13 @@ impl TaskRef {
     pub fn set_priority(&self, priority: u8) {
         // SAFETY: this reference keeps the task alive, which was spawned before there were any.
         unsafe { change_priority(self.0, priority) };
+    }
+
+    /// Makes the task so urgent if it is less, as [`TaskRef::set_priority`] does. Of several who do so at
+    /// once, the most urgent wins.
+    pub fn raise_priority(&self, priority: u8) {
+        // SAFETY: as above.
+        unsafe { raise_priority(self.0, priority) };
     }
 
     /// Wakes the task.

@@ -176,6 +176,30 @@ pub(super) unsafe fn release(task: NonNull<TaskHeader>) {
     }
 }
 
+/// Makes the task at least so urgent, also where it waits to be polled.
+///
+/// # Safety
+/// As for [`change_priority`].
+pub(super) unsafe fn raise_priority(task: NonNull<TaskHeader>, priority: u8) {
+    #[cfg(loom)]
+    if planted(Bug::RaiseStores) {
+        // SAFETY: the caller's.
+        unsafe {
+            if core_of(task).priority() < priority {
+                change_priority(task, priority);
+            }
+        }
+        return;
+    }
+    // SAFETY: the caller's. The node is a part of the task, and the pointer is for all of that.
+    unsafe {
+        let before = core_of(task).priority.fetch_max(priority.into(), Ordering::Relaxed);
+        if before < priority.into() {
+            TaskHeader::wake(task.byte_add(offset_of!(TaskCore, changed)));
+        }
+    }
+}
+
 impl TaskCore {
     /// How urgent it is.
     pub fn priority(&self) -> u8 {

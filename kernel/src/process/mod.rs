@@ -11,7 +11,7 @@
 //!    whoever brought the end about, or the most urgent one that waits for it.
 //! 3. All it had is given back: those who wait for it are told.
 
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arrayvec::ArrayString;
 use orbital_abi::{CapSlot, Error, ExitReason, ObjectKind, arguments::NAME_BYTES};
@@ -55,8 +55,6 @@ pub struct Process {
     ended: WaitQueue,
     /// The kernel task that cleans up after it, from its making on.
     reaper: Once<TaskRef>,
-    /// How urgent that is.
-    reaping: AtomicU8,
     /// Its place among its parent's children.
     member: Member,
     /// Whoever made it, until it has ended. Init has none.
@@ -159,7 +157,6 @@ impl Process {
             }),
             ended: WaitQueue::new(),
             reaper: Once::new(),
-            reaping: AtomicU8::new(0),
             member: Member::new(),
             parent: Mutex::new(parent),
             _charge: charge,
@@ -273,10 +270,8 @@ impl Process {
 
     /// Someone of this priority waits for its end: its reaper is at least as urgent from now on.
     pub fn hurry(&self, priority: u8) {
-        if self.reaping.fetch_max(priority, Relaxed) < priority
-            && let Some(reaper) = self.reaper.get()
-        {
-            reaper.set_priority(priority);
+        if let Some(reaper) = self.reaper.get() {
+            reaper.raise_priority(priority);
         }
     }
 

@@ -137,6 +137,21 @@ fn a_change_of_priority_is_not_lost() {
     });
 }
 
+/// Two raise the priority of a task that waits to be polled: the more urgent wins.
+fn the_higher_of_two_raises_wins() {
+    with_a_task(|owner, own, handle| {
+        let (task, other) = (handle.to_ref(), handle.to_ref());
+        drop(handle);
+        own.wake();
+        assert_eq!(owner.top(), Some(0));
+        let raiser = thread::spawn(move || other.raise_priority(3));
+        task.raise_priority(9);
+        raiser.join().unwrap();
+        assert_eq!(owner.top(), Some(9), "the more urgent one counts");
+        assert_eq!(owner.poll_ready(1), 1);
+    });
+}
+
 pub fn models() -> Vec<Model> {
     const FREED: &str = "how often the task was freed";
     [
@@ -159,6 +174,11 @@ pub fn models() -> Vec<Model> {
             "a change of priority that races with the owner's look",
             a_change_of_priority_is_not_lost,
             &[(Bug::ChangeForgotten, "the last one counts")],
+        ),
+        model(
+            "two who raise a task's priority at once",
+            the_higher_of_two_raises_wins,
+            &[(Bug::RaiseStores, "the more urgent one counts")],
         ),
     ]
     .concat()
