@@ -132,7 +132,7 @@ kernel_test! {
         walk::walk(walk::root(), walk::UPPER, &mut |found| {
             tables += u64::from(matches!(found, Found::Table(_)));
         });
-        let books = memory::frame::metadata_bytes(loaded::ram_end() / 4096).div_ceil(4096) as u64;
+        let books = (loaded::ram_end() / 4096 * memory::books::BYTES as u64).div_ceil(4096);
         assert!(missing <= tables + books, "{missing} frames, {tables} tables, {books} of books");
     }
 }

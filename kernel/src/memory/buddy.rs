@@ -1,34 +1,18 @@
 //! The frame allocator: a buddy system (Knuth, The Art of Computer Programming 1, 2.5). Free memory
 //! is kept in blocks of 2^order frames, aligned to their size; freeing joins a block with its buddy
-//! as long as that is free too.
-//!
-//! The books stand outside the frames: one record for each frame, which says what begins there and
-//! links free blocks of one size. Nothing is ever written to a free frame.
+//! as long as that is free too. Free blocks of one order are a list through the books.
 #![forbid(unsafe_code)]
 
 use core::ops::Range;
 
-use super::frame::Frame;
-
-/// Orders from 0 (one frame) to this (1 GiB).
-pub const MAX_ORDER: usize = 18;
-/// Size of a frame's record: next and previous block of the free list, and the state.
-pub const BOOK_BYTES: usize = 9;
-
-/// No block: the end of a list.
-const NONE: u32 = u32::MAX;
-
-// States of a frame's record.
-/// Not this allocator's, or inside a block.
-const INSIDE: u8 = 0;
-/// The first frame of a free block of order `state - FREE`.
-const FREE: u8 = 0x40;
-/// The first frame of an allocated block of order `state - USED`.
-const USED: u8 = 0x80;
+use super::{
+    books::{Books, FREE, INSIDE, MAX_ORDER, NONE, USED},
+    frame::Frame,
+};
 
 /// The allocator.
 pub struct FrameAllocator<'a> {
-    books: &'a mut [u8],
+    books: Books<'a>,
     first_free: [u32; MAX_ORDER + 1],
     free: u64,
     total: u64,
@@ -36,22 +20,19 @@ pub struct FrameAllocator<'a> {
 
 impl<'a> FrameAllocator<'a> {
     /// An allocator of the frames in `regions` (ranges of physical addresses, whole frames, no
-    /// overlaps). `books` are zeroed and as long as [`super::frame::metadata_bytes`] says for the
-    /// highest of them; frames above are left out.
-    pub fn new(books: &'a mut [u8], regions: impl Iterator<Item = Range<u64>>) -> Self {
+    /// overlaps). Frames without a record in `books`, which are fresh, are left out.
+    pub fn new(books: Books<'a>, regions: impl Iterator<Item = Range<u64>>) -> Self {
         let mut new = Self { books, first_free: [NONE; MAX_ORDER + 1], free: 0, total: 0 };
         for region in regions {
-            new.add(
-                Frame::containing(region.start).number(),
-                Frame::containing(region.end).number(),
-            );
+            new.add(region);
         }
         new
     }
 
-    /// Adds the frames of `[start, end)` in the largest blocks that are aligned.
-    fn add(&mut self, mut start: u64, end: u64) {
-        let end = end.min((self.books.len() / BOOK_BYTES) as u64).min(NONE.into());
+    /// Adds the frames of a range of physical addresses, in the largest blocks that are aligned.
+    fn add(&mut self, region: Range<u64>) {
+        let mut start = Frame::containing(region.start).number();
+        let end = Frame::containing(region.end).number().min(self.books.frames());
         while start < end {
             let alignment = (start.trailing_zeros() as usize).min(MAX_ORDER);
             let fitting = (end - start).ilog2() as usize;
@@ -62,52 +43,30 @@ impl<'a> FrameAllocator<'a> {
         }
     }
 
-    fn record(&mut self, frame: u32) -> &mut [u8] {
-        let at = frame as usize * BOOK_BYTES;
-        &mut self.books[at..at + BOOK_BYTES]
-    }
-
-    fn state(&self, frame: u32) -> u8 {
-        self.books.get(frame as usize * BOOK_BYTES + 8).copied().unwrap_or(INSIDE)
-    }
-
-    fn set_state(&mut self, frame: u32, state: u8) {
-        self.record(frame)[8] = state;
-    }
-
-    fn link(&mut self, frame: u32, offset: usize) -> u32 {
-        let record = self.record(frame);
-        record[offset..].first_chunk().map_or(NONE, |bytes| u32::from_le_bytes(*bytes))
-    }
-
-    fn set_link(&mut self, frame: u32, offset: usize, to: u32) {
-        self.record(frame)[offset..offset + 4].copy_from_slice(&to.to_le_bytes());
-    }
-
     /// Puts a block onto the list of its order.
     fn put(&mut self, frame: u32, order: usize) {
         let next = self.first_free[order];
-        self.set_link(frame, 0, next);
-        self.set_link(frame, 4, NONE);
+        self.books.set_first(frame, next);
+        self.books.set_second(frame, NONE);
         if next != NONE {
-            self.set_link(next, 4, frame);
+            self.books.set_second(next, frame);
         }
         self.first_free[order] = frame;
-        self.set_state(frame, FREE + order as u8);
+        self.books.set_state(frame, FREE + order as u8);
         self.free += 1 << order;
     }
 
     /// Takes a free block off its list.
     fn take(&mut self, frame: u32, order: usize) {
-        let (next, previous) = (self.link(frame, 0), self.link(frame, 4));
+        let (next, previous) = (self.books.first(frame), self.books.second(frame));
         match previous {
             NONE => self.first_free[order] = next,
-            previous => self.set_link(previous, 0, next),
+            previous => self.books.set_first(previous, next),
         }
         if next != NONE {
-            self.set_link(next, 4, previous);
+            self.books.set_second(next, previous);
         }
-        self.set_state(frame, INSIDE);
+        self.books.set_state(frame, INSIDE);
         self.free -= 1 << order;
     }
 
@@ -121,32 +80,32 @@ impl<'a> FrameAllocator<'a> {
             found -= 1;
             self.put(frame + (1 << found), found);
         }
-        self.set_state(frame, USED + order as u8);
+        self.books.set_first(frame, 0);
+        self.books.set_state(frame, USED + order as u8);
         Some(Frame::new(frame.into()))
     }
 
     /// Gives back what [`FrameAllocator::allocate`] gave.
     ///
     /// # Panics
-    /// In debug builds, when the block is free already, or was allocated with another order. In
-    /// release builds such a block is left alone.
-    pub fn free(&mut self, frame: Frame, order: usize) {
-        // No books have a record for the largest number, so it stands for all that are too large.
-        let mut frame = u32::try_from(frame.number()).unwrap_or(NONE);
-        let state = self.state(frame);
-        debug_assert_eq!(
-            state,
-            USED + order as u8,
-            "frame {frame:#x} was freed twice or with another order"
-        );
-        if state != USED + order as u8 {
+    /// In debug builds, when the block is free already, was allocated with another order, or has
+    /// other owners. In release builds such a block is left alone.
+    pub fn free(&mut self, frame: Frame, mut order: usize) {
+        let mut frame = self.books.number(frame);
+        let is_block = self.books.is_block(frame, order);
+        debug_assert!(is_block, "frame {frame:#x} was freed twice or with another order");
+        if !is_block {
             return;
         }
-        let mut order = order;
-        self.set_state(frame, INSIDE);
+        let others = self.books.first(frame);
+        debug_assert_eq!(others, 0, "frame {frame:#x} was freed and has other owners");
+        if others != 0 {
+            return;
+        }
+        self.books.set_state(frame, INSIDE);
         while order < MAX_ORDER {
             let buddy = frame ^ 1 << order;
-            if self.state(buddy) != FREE + order as u8 {
+            if self.books.state(buddy) != FREE + order as u8 {
                 break;
             }
             self.take(buddy, order);

@@ -1,6 +1,7 @@
 //! Physical frames of 4 KiB.
 #![forbid(unsafe_code)]
 
+/// Size of a frame in bytes.
 const FRAME_BYTES: u64 = 4096;
 
 /// A physical frame, by its number: its address divided by 4096.
@@ -27,9 +28,4 @@ impl Frame {
     pub const fn address(self) -> u64 {
         self.0 * FRAME_BYTES
     }
-}
-
-/// How many bytes of books the allocator needs for frames below number `frames`.
-pub const fn metadata_bytes(frames: u64) -> usize {
-    (frames as usize + 1) * super::buddy::BOOK_BYTES
 }

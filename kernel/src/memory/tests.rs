@@ -2,26 +2,43 @@
 //! in [`model`].
 #![forbid(unsafe_code)]
 
+mod blocks;
+mod list;
 mod model;
 
-use core::ops::Range;
+use core::{ops::Range, sync::atomic::AtomicU8};
 
 use super::{
     allocate_frame,
-    buddy::{BOOK_BYTES, FrameAllocator, MAX_ORDER},
-    frame::{Frame, metadata_bytes},
+    books::{Books, Links, MAX_ORDER},
+    buddy::FrameAllocator,
+    frame::Frame,
     free_frame, free_frames, total_frames,
 };
 use crate::arch::host::machine;
 
 const PAGE: u64 = 4096;
 
+/// Room for books.
+struct Room((Vec<Links>, Vec<AtomicU8>));
+
+impl Room {
+    /// Fresh, for so many frames.
+    fn new(frames: u64) -> Self {
+        Self((0..frames).map(|_| Default::default()).unzip())
+    }
+
+    fn books(&self) -> Books<'_> {
+        Books::new(&self.0.0, &self.0.1)
+    }
+}
+
 /// Calls `f` with an allocator of these frames.
 fn with<R>(frames: &[Range<u64>], f: impl FnOnce(&mut FrameAllocator<'_>) -> R) -> R {
     let highest = frames.iter().map(|range| range.end).max().unwrap_or(0);
-    let mut books = vec![0; metadata_bytes(highest)];
+    let room = Room::new(highest);
     let regions = frames.iter().map(|range| range.start * PAGE..range.end * PAGE);
-    f(&mut FrameAllocator::new(&mut books, regions))
+    f(&mut FrameAllocator::new(room.books(), regions))
 }
 
 /// The same with one region.
@@ -157,8 +174,8 @@ fn an_order_that_does_not_exist_is_refused() {
 
 #[test]
 fn frames_that_have_no_books_are_left_out() {
-    let mut books = vec![0; 10 * BOOK_BYTES];
-    let mut frames = FrameAllocator::new(&mut books, core::iter::once(4 * PAGE..1000 * PAGE));
+    let room = Room::new(10);
+    let mut frames = FrameAllocator::new(room.books(), core::iter::once(4 * PAGE..1000 * PAGE));
     assert_eq!(frames.total_frames(), 6);
     assert_eq!(core::iter::from_fn(|| frames.allocate(0)).map(Frame::number).max(), Some(9));
 }

@@ -8,7 +8,7 @@ use arrayvec::{ArrayString, ArrayVec};
 use super::direct_map::RAM_BYTES;
 use crate::{
     boot::{BootInfo, CommandLine, MemoryMap, Module},
-    memory::{self, frame},
+    memory::{self, books::Books},
 };
 
 /// Memory below this is firmware's, as on the real machine.
@@ -41,8 +41,10 @@ pub fn init_memory(boot_info: &BootInfo) {
     for module in &boot_info.modules {
         reserved.push(module.start / FRAME * FRAME..module.end.next_multiple_of(FRAME));
     }
-    let books = vec![0; frame::metadata_bytes(RAM_BYTES / FRAME)].leak();
-    memory::start(books, boot_info.usable(&reserved));
+    let frames = (RAM_BYTES / FRAME) as usize;
+    let links = Vec::from_iter((0..frames).map(|_| Default::default())).leak();
+    let states = Vec::from_iter((0..frames).map(|_| Default::default())).leak();
+    memory::start(Books::new(links, states), boot_info.usable(&reserved));
 }
 
 /// There are no descriptors.

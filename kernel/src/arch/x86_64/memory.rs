@@ -1,12 +1,19 @@
 //! Boot-time memory: finds room for the kernel's tables and the frame allocator's books, before
 //! there is an allocator.
 
+use core::slice::from_raw_parts;
+
 use arrayvec::ArrayVec;
 
 use super::{direct_map, kernel_space};
 use crate::{
     boot::BootInfo,
-    memory::{self, frame::Frame, heap},
+    memory::{
+        self,
+        books::{self, Books, Links},
+        frame::Frame,
+        heap,
+    },
 };
 
 /// Memory below this belongs to firmware and, later, to the other CPUs' first instructions.
@@ -54,17 +61,24 @@ pub fn init_memory(boot_info: &BootInfo) {
     let ram_end = boot_info.usable(&[]).map(|range| range.end).max().unwrap_or(0);
     kernel_space::init(ram_end.max(BOOT_MAP_END), || Frame::containing(bump.take(FRAME)));
 
-    let books = memory::frame::metadata_bytes(ram_end / FRAME) as u64;
-    let books_at = bump.take(books);
-    // SAFETY: the range was just taken out of free memory, so nobody else knows it; it is mapped
-    // by the direct map from here on.
-    let books = unsafe {
-        core::slice::from_raw_parts_mut(direct_map::address(books_at) as *mut u8, books as usize)
-    };
-    books.fill(0);
+    let books = take_books(&mut bump, ram_end / FRAME);
     reserved.push(bump.start..bump.next);
     memory::start(books, boot_info.usable(&reserved));
     start_heap();
+}
+
+/// Room for the books of frames below number `frames`.
+fn take_books(bump: &mut Bump, frames: u64) -> Books<'static> {
+    let bytes = frames * books::BYTES as u64;
+    let start = direct_map::address(bump.take(bytes)) as *mut u8;
+    let frames = frames as usize;
+    // SAFETY: the range was just taken out of free memory, so nobody else knows it; it is mapped by
+    // the direct map from here on. It starts with a frame, and zeroes are valid links and states.
+    unsafe {
+        start.write_bytes(0, bytes as usize);
+        let states = start.add(frames * size_of::<Links>()).cast();
+        Books::new(from_raw_parts(start.cast(), frames), from_raw_parts(states, frames))
+    }
 }
 
 const HEAP_START_BYTES: u64 = 1 << 20;

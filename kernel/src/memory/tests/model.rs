@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{Frame, FrameAllocator, PAGE, Range, metadata_bytes};
+use super::{Frame, FrameAllocator, PAGE, Range, Room};
 
 const FRAMES: u64 = 700;
 
@@ -60,9 +60,9 @@ impl Model {
 proptest! {
     #[test]
     fn blocks_never_overlap_and_none_is_lost(regions in regions(), steps in steps()) {
-        let mut books = vec![0; metadata_bytes(FRAMES)];
+        let room = Room::new(FRAMES);
         let bytes = regions.iter().map(|range| range.start * PAGE..range.end * PAGE);
-        let mut frames = FrameAllocator::new(&mut books, bytes);
+        let mut frames = FrameAllocator::new(room.books(), bytes);
         let mut model = Model::default();
         model.free.extend(regions.iter().cloned().flatten());
         let all = model.free.clone();
