@@ -5,6 +5,7 @@
 //! | what | of it |
 //! |---|---|
 //! | [`cpu_index`], [`cpu_count`] | which CPU this is, and of how many |
+//! | [`cpu_index_locked`] | the first where a lock may be held: no other CPU is simulated meanwhile |
 //! | [`kick`], [`start_others`], [`stop_others`] | the other CPUs |
 //! | [`SavedRegisters`] | a user thread's registers |
 //! | [`FpuState`], [`UserSegments`] | its other registers, kept apart |
@@ -33,8 +34,9 @@ use x86_64 as machine;
 
 pub use machine::{
     FpuState, PageTables, SavedRegisters, UserSegments, backtrace, clock, copy_from_user,
-    cpu_count, cpu_index, direct_map, enter_user, idle, init_descriptors, init_memory, init_timer,
-    init_user_entry, kick, nmi, power, serial, set_current, start_others, stop_others, timer,
+    cpu_count, cpu_index, cpu_index_locked, direct_map, enter_user, idle, init_descriptors,
+    init_memory, init_timer, init_user_entry, kick, nmi, power, serial, set_current, start_others,
+    stop_others, timer,
 };
 
 use crate::memory::frame::Frame;

@@ -8,6 +8,7 @@
 //! | [`USED`] | owners beyond the first | - |
 //! | [`USED`] + order, from 1 on | - | - |
 //! | [`LISTED`] | owners beyond the first | next frame of the list |
+//! | [`CACHED`], in debug builds | 0 | - |
 //!
 //! Free blocks are under the allocator's lock. The record of an allocated frame belongs to its
 //! owners: one who shares it counts by an atomic operation, one who has it alone needs none.
@@ -34,6 +35,8 @@ pub(super) const FREE: u8 = 0x40;
 pub(super) const USED: u8 = 0x80;
 /// An allocated frame that stands in a [`FrameList`](super::FrameList).
 pub(super) const LISTED: u8 = 0xc0;
+/// A frame in a CPU's cache, where only debug builds tell it from an allocated one.
+const CACHED: u8 = 0xc1;
 
 /// How many bytes the books take for each frame.
 pub const BYTES: usize = size_of::<Links>() + size_of::<AtomicU8>();
@@ -106,6 +109,28 @@ impl<'a> Books<'a> {
         owned
     }
 
+    /// Notes that an allocated frame goes into a CPU's cache.
+    ///
+    /// # Panics
+    /// In debug builds, when it is there already, is free, in a list or a block, or has other owners.
+    pub(super) fn cache(&self, frame: Frame) {
+        if cfg!(debug_assertions) {
+            let number = self.number(frame);
+            assert_eq!(self.state(number), USED, "{frame:?} was freed twice or wrongly");
+            assert_eq!(self.first(number), 0, "{frame:?} was freed and has other owners");
+            self.set_state(number, CACHED);
+        }
+    }
+
+    /// Notes that a frame leaves a CPU's cache, allocated as before.
+    pub(super) fn uncache(&self, frame: Frame) {
+        if cfg!(debug_assertions) {
+            let number = self.number(frame);
+            assert_eq!(self.state(number), CACHED, "{frame:?} was in a cache and is not");
+            self.set_state(number, USED);
+        }
+    }
+
     /// Makes the allocated block of 2^`order` frames as many allocated frames, with one owner each.
     /// It belongs to the caller. Debug builds panic where it is no such block, others leave it.
     pub(super) fn split(&self, frame: Frame, order: usize) {
@@ -147,7 +172,8 @@ impl<'a> Books<'a> {
         last
     }
 
-    /// How many owners `frame` has; none while it is not allocated.
+    /// How many owners `frame` has; none while it is not allocated, but that only debug builds know
+    /// of one in a cache.
     pub(super) fn owners(&self, frame: Frame) -> u32 {
         let frame = self.number(frame);
         match self.state(frame) {

@@ -124,4 +124,9 @@ impl<'a> FrameAllocator<'a> {
     pub fn total_frames(&self) -> u64 {
         self.total
     }
+
+    /// The order of the largest free block.
+    pub fn largest_order(&self) -> Option<usize> {
+        self.first_free.iter().rposition(|first| *first != NONE)
+    }
 }

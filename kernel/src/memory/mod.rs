@@ -2,6 +2,7 @@
 
 pub mod books;
 pub mod buddy;
+mod cache;
 pub mod frame;
 pub mod heap;
 mod list;
@@ -11,6 +12,6 @@ mod tests;
 
 pub use list::FrameList;
 pub use pool::{
-    allocate_block, allocate_frame, free_block, free_frame, free_frames, owners, share,
-    split_block, start, total_frames, unshare,
+    FrameCounts, allocate_block, allocate_frame, frame_counts, free_block, free_frame, free_frames,
+    owners, share, split_block, start, total_frames, unshare,
 };

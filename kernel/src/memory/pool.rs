@@ -3,13 +3,20 @@
 
 use core::ops::Range;
 
-use spin::{Mutex, Once};
+use spin::{Mutex, MutexGuard, Once};
 
-use super::{books::Books, buddy::FrameAllocator, frame::Frame};
+use super::{
+    books::Books,
+    buddy::FrameAllocator,
+    cache::{self, Caches, Frames},
+    frame::Frame,
+};
+use crate::{arch, percpu::MAX_CPUS};
 
-/// All frames, with the books that their owners use without the lock.
+/// All frames, with the books that their owners use without a lock.
 pub(super) struct Pool<'a> {
     pub(super) books: Books<'a>,
+    caches: Caches,
     /// Innermost of the kernel's locks: nothing is locked while it is held.
     buddy: Mutex<FrameAllocator<'a>>,
 }
@@ -17,14 +24,111 @@ pub(super) struct Pool<'a> {
 static POOL: Once<Pool<'static>> = Once::new();
 
 /// The machine's, once there is one.
+#[inline]
 pub(super) fn pool() -> Option<&'static Pool<'static>> {
     POOL.get()
 }
 
 impl<'a> Pool<'a> {
     pub(super) fn new(books: Books<'a>, regions: impl Iterator<Item = Range<u64>>) -> Self {
-        Self { books, buddy: Mutex::new(FrameAllocator::new(books, regions)) }
+        let buddy = Mutex::new(FrameAllocator::new(books, regions));
+        Self { books, caches: Caches::new(), buddy }
     }
+
+    /// Takes a frame on CPU `cpu`.
+    #[inline]
+    pub(super) fn allocate(&self, cpu: usize) -> Option<Frame> {
+        let mut cache = self.caches.lock(cpu);
+        let Some(frame) = cache.pop() else {
+            return self.refill(cache);
+        };
+        self.books.uncache(frame);
+        Some(frame)
+    }
+
+    /// Takes a frame where `cache` has none.
+    #[cold]
+    #[inline(never)]
+    fn refill(&self, mut cache: MutexGuard<'_, Frames>) -> Option<Frame> {
+        let found = cache::refill(&mut cache, &mut self.buddy.lock(), self.books);
+        drop(cache);
+        found.or_else(|| self.take_from_any())
+    }
+
+    /// Takes a frame, be it out of another CPU's cache. `None` means that there is none: what a quota
+    /// has promised is found.
+    fn take_from_any(&self) -> Option<Frame> {
+        let mut caches = self.caches.lock_all();
+        self.buddy.lock().allocate(0).or_else(|| {
+            let frame = caches.iter_mut().find_map(|cache| cache.pop())?;
+            self.books.uncache(frame);
+            Some(frame)
+        })
+    }
+
+    /// Gives back a frame on CPU `cpu`.
+    #[inline]
+    pub(super) fn free(&self, cpu: usize, frame: Frame) {
+        self.books.cache(frame);
+        let mut cache = self.caches.lock(cpu);
+        if cache.try_push(frame).is_err() {
+            self.spill(cache, frame);
+        }
+    }
+
+    /// Gives back a frame where `cache` is full.
+    #[cold]
+    #[inline(never)]
+    fn spill(&self, mut cache: MutexGuard<'_, Frames>, frame: Frame) {
+        cache::spill(&mut cache, &mut self.buddy.lock(), self.books);
+        cache.push(frame);
+    }
+
+    /// Takes a block. Frames in caches are put together with their buddies where that may help.
+    pub(super) fn allocate_block(&self, order: usize) -> Option<Frame> {
+        let try_it = || self.buddy.lock().allocate(order);
+        try_it().or_else(|| {
+            (0..MAX_CPUS).find_map(|cpu| {
+                let mut cache = self.caches.lock(cpu);
+                if cache.is_empty() {
+                    return None;
+                }
+                cache::empty(&mut cache, &mut self.buddy.lock(), self.books);
+                try_it()
+            })
+        })
+    }
+
+    /// Gives back a block.
+    pub(super) fn free_block(&self, frame: Frame, order: usize) {
+        self.buddy.lock().free(frame, order);
+    }
+
+    /// What there is.
+    pub(super) fn counts(&self) -> FrameCounts {
+        let caches = self.caches.lock_all();
+        let cached = caches.iter().map(|cache| cache.len() as u64).sum();
+        let buddy = self.buddy.lock();
+        FrameCounts {
+            free: buddy.free_frames() + cached,
+            cached,
+            total: buddy.total_frames(),
+            largest_order: buddy.largest_order(),
+        }
+    }
+}
+
+/// How many frames there are, all at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FrameCounts {
+    /// Free ones, those in CPUs' caches too.
+    pub free: u64,
+    /// Those in CPUs' caches.
+    pub cached: u64,
+    /// Those that the allocator was given, free or not.
+    pub total: u64,
+    /// Order of the largest free block, but for what is in caches.
+    pub largest_order: Option<usize>,
 }
 
 /// Starts the frame allocator over `regions` (ranges of physical addresses, whole frames, no
@@ -35,17 +139,25 @@ pub fn start(books: Books<'static>, regions: impl Iterator<Item = Range<u64>>) {
 
 /// Takes a frame. Its content is whatever was there: who shows it to a program zeroes it first.
 pub fn allocate_frame() -> Option<Frame> {
-    allocate_block(0)
+    pool()?.allocate(arch::cpu_index_locked())
 }
 
 /// Gives back what [`allocate_frame`] gave, or a part of a block that was split.
+///
+/// # Panics
+/// In debug builds, when it is free already, within a block, in a list, or has other owners.
 pub fn free_frame(frame: Frame) {
-    free_block(frame, 0);
+    if let Some(pool) = pool() {
+        pool.free(arch::cpu_index_locked(), frame);
+    }
 }
 
 /// Takes a block of 2^`order` frames, aligned to its size. Content as for [`allocate_frame`].
 pub fn allocate_block(order: usize) -> Option<Frame> {
-    pool()?.buddy.lock().allocate(order)
+    match order {
+        0 => allocate_frame(),
+        _ => pool()?.allocate_block(order),
+    }
 }
 
 /// Gives back what [`allocate_block`] gave with the same `order`.
@@ -54,8 +166,9 @@ pub fn allocate_block(order: usize) -> Option<Frame> {
 /// In debug builds, when it is free already, was allocated with another order or split, or has
 /// other owners.
 pub fn free_block(frame: Frame, order: usize) {
-    if let Some(pool) = pool() {
-        pool.buddy.lock().free(frame, order);
+    match order {
+        0 => free_frame(frame),
+        _ => pool().into_iter().for_each(|pool| pool.free_block(frame, order)),
     }
 }
 
@@ -95,12 +208,17 @@ pub fn owners(frame: Frame) -> u32 {
     pool().map_or(0, |pool| pool.books.owners(frame))
 }
 
+/// How many frames there are.
+pub fn frame_counts() -> FrameCounts {
+    pool().map_or_else(FrameCounts::default, Pool::counts)
+}
+
 /// How many frames are free.
 pub fn free_frames() -> u64 {
-    pool().map_or(0, |pool| pool.buddy.lock().free_frames())
+    frame_counts().free
 }
 
 /// How many frames the allocator was given.
 pub fn total_frames() -> u64 {
-    pool().map_or(0, |pool| pool.buddy.lock().total_frames())
+    frame_counts().total
 }

@@ -81,6 +81,11 @@ pub fn cpu_index() -> usize {
     index()
 }
 
+/// The same for who may hold a lock: no point for others to go on, who would wait for it for ever.
+pub fn cpu_index_locked() -> usize {
+    index()
+}
+
 /// The same, for the machine itself.
 pub(super) fn index() -> usize {
     PLAYING.get().unwrap_or_else(|| OTHER.with(|other| other.get_or_init(Other::take).0))

@@ -36,7 +36,7 @@ mod user_copy;
 mod window;
 
 pub use context::SavedRegisters;
-pub use cpu_area::cpu_index;
+pub use cpu_area::{cpu_index, cpu_index as cpu_index_locked};
 pub use fpu::FpuState;
 pub use memory::init_memory;
 pub use paging::PageTables;

@@ -1,0 +1,75 @@
+//! Frames that each CPU keeps at hand, so that most take and give back frames without the lock that
+//! all share. Refilled and emptied by half, under one lock of the allocator.
+//!
+//! The lock of a cache is its own CPU's nearly always. Another takes it only when the machine is out
+//! of frames, or to count them.
+#![forbid(unsafe_code)]
+
+use arrayvec::ArrayVec;
+use spin::{Mutex, MutexGuard};
+
+use super::{books::Books, buddy::FrameAllocator, frame::Frame};
+use crate::percpu::{MAX_CPUS, PerCpu};
+
+/// How many frames a CPU keeps at most.
+pub(super) const CAPACITY: usize = 64;
+/// How many go to or come from the allocator at once.
+const BATCH: usize = CAPACITY / 2;
+
+/// One CPU's frames, the one that was freed last at the end: it may still be in the CPU's cache.
+pub(super) type Frames = ArrayVec<Frame, CAPACITY>;
+
+/// No two CPUs' caches share a line.
+#[repr(align(64))]
+struct Cache(Mutex<Frames>);
+
+/// All CPUs' caches.
+pub(super) struct Caches(PerCpu<Cache>);
+
+impl Caches {
+    pub(super) const fn new() -> Self {
+        Self(PerCpu::new([const { Cache(Mutex::new(Frames::new_const())) }; MAX_CPUS]))
+    }
+
+    /// The cache of CPU `cpu`, locked. The lock of the allocator is taken within, not around.
+    #[inline]
+    pub(super) fn lock(&self, cpu: usize) -> MutexGuard<'_, Frames> {
+        self.0.of(cpu).0.lock()
+    }
+
+    /// All of them, locked from the first on. A frame that is on its way from one cache to another
+    /// has arrived, so none that is free is missed.
+    pub(super) fn lock_all(&self) -> ArrayVec<MutexGuard<'_, Frames>, MAX_CPUS> {
+        (0..MAX_CPUS).map(|cpu| self.lock(cpu)).collect()
+    }
+}
+
+/// Takes a frame out of the allocator, and as many more into the empty `cache` as make a batch.
+pub(super) fn refill(
+    cache: &mut Frames,
+    frames: &mut FrameAllocator<'_>,
+    books: Books<'_>,
+) -> Option<Frame> {
+    let first = frames.allocate(0)?;
+    for frame in core::iter::from_fn(|| frames.allocate(0)).take(BATCH - 1) {
+        books.cache(frame);
+        cache.push(frame);
+    }
+    Some(first)
+}
+
+/// Gives the allocator a batch, the frames that have been in the cache longest.
+pub(super) fn spill(cache: &mut Frames, frames: &mut FrameAllocator<'_>, books: Books<'_>) {
+    let batch = cache.len().min(BATCH);
+    for frame in cache.drain(..batch) {
+        books.uncache(frame);
+        frames.free(frame, 0);
+    }
+}
+
+/// Gives the allocator all of a cache.
+pub(super) fn empty(cache: &mut Frames, frames: &mut FrameAllocator<'_>, books: Books<'_>) {
+    while !cache.is_empty() {
+        spill(cache, frames, books);
+    }
+}
