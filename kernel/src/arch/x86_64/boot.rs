@@ -5,7 +5,8 @@
 //! what they know in `ebx`. One path serves both; `edi` remembers which loader it was.
 //!
 //! 1. check that the CPU has long mode and NX, else one line on the serial port and stop;
-//! 2. clear `.bss`, where the boot stack and the boot page tables stand;
+//! 2. read the time-stamp counter, and clear `.bss`, where the boot stack and the boot page tables
+//!    stand;
 //! 3. map the first 4 GiB three times with 2 MiB pages: at 0 (for the next few instructions), as
 //!    the start of the direct map, and (its first GiB) at the top 2 GiB;
 //! 4. turn on long mode, jump up, call [`start`](super::start).
@@ -70,15 +71,6 @@ global_asm!(
     "boot_common:",
     "cli",
     "cld",
-    // Clear .bss, keeping edi.
-    "mov edx, edi",
-    "mov edi, offset kernel_bss_start - {base}",
-    "mov ecx, offset kernel_bss_end - {base}",
-    "sub ecx, edi",
-    "shr ecx, 2",
-    "xor eax, eax",
-    "rep stosd",
-    "mov edi, edx",
     "mov esp, offset boot_stack_end - {base}",
     // A CPU without CPUID can't flip bit 21 of the flags.
     "pushfd",
@@ -106,6 +98,21 @@ global_asm!(
     "test edx, 1 << 20",
     "jz boot_stop",
     "pop ebx",
+    // The time begins. Every CPU with long mode has the counter.
+    "rdtsc",
+    "mov ebp, eax",
+    "mov esi, edx",
+    // Clear .bss, keeping edi. Nothing stands on the stack.
+    "mov edx, edi",
+    "mov edi, offset kernel_bss_start - {base}",
+    "mov ecx, offset kernel_bss_end - {base}",
+    "sub ecx, edi",
+    "shr ecx, 2",
+    "xor eax, eax",
+    "rep stosd",
+    "mov edi, edx",
+    "mov [offset boot_ticks - {base}], ebp",
+    "mov [offset boot_ticks - {base} + 4], esi",
     "jmp boot_page_tables",
     multiboot2 = const MULTIBOOT2_MAGIC,
     pvh = const PVH_MAGIC,
@@ -222,6 +229,9 @@ global_asm!(
     "boot_low: .skip 4096",
     "boot_high: .skip 4096",
     "boot_directories: .skip 4 * 4096",
+    // The time-stamp counter at the kernel's entry.
+    ".global boot_ticks",
+    "boot_ticks: .skip 8",
     ".text",
     start = sym super::start::start,
     base = const super::layout::KERNEL_BASE,

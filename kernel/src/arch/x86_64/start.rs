@@ -10,6 +10,8 @@ unsafe extern "Rust" {
 
 unsafe extern "C" {
     safe static boot_stack_end: u8;
+    /// The time-stamp counter at the kernel's entry. Written before any Rust code runs.
+    safe static boot_ticks: u64;
 }
 
 /// How much of physical memory the boot tables map.
@@ -19,7 +21,7 @@ const BOOT_MAP_END: u64 = 1 << 32;
 pub extern "C" fn start(magic: u32, information: u32) -> ! {
     // Everything reaches its per-CPU state through GS, so that comes first.
     cpu_area::area(0).install(0, &raw const boot_stack_end as u64);
-    clock::init();
+    clock::init(boot_ticks);
     features::init();
     leftovers::clear();
     serial::init();
