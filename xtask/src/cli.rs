@@ -25,11 +25,13 @@ pub enum Command {
     Image(ImageOptions),
     /// Runs the tests with their full counts, again and again
     Soak(SoakOptions),
+    /// Measures the kernel in executed instructions
+    Bench(BenchOptions),
     /// Checks format, lints, documentation, file sizes and where `unsafe` stands
     Tidy,
 }
 
-const COMMANDS: [&str; 4] = ["run", "image", "soak", "tidy"];
+const COMMANDS: [&str; 5] = ["run", "image", "soak", "bench", "tidy"];
 
 /// `cargo run -- --smp 4` means `run --smp 4`.
 pub fn with_default_command(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
@@ -170,6 +172,17 @@ pub struct SoakOptions {
     pub seed: Option<u64>,
 }
 
+/// Options of `bench`.
+#[derive(Args, Clone, Debug)]
+pub struct BenchOptions {
+    /// One JSON object a line in place of the table
+    #[arg(long)]
+    pub json: bool,
+    /// Only benchmarks whose name contains this
+    #[arg(long, value_name = "S", default_value = "", hide_default_value = true)]
+    pub filter: String,
+}
+
 /// Ways of booting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Boot {
@@ -308,6 +321,8 @@ mod tests {
             &["--boot", "floppy"],
             &["image"],
             &["soak", "--seed", "-1"],
+            &["bench", "stray"],
+            &["bench", "--filter"],
             &["stray"],
         ] {
             assert!(parse(words).is_err(), "{words:?}");

@@ -7,8 +7,9 @@
 //! | [`setup`] | packages, the toolchain, paths |
 //! | [`build`] | the nested cargo build, the archive of programs, the bootable image |
 //! | [`machine`] | QEMU and Bochs: their command lines, and a running one |
-//! | [`run`], [`soak`], [`tidy`] | the commands |
+//! | [`run`], [`soak`], [`mod@bench`], [`tidy`] | the commands |
 
+pub mod bench;
 pub mod build;
 pub mod cli;
 pub mod failure;
@@ -36,6 +37,7 @@ pub fn main() -> ExitCode {
         cli::Command::Run(options) => run::run(&options),
         cli::Command::Image(options) => run::image(&options),
         cli::Command::Soak(options) => soak::soak(&options),
+        cli::Command::Bench(options) => bench::bench(&options),
         cli::Command::Tidy => tidy::tidy(),
     };
     match result {

@@ -21,6 +21,8 @@ use crate::{
 pub const KERNEL: &str = "orbital-kernel";
 /// The package of init and the programs that it starts.
 pub const INIT: &str = "orbital-init";
+/// The package of the programs that measure the system.
+pub const BENCH: &str = "orbital-bench";
 /// The package of the programs that test the system.
 pub const GUESTS: &str = "orbital-guests";
 

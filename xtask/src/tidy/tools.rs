@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::{
     Failure,
-    build::cargo::{GUESTS, INIT, KERNEL, TARGET_OPTIONS, command},
+    build::cargo::{BENCH, GUESTS, INIT, KERNEL, TARGET_OPTIONS, command},
     setup::{paths, toolchain::Toolchain},
 };
 
@@ -45,8 +45,8 @@ pub fn doc_target(toolchain: &Toolchain) -> Result<Vec<String>, Failure> {
     complaints(doc)
 }
 
-fn packages() -> [String; 3] {
-    [KERNEL, INIT, GUESTS].map(|package| format!("--package={package}"))
+fn packages() -> [String; 4] {
+    [KERNEL, INIT, GUESTS, BENCH].map(|package| format!("--package={package}"))
 }
 
 /// A command for the host, which must not mix with what the calling cargo builds.

@@ -1,6 +1,7 @@
 //! The command as its users see it.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod boot;
 mod commands;
 mod cpus;

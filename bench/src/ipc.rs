@@ -1,0 +1,102 @@
+//! Messages between two processes: a call, and a server that answers with what it got.
+
+use core::arch::naked_asm;
+
+use orbital_user::{
+    Endpoint, Message, Rights,
+    abi::{Syscall, message::REGISTER_WORDS},
+    start::take_granted,
+};
+
+use crate::{
+    measure::{MANY, Samples, measure},
+    roles, stub,
+};
+
+/// A deadline that never comes.
+const NEVER: u64 = u64::MAX;
+
+/// A call without words, and its reply.
+pub fn no_words() -> Samples {
+    with_server(0, |endpoint, tag| {
+        // SAFETY: the call changes no memory.
+        unsafe { stub::call(Syscall::Call, [endpoint, tag, NEVER]) }.0
+    })
+}
+
+/// The same with all words that go in registers, both ways.
+pub fn eight_words() -> Samples {
+    with_server(REGISTER_WORDS, call_with_eight_words)
+}
+
+/// Starts a server, sees that it answers right, and takes samples of `call`, which gets endpoint and
+/// tag.
+fn with_server(words: usize, call: impl Fn(u64, u64) -> u64) -> Samples {
+    let endpoint = Endpoint::create().expect("an endpoint");
+    let server = roles::start("server", |spawn| spawn.grant(endpoint.slot(), Rights::RECEIVE, 0));
+    let message = Message::new(7, &[1, 2, 3, 4, 5, 6, 7, 8][..words]).expect("a message");
+    assert_eq!(endpoint.call(&message), Ok(message));
+    let (slot, tag) = (endpoint.slot().bits(), message.tag.bits());
+    let samples = measure(MANY, || call(slot, tag));
+    roles::end(&server);
+    samples
+}
+
+/// The server's process.
+pub fn server() {
+    let endpoint = take_granted(0).expect("an endpoint").into_slot();
+    serve(endpoint.bits());
+}
+
+/// The call with a number in each of the registers that carry words.
+#[inline(always)]
+fn call_with_eight_words(endpoint: u64, tag: u64) -> u64 {
+    let code;
+    // SAFETY: the call changes no memory; all registers that it changes are given as changed, or saved
+    // where the compiler does not give them away.
+    unsafe {
+        core::arch::asm!(
+            "push rbx",
+            "push rbp",
+            "mov ebx, 7",
+            "mov ebp, 8",
+            "syscall",
+            "pop rbp",
+            "pop rbx",
+            inlateout("rax") Syscall::Call as u64 => code,
+            inlateout("rdi") endpoint => _,
+            inlateout("rsi") tag => _,
+            inlateout("rdx") NEVER => _,
+            inlateout("r9") 1_u64 => _,
+            inlateout("r10") 2_u64 => _,
+            inlateout("r12") 3_u64 => _,
+            inlateout("r13") 4_u64 => _,
+            inlateout("r14") 5_u64 => _,
+            inlateout("r15") 6_u64 => _,
+            lateout("r8") _, lateout("rcx") _, lateout("r11") _,
+        );
+    }
+    code
+}
+
+/// Answers each call on `endpoint` with its own tag and words, which are in the right registers
+/// already. Does not return: it ends by a fault when a call of its own fails.
+#[unsafe(naked)]
+extern "C" fn serve(endpoint: u64) {
+    naked_asm!(
+        "push rdi",
+        "mov eax, {receive}",
+        "xor esi, esi",
+        "2:",
+        // A call keeps the stack pointer alone.
+        "mov rdi, [rsp]",
+        "mov rdx, -1",
+        "syscall",
+        "test eax, eax",
+        "mov eax, {reply_receive}",
+        "jz 2b",
+        "ud2",
+        receive = const Syscall::Receive as u64,
+        reply_receive = const Syscall::ReplyReceive as u64,
+    )
+}
