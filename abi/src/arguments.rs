@@ -197,6 +197,38 @@ impl MemoryUnmap {
     }
 }
 
+/// [`Syscall::MemoryProtect`](crate::Syscall::MemoryProtect). Needs `MANAGE` on the process. The range
+/// must be wholly mapped, by capabilities that had the rights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryProtect {
+    /// The process; [`CapSlot::NULL`] means one's own.
+    pub process: CapSlot,
+    /// The first address, a multiple of the page size.
+    pub address: u64,
+    /// How many bytes, a multiple of the page size, not 0.
+    pub bytes: u64,
+    /// Nothing, or `READ`, perhaps with `WRITE` or `EXECUTE`, never with both.
+    pub rights: Rights,
+}
+
+impl MemoryProtect {
+    /// Into registers.
+    pub fn encode(&self) -> Registers {
+        let rights = self.rights.bits().into();
+        Registers::control([self.process.bits(), self.address, self.bytes, rights])
+    }
+
+    /// From registers.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for rights that do not exist.
+    pub fn decode(registers: &Registers) -> Result<Self, Error> {
+        let [process, address, bytes, rights] = registers.control;
+        let process = CapSlot::from_bits(process);
+        Ok(Self { process, address, bytes, rights: decode_rights(rights)? })
+    }
+}
+
 /// [`Syscall::SystemLog`](crate::Syscall::SystemLog). Needs `LOG` on the system. The line appears
 /// with `user.` and the caller's process name as its module, or `init` for the first process;
 /// control characters are shown as `?`.

@@ -90,8 +90,10 @@ syscalls! {
     MemoryCreate = 80;
     /// Maps a range of a memory object into a process.
     MemoryMap = 81;
-    /// Removes whole mappings from a process.
+    /// Removes what is mapped in a range of a process's addresses.
     MemoryUnmap = 82;
+    /// Changes what the mappings in a range of a process's addresses allow.
+    MemoryProtect = 83;
     /// Writes one line to the log.
     SystemLog = 96;
     /// Powers off. Does not return.

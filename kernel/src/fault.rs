@@ -1,12 +1,17 @@
 //! Interrupts and exceptions, as the machine hands them up: the timer goes to the dispatcher, the
-//! first use of floating point gives the thread its area, and a fault ends its thread.
+//! first use of floating point gives the thread its area, a page fault that the address space can resolve is
+//! resolved, and any other fault ends its thread.
 
-use orbital_abi::{ExitReason, Fault};
+use orbital_abi::{ExitReason, Fault, FaultKind};
 
 use crate::{
-    arch::{SavedRegisters, Trap},
-    sched::{Completion, dispatch, irq_off},
-    thread::Current,
+    arch::{self, SavedRegisters, Trap},
+    sched::{Completion, block, dispatch, irq_off},
+    thread::{BlockReason, Current, Outcome},
+    vm::{
+        self,
+        address_space::{Resolution, Wanted},
+    },
 };
 
 /// Called by the entry code for everything that is not a system call and came from user mode.
@@ -29,6 +34,7 @@ fn orbital_trap(trap: Trap) -> *mut SavedRegisters {
                 Completion::End(ExitReason::Killed)
             }
         },
+        Trap::PageFault(fault) => page(&current, fault),
         Trap::Fault(fault) => unhandled(&current, fault),
     };
     dispatch::complete(current, completion)
@@ -42,6 +48,32 @@ fn orbital_interrupt_in_kernel(trap: Trap) {
         dispatch::timer_came();
     }
     irq_off::end();
+}
+
+/// A page fault: what the address space can resolve is resolved, and the thread tries again.
+fn page(current: &Current, fault: Fault) -> Completion {
+    let wanted = match fault.kind {
+        FaultKind::PageWrite => Wanted::Write,
+        FaultKind::PageExecute => Wanted::Execute,
+        _ => Wanted::Read,
+    };
+    let cpu = arch::cpu_index();
+    match current.process.space.touch(fault.address, wanted, cpu) {
+        Resolution::Mapped => Completion::Written,
+        Resolution::Refused => unhandled(current, fault),
+        Resolution::Unsettled(object) => block(current, BlockReason::Working, async move {
+            object.settle().await;
+            Outcome::Written
+        }),
+        Resolution::Shared(object, page) => block(current, BlockReason::Working, async move {
+            vm::copy_page(object, page).await;
+            Outcome::Written
+        }),
+        Resolution::NoMemory => {
+            log::error!("{}: no frame for a page that is paid for", current.process.name);
+            Completion::End(ExitReason::Killed)
+        }
+    }
 }
 
 fn unhandled(current: &Current, fault: Fault) -> Completion {

@@ -10,7 +10,7 @@ use orbital_elf::{ElfError, Plan, SegmentAccess};
 use tar_no_std::TarArchiveRef;
 
 use crate::{
-    arch::{Access, SavedRegisters, direct_map},
+    arch::{Access, Cache, SavedRegisters, direct_map},
     boot::{BootInfo, Module},
     capability::Capability,
     memory::{self, frame::Frame, heap},
@@ -19,7 +19,7 @@ use crate::{
     symbols,
     system::SystemObject,
     thread::{Tcb, control::ALL_CPUS},
-    vm::{MemoryObject, address_space::Mapping, memory_object::Builder},
+    vm::{AddressSpace, MemoryObject, address_space::Mapping},
 };
 
 #[cfg(test)]
@@ -157,26 +157,9 @@ fn map_new(
     offset: usize,
     content: &[u8],
 ) -> Result<(), Error> {
-    let mut builder = Builder::new(bytes, &process.quota)?;
-    while !builder.step(usize::MAX)? {}
-    builder.write(offset, content);
-    map(process, builder.finish()?, address, access)
-}
-
-fn map(
-    process: &Process,
-    object: Ref<MemoryObject>,
-    address: u64,
-    access: Access,
-) -> Result<(), Error> {
-    let pages = object.pages();
-    let mapping = Mapping { object, address, first_page: 0, pages, access };
-    process.space.begin_map(&mapping)?;
-    let mut done = 0;
-    while done < pages {
-        done = process.space.map_step(&mapping, done)?;
-    }
-    Ok(())
+    let object = MemoryObject::new(bytes, &process.quota)?;
+    object.write(offset as u64, content)?;
+    AddressSpace::map(&process.space, Mapping::whole(&object, address, access))
 }
 
 /// Init's first capabilities: itself, the system, the archive.
@@ -188,7 +171,7 @@ fn bootstrap(
 ) -> Result<Bootstrap, Error> {
     let own = Rights::MANAGE | Rights::WAIT | Rights::GRANT;
     let all = Rights::LOG | Rights::SHUTDOWN | Rights::STATISTICS | Rights::GRANT;
-    let archive = MemoryObject::module(module.start, module.end)?;
+    let archive = MemoryObject::fixed(module.start, module.end, Cache::WriteBack)?;
     let mut block = Bootstrap::new();
     block.process = process.install(Capability::new(process.clone(), own))?;
     block.thread = process.install(Capability::new(thread.clone(), own))?;

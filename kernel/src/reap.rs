@@ -7,12 +7,15 @@
 //!    ▲  │                                          │  ▲
 //!    └──┘ 0                                        └──┘ woken by the last of either
 //! ```
-//! 0. mappings whose owner was killed half-way are unmapped; 1. the process is ending: its threads are
+//! 0. what a killed thread has begun to unmap or to protect is finished; 1. the process is ending: its threads are
 //! asked to end, 2. then its children; 3. their ends wake the task; 4. without any, capabilities,
 //! mappings and tables go; 5. the process tells those who wait for it. All of it in steps, between
 //! which more urgent threads and tasks run.
 
-use orbital_abi::{Error, ExitReason};
+use orbital_abi::{
+    Error, ExitReason,
+    layout::{USER_END, USER_START},
+};
 use orbital_executor::{executor::TaskRef, yield_now};
 
 use crate::{
@@ -20,7 +23,7 @@ use crate::{
     process::Process,
     sched,
     thread::Tcb,
-    vm,
+    vm::{self, AddressSpace, reclaim},
 };
 
 /// How many things one step ends.
@@ -38,9 +41,8 @@ fn orbital_process_made(process: &Ref<Process>, payer: &Ref<Quota>) -> Result<Ta
 /// Reaps `process`; the charge is the task's own.
 async fn reap(process: Ref<Process>, _charge: Option<Charge>) {
     while !process.is_ending() {
-        while let Some(claim) = process.space.take_abandoned() {
-            vm::unmap(&process.space, &claim).await;
-        }
+        // Helping has no error.
+        let _ = vm::help(&process.space).await;
         if !process.is_ending() {
             until_woken().await;
         }
@@ -106,11 +108,15 @@ async fn give_back(process: &Ref<Process>) {
             yield_now().await;
         }
     }
+    process.space.refuse_mappings();
+    // Dividing nothing, it can't fail.
+    let all = || AddressSpace::begin_unmap(&process.space, USER_START, USER_END - USER_START);
+    let _ = vm::change(&process.space, all).await;
     // A CPU that ran its last thread forgets it when it runs another's, a kernel task, or sleeps.
     while process.space.loaded() != 0 {
         yield_now().await;
     }
-    while !process.space.close_step() {
-        yield_now().await;
-    }
+    process.space.close();
+    // What its objects had.
+    reclaim::finish().await;
 }

@@ -7,7 +7,7 @@ use core::{
 
 use orbital_abi::{
     CapSlot, Error, Registers, Rights, Syscall,
-    arguments::{MemoryMap, MemoryUnmap},
+    arguments::{MemoryMap, MemoryProtect, MemoryUnmap},
     layout::PAGE_SIZE,
 };
 
@@ -90,15 +90,41 @@ pub unsafe fn map(arguments: &MemoryMap) -> Result<(), Error> {
     unsafe { call(Syscall::MemoryMap, &arguments.encode()) }.map(|_| ())
 }
 
-/// Unmaps whole mappings.
+/// Lets every access to a range of addresses fault, in this process: nothing else is mapped there.
+///
+/// # Safety
+/// Nobody relies on the range to be empty.
+///
+/// # Errors
+/// Those of [`map`].
+pub unsafe fn guard(address: u64, bytes: u64) -> Result<(), Error> {
+    let (process, memory, rights) = (CapSlot::NULL, CapSlot::NULL, Rights::empty());
+    // SAFETY: the caller's.
+    unsafe { map(&MemoryMap { process, memory, address, offset: 0, bytes, rights }) }
+}
+
+/// Changes what the mappings in a range allow, at most what they could when they were made.
+///
+/// # Safety
+/// In one's own process: nobody uses the range otherwise any more.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] for what is not whole pages; [`Error::InvalidAddress`] for what is not
+/// wholly mapped; [`Error::WriteAndExecute`]; [`Error::MissingRights`] where a mapping was made with
+/// less; [`Error::QuotaExceeded`] without means to divide a mapping; those of the process's slot.
+pub unsafe fn protect(arguments: &MemoryProtect) -> Result<(), Error> {
+    // SAFETY: the caller's.
+    unsafe { call(Syscall::MemoryProtect, &arguments.encode()) }.map(|_| ())
+}
+
+/// Unmaps all that is mapped in a range, of mappings that reach over its ends the part inside.
 ///
 /// # Safety
 /// In one's own process: nobody uses the range any more.
 ///
 /// # Errors
-/// [`Error::InvalidArgument`] for what is not whole pages; [`Error::AddressInUse`] for what cuts a
-/// mapping, or one that is in the making; [`Error::InvalidAddress`] outside of user space; those of
-/// the process's slot.
+/// [`Error::InvalidArgument`] for what is not whole pages; [`Error::InvalidAddress`] outside of user
+/// space; [`Error::QuotaExceeded`] without means to divide a mapping; those of the process's slot.
 pub unsafe fn unmap(arguments: &MemoryUnmap) -> Result<(), Error> {
     // SAFETY: the caller's.
     unsafe { call(Syscall::MemoryUnmap, &arguments.encode()) }.map(|_| ())

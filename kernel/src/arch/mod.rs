@@ -10,7 +10,7 @@
 //! | [`SavedRegisters`] | a user thread's registers |
 //! | [`FpuState`], [`UserSegments`] | its other registers, kept apart |
 //! | [`enter_user`], [`set_current`] | leaving the kernel |
-//! | [`PageTables`], [`Access`], [`Translation`] | an address space's tables |
+//! | [`PageTables`], [`Root`], [`Protection`], [`Translation`] | an address space's tables |
 //! | [`direct_map`] | the kernel's view of physical memory |
 //! | [`copy_from_user`] | reads of user memory that may fail |
 //! | [`idle`] | waiting for interrupts, letting them in |
@@ -21,6 +21,8 @@
 //!
 //! Entry code calls up by symbol: `kernel_main`, `orbital_syscall`, and through
 //! [`Trap`] `orbital_trap`.
+
+mod page;
 
 #[cfg(not(target_os = "none"))]
 pub mod host;
@@ -33,33 +35,13 @@ use host as machine;
 use x86_64 as machine;
 
 pub use machine::{
-    FpuState, PageTables, SavedRegisters, UserSegments, backtrace, clock, copy_from_user,
+    FpuState, PageTables, Root, SavedRegisters, UserSegments, backtrace, clock, copy_from_user,
     cpu_count, cpu_index, cpu_index_locked, direct_map, enter_user, idle, init_descriptors,
     init_memory, init_timer, init_user_entry, kick, nmi, power, serial, set_current, start_others,
     stop_others, timer,
 };
 
-use crate::memory::frame::Frame;
-
-/// What a mapping allows. There is no such thing as writable and executable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Read.
-    Read,
-    /// Read and write.
-    ReadWrite,
-    /// Read and execute.
-    ReadExecute,
-}
-
-/// What an address leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Translation {
-    /// The frame behind the page.
-    pub frame: Frame,
-    /// What a user program may do there.
-    pub access: Access,
-}
+pub use page::{Access, Cache, PageSize, Protection, Table, Translation};
 
 /// How many non-maskable interrupts came, by where they hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,6 +74,8 @@ pub enum Trap {
     Spurious,
     /// First use of the floating-point registers since the thread was switched to.
     FpuUnavailable,
+    /// The thread touched a page that is not mapped, or not so.
+    PageFault(orbital_abi::Fault),
     /// The thread did what it may not.
     Fault(orbital_abi::Fault),
 }

@@ -9,7 +9,7 @@ use kernel::{
     process::{Name, Process},
     sched,
     thread::{Tcb, control::ALL_CPUS, state::ThreadState},
-    vm::{MemoryObject, address_space::Mapping, memory_object::Builder},
+    vm::{AddressSpace, MemoryObject, address_space::Mapping},
 };
 use orbital_abi::{
     Error, ExitReason, ObjectKind, Rights,
@@ -83,18 +83,12 @@ fn name(text: &str) -> Name {
 /// A process with memory, capabilities to it, a child with a thread, and two threads of its own.
 fn populate(process: &Ref<Process>) -> [Ref<Tcb>; 2] {
     for page in 0..40 {
-        let mut builder = Builder::new(2 * PAGE_SIZE, &process.quota).unwrap();
-        while !builder.step(1).unwrap() {}
-        let object: Ref<MemoryObject> = builder.finish().unwrap();
-        let mapping = Mapping {
-            object: object.clone(),
-            address: USER_START + page * (1 << 21),
-            first_page: 0,
-            pages: 2,
-            access: Access::ReadWrite,
-        };
-        process.space.begin_map(&mapping).unwrap();
-        assert_eq!(process.space.map_step(&mapping, 0), Ok(2));
+        let object = MemoryObject::new(2 * PAGE_SIZE, &process.quota).unwrap();
+        object.write(PAGE_SIZE - 1, &[1, 2]).unwrap();
+        let address = USER_START + page * (1 << 21);
+        let mapping = Mapping::whole(&object, address, Access::ReadWrite);
+        AddressSpace::map(&process.space, mapping).unwrap();
+        assert!(process.space.translate(address + PAGE_SIZE).is_some());
         process.install(Capability::new(object, Rights::READ)).unwrap();
     }
     let thread = |process: &Ref<Process>| {

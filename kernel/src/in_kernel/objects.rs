@@ -3,23 +3,24 @@
 
 use kernel::{
     ipc::Endpoint,
-    memory::{self, frame::Frame, heap},
+    memory::{self, heap},
     object::{Charge, Quota, Ref, registry::live},
-    vm::{MemoryObject, memory_object::Builder},
+    vm::{MemoryObject, memory_object::MAX_PAGES, pages::Pages, reclaim},
 };
 use orbital_abi::{Error, ObjectKind, layout::PAGE_SIZE};
 
 use super::kernel_test;
 
+/// An object all pages of which were touched.
 fn object(quota: &Ref<Quota>, pages: u64) -> Result<Ref<MemoryObject>, Error> {
-    let mut builder = Builder::new(pages * PAGE_SIZE, quota)?;
-    while !builder.step(3)? {}
-    builder.finish()
+    let object = MemoryObject::new(pages * PAGE_SIZE, quota)?;
+    (0..pages).try_for_each(|page| object.write(page * PAGE_SIZE, &[1]))?;
+    Ok(object)
 }
 
 /// What an object of so many pages costs in kernel memory.
 fn price(pages: u64) -> u64 {
-    pages * size_of::<Frame>() as u64 + size_of::<MemoryObject>() as u64
+    Pages::kernel_bytes(pages) + (size_of::<MemoryObject>() + size_of::<reclaim::Owned>()) as u64
 }
 
 kernel_test! {
@@ -53,11 +54,11 @@ kernel_test! {
         let root = Quota::root(100, 100_000).unwrap();
         let parent = Quota::carve(&root, 60, 60_000).unwrap();
         let child = Quota::carve(&parent, 40, 40_000).unwrap();
-        let held = object(&child, 40).unwrap();
+        let held = object(&child, 16).unwrap();
         assert!(Quota::carve(&parent, 21, 0).is_err() && Quota::carve(&parent, 0, 20_001).is_err());
         assert!(Quota::carve(&parent, u64::MAX, u64::MAX).is_err());
         drop((parent, child));
-        assert!(Charge::new(&root, 41, 0).is_err(), "the object still costs");
+        assert!(Charge::new(&root, 41, 0).is_err(), "what paid for the object still costs");
         drop(held);
         assert!(Charge::new(&root, 100, 100_000).is_ok());
         drop(root);
@@ -68,16 +69,15 @@ kernel_test! {
 kernel_test! {
     /// A memory object of more frames than the machine has is refused, and none is kept.
     fn too_large_an_object_is_refused() {
-        let quota = Quota::root(u64::MAX, u64::MAX).unwrap();
+        let quota = Quota::root(memory::free_frames(), u64::MAX).unwrap();
         let all = memory::total_frames() + 1;
-        // The list of its frames makes the heap grow, once.
-        assert_eq!(object(&quota, all).err(), Some(Error::QuotaExceeded));
         let (free, used) = (memory::free_frames(), heap::bytes_used());
         assert_eq!(object(&quota, all).err(), Some(Error::QuotaExceeded));
         assert_eq!((memory::free_frames(), heap::bytes_used()), (free, used));
-        assert!(Charge::new(&quota, u64::MAX, u64::MAX).is_ok());
-        for bytes in [0, 1, PAGE_SIZE - 1, PAGE_SIZE + 1, 1 << 33, u64::MAX] {
-            assert_eq!(Builder::new(bytes, &quota).err(), Some(Error::InvalidArgument), "{bytes}");
+        let too_many = (MAX_PAGES + 1) * PAGE_SIZE;
+        for bytes in [0, 1, PAGE_SIZE - 1, PAGE_SIZE + 1, too_many, u64::MAX] {
+            let refused = MemoryObject::new(bytes, &quota).err();
+            assert_eq!(refused, Some(Error::InvalidArgument), "{bytes}");
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     process::Process,
     symbols,
     tests::{kernel::Kernel, user},
+    vm::address_space::{Resolution, Wanted},
 };
 
 const TEXT: u64 = 0x40_0000;
@@ -102,6 +103,8 @@ fn loaded(module: &[u8]) -> BootInfo {
 /// What `length` bytes at `address` of `process` are.
 fn content(process: &Process, address: u64, length: usize) -> Vec<u8> {
     let byte = |address: u64| {
+        let touched = process.space.touch(address, Wanted::Read, 0);
+        assert!(matches!(touched, Resolution::Mapped), "{address:#x} is not the program's");
         let page = process.space.translate(address).expect("it is mapped");
         let mut byte = [0];
         direct_map::read(page.frame, (address % PAGE_SIZE) as usize, &mut byte);
@@ -138,7 +141,10 @@ fn init_is_loaded_as_its_file_says() {
     assert_eq!(content(&process, TEXT, 101), [&[0x90; 100][..], &[0]].concat());
     assert_eq!(content(&process, DATA + 3999, 6), b"\0data\0");
     assert!(content(&process, DATA + 4004, 4188).iter().all(|byte| *byte == 0));
-    let access = |address| process.space.translate(address).map(|page| page.access);
+    let access = |address| {
+        let _ = process.space.touch(address, Wanted::Read, 0);
+        process.space.translate(address).map(|page| page.access)
+    };
     assert_eq!(access(TEXT), Some(Access::ReadExecute));
     assert_eq!(
         (access(DATA), access(DATA + 8999)),

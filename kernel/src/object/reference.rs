@@ -129,6 +129,14 @@ impl AnyRef {
         Ok(Ref(ManuallyDrop::new(self).0.cast(), PhantomData))
     }
 
+    /// The reference as one to a `T`, whatever its kind.
+    ///
+    /// # Safety
+    /// It was made from one.
+    pub unsafe fn cast<T: Object>(self) -> Ref<T> {
+        Ref(ManuallyDrop::new(self).0.cast(), PhantomData)
+    }
+
     /// Whether this names `object`.
     pub fn is<T: Object>(&self, object: &T) -> bool {
         core::ptr::eq(self.0.as_ptr().cast_const().cast(), object)

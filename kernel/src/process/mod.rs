@@ -48,7 +48,7 @@ pub struct Process {
     /// Pays for all that is made on its behalf.
     pub quota: Ref<Quota>,
     /// What it sees.
-    pub space: AddressSpace,
+    pub space: Ref<AddressSpace>,
     table: Mutex<Table>,
     life: Mutex<Life>,
     /// Woken when it has ended and everything is given back.
@@ -97,7 +97,8 @@ impl Process {
         frames: u64,
         kernel_bytes: u64,
     ) -> Result<Ref<Self>, Error> {
-        let charge = Charge::new(&parent.quota, 0, size_of::<Self>() as u64)?;
+        let bytes = size_of::<Self>() + size_of::<AddressSpace>();
+        let charge = Charge::new(&parent.quota, 0, bytes as u64)?;
         let quota = Quota::carve(&parent.quota, frames, kernel_bytes)?;
         let process = Self::build(Some(parent.clone()), name, quota, Some(charge))?;
         {

@@ -1,17 +1,16 @@
-//! Memory objects and mappings. All of them can be long, so all are futures that yield between
-//! steps; what a step does is decided in [`vm`](crate::vm).
+//! Memory objects and mappings. What can be long is a future that yields between steps; what a step does
+//! is decided in [`vm`](crate::vm).
 #![forbid(unsafe_code)]
 
 use orbital_abi::{
     Error, Registers, Rights,
-    arguments::{MemoryMap, MemoryUnmap},
+    arguments::{MemoryMap, MemoryProtect, MemoryUnmap},
     layout::PAGE_SIZE,
 };
-use orbital_executor::yield_now;
 
-use super::{Answer, lookup, process_or_own, value};
+use super::{Answer, process_or_own, value};
 use crate::{
-    arch::Access,
+    arch::{self, Access},
     capability::Capability,
     cause,
     object::Ref,
@@ -19,143 +18,165 @@ use crate::{
     sched::{Completion, block},
     thread::{BlockReason, Current, Outcome},
     vm::{
-        self,
-        address_space::{Claim, Mapping},
-        memory_object::Builder,
+        self, AddressSpace, MemoryObject,
+        address_space::{
+            Mapping,
+            change::{Begun, Check, Progress},
+        },
+        reclaim,
+        region::Content,
     },
 };
 
-/// Frames that one step allocates and zeroes.
-const STEP_FRAMES: usize = 8;
 /// What its maker may do with a memory object.
 const RIGHTS: Rights =
     Rights::READ.union(Rights::WRITE).union(Rights::EXECUTE).union(Rights::GRANT);
+/// What a mapping can ever allow.
+const MAPPED: Rights = Rights::READ.union(Rights::WRITE).union(Rights::EXECUTE);
+/// Steps that a change makes before its thread lets others run.
+const STEPS_AT_ONCE: usize = 4;
+
+/// Does what takes memory. Before it fails for want of that, whatever is on its way back comes back: it may be
+/// this process's.
+fn take_memory(current: &Current, take: impl Fn() -> Answer + 'static) -> Completion {
+    match take() {
+        Err(Error::QuotaExceeded) if !reclaim::is_done() => {
+            block(current, BlockReason::Working, async move {
+                reclaim::finish().await;
+                Outcome::Answer(take())
+            })
+        }
+        answer => Completion::Done(answer),
+    }
+}
 
 pub(super) fn create(current: &Current, registers: &Registers) -> Completion {
-    let builder = match Builder::new(registers.control[0], &current.process.quota) {
-        Ok(builder) => builder,
-        Err(error) => return Completion::Done(Err(error)),
-    };
-    let process = current.process.clone();
-    block(current, BlockReason::Working, async move {
-        Outcome::Answer(create_steps(builder, process).await)
+    let (bytes, process) = (registers.control[0], current.process.clone());
+    take_memory(current, move || {
+        let object = MemoryObject::new(bytes, &process.quota)?;
+        Ok(value(process.install(Capability::new(object, RIGHTS))?.bits()))
     })
 }
 
-async fn create_steps(mut builder: Builder, process: Ref<Process>) -> Answer {
-    while !builder.step(STEP_FRAMES)? {
-        yield_now().await;
+/// The access that `rights` ask for; `None` is nothing at all.
+fn access(rights: Rights) -> Result<Option<Access>, Error> {
+    if rights.is_empty() {
+        return Ok(None);
     }
-    let slot = process.install(Capability::new(builder.finish()?, RIGHTS))?;
-    Ok(value(slot.bits()))
-}
-
-/// The access that `rights` ask for.
-fn access(rights: Rights) -> Result<Access, Error> {
-    let all = Rights::READ | Rights::WRITE | Rights::EXECUTE;
-    if !rights.contains(Rights::READ) || !all.contains(rights) {
+    if !rights.contains(Rights::READ) || !MAPPED.contains(rights) {
         return Err(Error::InvalidArgument);
     }
     match (rights.contains(Rights::WRITE), rights.contains(Rights::EXECUTE)) {
         (true, true) => Err(Error::WriteAndExecute),
-        (true, false) => Ok(Access::ReadWrite),
-        (false, true) => Ok(Access::ReadExecute),
-        (false, false) => Ok(Access::Read),
+        (true, false) => Ok(Some(Access::ReadWrite)),
+        (false, true) => Ok(Some(Access::ReadExecute)),
+        (false, false) => Ok(Some(Access::Read)),
     }
-}
-
-fn begin_map(current: &Current, registers: &Registers) -> Result<(Claimed, Mapping), Error> {
-    let arguments = MemoryMap::decode(registers)?;
-    let access = access(arguments.rights)?;
-    let aligned = arguments.offset.is_multiple_of(PAGE_SIZE)
-        && arguments.bytes.is_multiple_of(PAGE_SIZE)
-        && arguments.bytes != 0;
-    if !aligned {
-        return Err(Error::InvalidArgument);
-    }
-    let process = process_or_own(current, arguments.process)?;
-    let mapping = Mapping {
-        object: lookup(current, arguments.memory, arguments.rights)?,
-        address: arguments.address,
-        first_page: arguments.offset / PAGE_SIZE,
-        pages: arguments.bytes / PAGE_SIZE,
-        access,
-    };
-    let claim = process.space.begin_map(&mapping)?;
-    Ok((Claimed::new(process, claim), mapping))
 }
 
 pub(super) fn map(current: &Current, registers: &Registers) -> Completion {
-    match begin_map(current, registers) {
-        Ok((mut claimed, mapping)) => block(current, BlockReason::Working, async move {
-            // By reference: what is moved from future to future takes room in each.
-            Outcome::Answer(map_steps(&mut claimed, &mapping).await)
-        }),
-        Err(error) => Completion::Done(Err(error)),
-    }
+    let (process, mapping) = match decode_map(current, registers) {
+        Ok(decoded) => decoded,
+        Err(error) => return Completion::Done(Err(error)),
+    };
+    take_memory(current, move || {
+        AddressSpace::map(&process.space, mapping.clone())?;
+        Ok(Registers::default())
+    })
 }
 
-async fn map_steps(claimed: &mut Claimed, mapping: &Mapping) -> Answer {
-    let mut done = 0;
-    while done < mapping.pages {
-        match claimed.process.space.map_step(mapping, done) {
-            Ok(now) => done = now,
-            Err(error) => {
-                claimed.unmap().await;
-                return Err(error);
-            }
-        }
-        if done < mapping.pages {
-            yield_now().await;
-        }
+fn decode_map(current: &Current, registers: &Registers) -> Result<(Ref<Process>, Mapping), Error> {
+    let arguments = MemoryMap::decode(registers)?;
+    let access = access(arguments.rights)?;
+    if !arguments.offset.is_multiple_of(PAGE_SIZE) {
+        return Err(Error::InvalidArgument);
     }
-    claimed.keep();
-    Ok(Registers::default())
+    let process = process_or_own(current, arguments.process)?;
+    let (object, allowed) = if arguments.memory.is_null() && access.is_none() {
+        // A guard.
+        (None, Rights::empty())
+    } else {
+        let capability = current.process.capability(arguments.memory)?;
+        let allowed = capability.rights & MAPPED;
+        (Some(capability.object(arguments.rights)?), allowed)
+    };
+    let first_page = arguments.offset / PAGE_SIZE;
+    let mapping = Mapping {
+        address: arguments.address,
+        bytes: arguments.bytes,
+        content: Content { object, first_page, access, allowed },
+    };
+    Ok((process, mapping))
 }
 
 pub(super) fn unmap(current: &Current, registers: &Registers) -> Completion {
     let MemoryUnmap { address, bytes, process } = MemoryUnmap::decode(registers);
     let begun = process_or_own(current, process).and_then(|process| {
-        let claim = process.space.begin_unmap(address, bytes)?;
-        Ok(Claimed::new(process, claim))
+        let begun = AddressSpace::begin_unmap(&process.space, address, bytes)?;
+        Ok((begun, Unfinished(process)))
     });
-    match begun {
-        Ok(mut claimed) => block(current, BlockReason::Working, async move {
-            claimed.unmap().await;
-            Outcome::Answer(Ok(Registers::default()))
-        }),
-        Err(error) => Completion::Done(Err(error)),
-    }
+    let unfinished = match begun {
+        Ok((Begun::Number(number), unfinished)) => {
+            return finish(current, unfinished, number);
+        }
+        Ok((_, unfinished)) => unfinished,
+        Err(error) => return Completion::Done(Err(error)),
+    };
+    block(current, BlockReason::Working, async move {
+        let space = &unfinished.0.space;
+        let begin = || AddressSpace::begin_unmap(space, address, bytes);
+        let answer = vm::change(space, begin).await;
+        Outcome::Answer(answer.map(|()| Registers::default()))
+    })
 }
 
-/// Regions that this thread works on. If it is killed before it is through, the reaper goes on: what
-/// has begun to be unmapped is unmapped, and so is what was not mapped to its end.
-struct Claimed {
-    process: Ref<Process>,
-    claim: Claim,
-    is_open: bool,
+pub(super) fn protect(current: &Current, registers: &Registers) -> Completion {
+    let decoded = (|| {
+        let arguments = MemoryProtect::decode(registers)?;
+        let access = access(arguments.rights)?;
+        Ok((process_or_own(current, arguments.process)?, access, arguments))
+    })();
+    let (process, access, arguments) = match decoded {
+        Ok(decoded) => decoded,
+        Err(error) => return Completion::Done(Err(error)),
+    };
+    let unfinished = Unfinished(process);
+    let mut check = Check::default();
+    block(current, BlockReason::Working, async move {
+        let space = &unfinished.0.space;
+        let begin = || {
+            let MemoryProtect { address, bytes, rights, .. } = arguments;
+            AddressSpace::begin_protect(space, address, bytes, (access, rights), &mut check)
+        };
+        let answer = vm::change(space, begin).await;
+        Outcome::Answer(answer.map(|()| Registers::default()))
+    })
 }
 
-impl Claimed {
-    fn new(process: Ref<Process>, claim: Claim) -> Self {
-        Self { process, claim, is_open: true }
+/// Finishes a change that has begun: a small one at once.
+fn finish(current: &Current, unfinished: Unfinished, number: u64) -> Completion {
+    let space = &unfinished.0.space;
+    for _ in 0..STEPS_AT_ONCE {
+        match space.advance(number, arch::cpu_index()) {
+            Progress::Over => return Completion::Done(Ok(Registers::default())),
+            Progress::More => {}
+            Progress::Waiting(_) => break,
+        }
     }
-
-    /// All is mapped: the claim is over.
-    fn keep(&mut self) {
-        self.is_open = false;
-    }
-
-    async fn unmap(&mut self) {
-        vm::unmap(&self.process.space, &self.claim).await;
-        self.is_open = false;
-    }
+    block(current, BlockReason::Working, async move {
+        let answer = vm::finish_change(&unfinished.0.space, number).await;
+        Outcome::Answer(answer.map(|()| Registers::default()))
+    })
 }
 
-impl Drop for Claimed {
+/// A process in whose address space this thread may have begun a change. If the thread is killed before that
+/// is over, the reaper goes on.
+struct Unfinished(Ref<Process>);
+
+impl Drop for Unfinished {
     fn drop(&mut self) {
-        if self.is_open && self.process.space.abandon(&self.claim) {
-            self.process.reap_at(cause::priority());
+        if self.0.space.is_changing() {
+            self.0.reap_at(cause::priority());
         }
     }
 }

@@ -16,22 +16,62 @@ use crate::{
     arch,
     capability::table,
     memory::{self, heap},
-    object::registry,
+    object::{Ref, registry},
     process::Process,
-    sched::{dispatch, irq_off},
+    sched::{Completion, block, dispatch, irq_off},
     system::SystemObject,
-    thread::Current,
+    thread::{BlockReason, Current, Outcome},
+    vm::{
+        MemoryObject,
+        user_copy::{self, Uncopied},
+    },
 };
 
-pub(super) fn log(current: &Current, registers: &Registers) -> Answer {
-    let arguments = SystemLog::decode(registers)?;
-    lookup::<SystemObject>(current, arguments.system, Rights::LOG)?;
+pub(super) fn log(current: &Current, registers: &Registers) -> Completion {
+    let decoded = SystemLog::decode(registers).and_then(|arguments| {
+        lookup::<SystemObject>(current, arguments.system, Rights::LOG)?;
+        Ok(arguments)
+    });
+    let SystemLog { text, bytes, .. } = match decoded {
+        Ok(arguments) => arguments,
+        Err(error) => return Completion::Done(Err(error)),
+    };
+    match log_line(&current.process, text, bytes) {
+        Ok(()) => Completion::Done(Ok(Registers::default())),
+        Err(Uncopied::Refused(error)) => Completion::Done(Err(error)),
+        Err(Uncopied::Unsettled(object)) => {
+            let process = current.process.clone();
+            block(current, BlockReason::Working, log_settled(process, text, bytes, object))
+        }
+    }
+}
+
+/// Logs a line whose memory has to settle first.
+async fn log_settled(
+    process: Ref<Process>,
+    text: u64,
+    bytes: u64,
+    mut object: Ref<MemoryObject>,
+) -> Outcome {
+    loop {
+        object.settle().await;
+        match log_line(&process, text, bytes) {
+            Ok(()) => return Outcome::Answer(Ok(Registers::default())),
+            Err(Uncopied::Refused(error)) => return Outcome::Answer(Err(error)),
+            Err(Uncopied::Unsettled(other)) => object = other,
+        }
+    }
+}
+
+/// Logs the line at `text` of `process`, whose address space is loaded on this CPU.
+fn log_line(process: &Process, text: u64, bytes: u64) -> Result<(), Uncopied> {
     let mut buffer = [0; LOG_BYTES];
-    let text = &mut buffer[..arguments.bytes as usize];
-    arch::copy_from_user(text, arguments.text)?;
-    let text = core::str::from_utf8(text).map_err(|_| Error::InvalidArgument)?;
-    log::info!(target: &log_module(&current.process), "{}", Shown(text));
-    Ok(Registers::default())
+    let buffer = &mut buffer[..bytes as usize];
+    user_copy::copy_from(&process.space, buffer, text)?;
+    let text = core::str::from_utf8(buffer);
+    let text = text.map_err(|_| Uncopied::Refused(Error::InvalidArgument))?;
+    log::info!(target: &log_module(process), "{}", Shown(text));
+    Ok(())
 }
 
 /// A program's text with `?` for each control character, those above ASCII among them (some terminals

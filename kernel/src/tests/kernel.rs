@@ -25,6 +25,7 @@ use crate::{
     process::{Name, Process},
     sched::{self, dispatch},
     thread::{Tcb, control::ALL_CPUS},
+    vm::reclaim,
 };
 
 /// Frames that init has.
@@ -98,6 +99,8 @@ impl Kernel {
                 play(cpu);
                 sched::init();
             }
+            let task = sched::spawn(0, reclaim::run());
+            reclaim::set_task(task.expect("memory for a task"));
         });
         // They slept when the last test ended.
         for cpu in (0..MACHINE_CPUS).rev() {

@@ -12,9 +12,10 @@ use orbital_abi::{
     CapSlot, Deadline, Error, ExitReason, Fault, FaultKind, Message, Received, Registers, Rights,
     Syscall, Tag,
     arguments::{
-        CapabilityCopy, MemoryMap, MemoryUnmap, NotificationSignal, NotificationWait, TimerCreate,
+        CapabilityCopy, MemoryMap, MemoryProtect, MemoryUnmap, NotificationSignal, NotificationWait, TimerCreate,
         TimerSet,
     },
+    layout::PAGE_SIZE,
 };
 
 use crate::arch::Trap;
@@ -83,9 +84,17 @@ pub async fn trap(trap: Trap) {
     let _ = Ask(Some(Request::Trap(trap))).await;
 }
 
+/// Writes to each of so many pages from `address` on.
+pub async fn touch(address: u64, pages: u64) {
+    for page in 0..pages {
+        let (kind, address) = (FaultKind::PageWrite, address + page * PAGE_SIZE);
+        trap(Trap::PageFault(Fault { kind, address, instruction_pointer: 1 })).await;
+    }
+}
+
 /// Reads what is not there.
 pub async fn fault(address: u64) {
-    trap(Trap::Fault(Fault { kind: FaultKind::PageRead, address, instruction_pointer: 1 })).await;
+    trap(Trap::PageFault(Fault { kind: FaultKind::PageRead, address, instruction_pointer: 1 })).await;
 }
 
 /// Ends the thread.
@@ -175,6 +184,18 @@ pub async fn copy(
     let arguments = CapabilityCopy { source, process, rights, badge };
     let answer = syscall(Syscall::CapabilityCopy as u64, arguments.encode()).await?;
     Ok(CapSlot::from_bits(answer.control[0]))
+}
+
+/// Changes what mappings allow.
+pub async fn protect(
+    process: CapSlot,
+    address: u64,
+    bytes: u64,
+    rights: Rights,
+) -> Result<(), Error> {
+    let arguments = MemoryProtect { process, address, bytes, rights };
+    syscall(Syscall::MemoryProtect as u64, arguments.encode()).await?;
+    Ok(())
 }
 
 /// Makes memory.

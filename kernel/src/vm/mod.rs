@@ -1,13 +1,23 @@
 //! Virtual memory: memory objects, and the address spaces that map them.
 
 pub mod address_space;
+mod changing;
+mod copy;
+mod mapped;
 pub mod memory_object;
+mod node;
+pub mod pages;
+pub mod reclaim;
+pub mod region;
 pub mod shootdown;
-mod unmap;
+pub mod user_copy;
+mod withdraw;
 
 #[cfg(test)]
 mod tests;
 
 pub use address_space::AddressSpace;
 pub use memory_object::MemoryObject;
-pub use unmap::unmap;
+pub use changing::{change, finish_change, help};
+pub use copy::copy_page;
+pub use withdraw::withdraw;

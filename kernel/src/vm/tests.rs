@@ -2,74 +2,143 @@
 //! with the system calls. The fixture checks after each test that all frames are back.
 #![forbid(unsafe_code)]
 
+mod changes;
+mod clones;
+mod faults;
+mod large;
 mod model;
 mod objects;
+mod tables;
+
+use core::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
 
 use orbital_abi::{
-    Error,
+    Error, Rights,
     layout::{PAGE_SIZE, USER_END, USER_START},
 };
 
 use super::{
     AddressSpace, MemoryObject,
-    address_space::{Claim, Mapping},
-    memory_object::Builder,
+    address_space::{
+        Mapping, Resolution, Wanted,
+        change::{Begun, Check, Progress},
+    },
+    change,
+    memory_object::Touched,
 };
 use crate::{
-    arch::{Access, Translation},
+    arch::{Access, Cache, PageSize, Translation},
+    memory::frame::Frame,
     object::{Charge, Quota, Ref},
     process::Process,
     tests::kernel::{CHILD_BYTES, CHILD_FRAMES, Kernel},
 };
 
 const AT: u64 = 0x4000_0000;
+/// The CPU that the tests play.
+const CPU: usize = 0;
 
-/// An object that `quota` pays.
+/// Polls `future` until it is ready.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    for _ in 0..100_000 {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return output;
+        }
+    }
+    panic!("it is never ready");
+}
+
+/// An object that `quota` pays, all pages of which were touched.
 fn object(pages: u64, quota: &Ref<Quota>) -> Ref<MemoryObject> {
-    let mut builder = Builder::new(pages * PAGE_SIZE, quota).unwrap();
-    while !builder.step(7).unwrap() {}
-    builder.finish().unwrap()
+    let object = MemoryObject::new(pages * PAGE_SIZE, quota).unwrap();
+    for page in 0..pages {
+        fill(&object, page);
+    }
+    object
+}
+
+/// Writes to page `page` of `object`; gives its frame.
+fn fill(object: &MemoryObject, page: u64) -> Frame {
+    match object.with_inner(|inner| inner.touch(page, true)) {
+        Touched::Page { frame, may_write: true, .. } => frame,
+        other => panic!("page {page} is {other:?}"),
+    }
+}
+
+/// The frame of page `page` of `object`, if it was touched.
+fn frame(object: &MemoryObject, page: u64) -> Option<Frame> {
+    object.with_inner(|inner| inner.present(page)).map(|(frame, _)| frame)
 }
 
 /// All of `object` at `address`.
 fn mapping(object: &Ref<MemoryObject>, address: u64, access: Access) -> Mapping {
-    let pages = object.pages();
-    Mapping { object: object.clone(), address, first_page: 0, pages, access }
+    Mapping::whole(object, address, access)
 }
 
-/// Maps step by step, as the system call does. A failure takes everything back.
-fn map(space: &AddressSpace, mapping: &Mapping) -> Result<(), Error> {
-    let claim = space.begin_map(mapping)?;
-    let mut done = 0;
-    while done < mapping.pages {
-        match space.map_step(mapping, done) {
-            Ok(now) => done = now,
-            Err(error) => {
-                finish_unmap(space, &claim);
-                return Err(error);
-            }
+/// So many pages of `object` from `first` on, at `address`.
+fn part(object: &Ref<MemoryObject>, address: u64, first: u64, pages: u64, access: Access) -> Mapping {
+    let mut mapping = mapping(object, address, access);
+    mapping.content.first_page = first;
+    mapping.bytes = pages.wrapping_mul(PAGE_SIZE);
+    mapping
+}
+
+fn map(space: &Ref<AddressSpace>, mapping: &Mapping) -> Result<(), Error> {
+    AddressSpace::map(space, mapping.clone())
+}
+
+fn unmap(space: &Ref<AddressSpace>, address: u64, pages: u64) -> Result<(), Error> {
+    block_on(change(space, || AddressSpace::begin_unmap(space, address, pages * PAGE_SIZE)))
+}
+
+/// Lets pages allow `access`, for which they must have been mapped with `needed`.
+fn protect(
+    space: &Ref<AddressSpace>,
+    address: u64,
+    pages: u64,
+    access: Option<Access>,
+) -> Result<(), Error> {
+    let needed = match access {
+        None => Rights::empty(),
+        Some(Access::Read) => Rights::READ,
+        Some(Access::ReadWrite) => Rights::READ | Rights::WRITE,
+        Some(Access::ReadExecute) => Rights::READ | Rights::EXECUTE,
+    };
+    let (mut check, bytes) = (Check::default(), pages * PAGE_SIZE);
+    let begin = || AddressSpace::begin_protect(space, address, bytes, (access, needed), &mut check);
+    block_on(change(space, begin))
+}
+
+/// Touches `address` until it is mapped as is wanted; whether it may be.
+fn touch(space: &AddressSpace, address: u64, wanted: Wanted) -> bool {
+    loop {
+        match space.touch(address, wanted, CPU) {
+            Resolution::Mapped => return true,
+            Resolution::Refused => return false,
+            Resolution::Shared(object, page) => block_on(super::copy_page(object, page)),
+            Resolution::Unsettled(object) => block_on(object.settle()),
+            Resolution::NoMemory => panic!("a page that is paid for has no frame"),
         }
     }
-    Ok(())
 }
 
-/// Unmaps all of a claim. No other CPU has the space loaded.
-fn finish_unmap(space: &AddressSpace, claim: &Claim) {
-    remove_pages(space, claim);
-    while space.retire_step(claim) {}
-}
-
-fn remove_pages(space: &AddressSpace, claim: &Claim) {
-    let mut at = Some(claim.start());
-    while let Some(from) = at {
-        at = space.unmap_step(claim, from);
+/// Touches each of so many pages from `address` on, as its access allows.
+fn touch_all(space: &AddressSpace, address: u64, pages: u64) {
+    for page in 0..pages {
+        assert!(touch(space, address + page * PAGE_SIZE, Wanted::Read), "page {page}");
     }
 }
 
-fn unmap(space: &AddressSpace, address: u64, pages: u64) -> Result<(), Error> {
-    let claim = space.begin_unmap(address, pages * PAGE_SIZE)?;
-    finish_unmap(space, &claim);
-    Ok(())
+/// All pages and tables of `process` go, as at its end.
+fn close(process: &Process) {
+    process.space.refuse_mappings();
+    let all = || AddressSpace::begin_unmap(&process.space, USER_START, USER_END - USER_START);
+    block_on(change(&process.space, all)).unwrap();
+    process.space.close();
 }
 
 /// What `process` has left of its quota in frames, by trying.
@@ -82,16 +151,18 @@ fn a_mapping_leads_to_the_objects_frames_with_its_access() {
     let kernel = Kernel::boot();
     let process = kernel.process("p");
     let space = &process.space;
-    // More than one step, and over the border of two tables.
+    // Over the border of two tables.
     let object = object(70, &kernel.init.quota);
     for (index, access) in
         [Access::Read, Access::ReadWrite, Access::ReadExecute].into_iter().enumerate()
     {
         let at = AT - 30 * PAGE_SIZE + index as u64 * (1 << 30);
         map(space, &mapping(&object, at, access)).unwrap();
+        touch_all(space, at, 70);
         for page in 0..70 {
-            let frame = object.frame(page).unwrap();
-            let expected = Some(Translation { frame, access });
+            let frame = frame(&object, page).unwrap();
+            let (cache, size) = (Cache::WriteBack, PageSize::Small);
+            let expected = Some(Translation { frame, access, cache, size });
             assert_eq!(space.translate(at + page * PAGE_SIZE), expected);
             assert_eq!(space.translate(at + page * PAGE_SIZE + 4095), expected);
         }
@@ -107,16 +178,14 @@ fn a_part_of_an_object_can_be_mapped() {
     let kernel = Kernel::boot();
     let process = kernel.process("p");
     let object = object(10, &kernel.init.quota);
-    let part = Mapping { first_page: 4, pages: 3, ..mapping(&object, AT, Access::Read) };
-    map(&process.space, &part).unwrap();
+    map(&process.space, &part(&object, AT, 4, 3, Access::Read)).unwrap();
     for page in 0..3 {
         let found = process.space.translate(AT + page * PAGE_SIZE).unwrap();
-        assert_eq!(Some(found.frame), object.frame(4 + page));
+        assert_eq!(Some(found.frame), frame(&object, 4 + page));
     }
-    for (first_page, pages) in [(10, 1), (0, 11), (9, 2), (u64::MAX, 1), (1, u64::MAX)] {
-        let outside = Mapping { first_page, pages, address: AT * 2, ..part.clone() };
-        let refused = process.space.begin_map(&outside);
-        assert_eq!(refused, Err(Error::InvalidArgument), "{first_page} {pages}");
+    for (first, pages) in [(10, 1), (0, 11), (9, 2), (u64::MAX, 1), (1, 0)] {
+        let refused = map(&process.space, &part(&object, AT * 2, first, pages, Access::Read));
+        assert_eq!(refused, Err(Error::InvalidArgument), "{first} {pages}");
     }
 }
 
@@ -125,7 +194,7 @@ fn only_user_space_can_be_mapped() {
     let kernel = Kernel::boot();
     let process = kernel.process("p");
     let object = object(2, &kernel.init.quota);
-    let at = |address| process.space.begin_map(&mapping(&object, address, Access::Read));
+    let at = |address| map(&process.space, &mapping(&object, address, Access::Read));
     for address in [
         0,
         USER_END - PAGE_SIZE,
@@ -136,14 +205,15 @@ fn only_user_space_can_be_mapped() {
         u64::MAX - 4095,
     ] {
         assert_eq!(at(address), Err(Error::InvalidAddress), "{address:#x}");
-        let refused = process.space.begin_unmap(address, 2 * PAGE_SIZE);
+        let refused = unmap(&process.space, address, 2);
         assert_eq!(refused, Err(Error::InvalidAddress), "{address:#x}");
     }
     for address in [AT + 1, AT + 2048, u64::MAX] {
         assert_eq!(at(address), Err(Error::InvalidArgument), "{address:#x}");
     }
     for (address, bytes) in [(AT, 0), (AT, 1), (AT, 4097), (AT + 8, PAGE_SIZE)] {
-        assert_eq!(process.space.begin_unmap(address, bytes), Err(Error::InvalidArgument));
+        let refused = AddressSpace::begin_unmap(&process.space, address, bytes).err();
+        assert_eq!(refused, Some(Error::InvalidArgument));
     }
     // The first and the last pages that there are.
     for address in [USER_START, USER_END - 2 * PAGE_SIZE] {
@@ -165,87 +235,11 @@ fn mappings_never_overlap() {
     }
     for page in 0..3 {
         let found = process.space.translate(AT + page * PAGE_SIZE).unwrap();
-        assert_eq!(Some(found.frame), three.frame(page), "as before");
+        assert_eq!(Some(found.frame), frame(&three, page), "as before");
     }
     // Side by side is no overlap.
     map(&process.space, &mapping(&seven, AT - 7 * PAGE_SIZE, Access::Read)).unwrap();
     map(&process.space, &mapping(&seven, AT + 3 * PAGE_SIZE, Access::Read)).unwrap();
-}
-
-#[test]
-fn only_whole_mappings_are_unmapped() {
-    let kernel = Kernel::boot();
-    let process = kernel.process("p");
-    let space = &process.space;
-    let object = object(4, &kernel.init.quota);
-    let second = AT + 8 * PAGE_SIZE;
-    for at in [AT, second] {
-        map(space, &mapping(&object, at, Access::Read)).unwrap();
-    }
-    for (from, pages) in [(0, 3), (1, 3), (1, 2), (0, 9), (3, 9), (2, 20), (11, 1)] {
-        let refused = unmap(space, AT + from * PAGE_SIZE, pages);
-        assert_eq!(refused, Err(Error::AddressInUse), "{from} {pages}");
-    }
-    for page in 0..4 {
-        assert!(space.translate(AT + page * PAGE_SIZE).is_some(), "nothing was changed");
-        assert!(space.translate(second + page * PAGE_SIZE).is_some(), "nothing was changed");
-    }
-    unmap(space, AT - PAGE_SIZE, 1).unwrap();
-    unmap(space, AT + 4 * PAGE_SIZE, 4).unwrap();
-    // Both at once, with what is around and between them.
-    unmap(space, AT - PAGE_SIZE, 20).unwrap();
-    assert!(space.translate(AT).is_none() && space.translate(second).is_none());
-    unmap(space, AT, 4).unwrap();
-}
-
-#[test]
-fn a_range_that_is_being_mapped_or_unmapped_is_in_use() {
-    let kernel = Kernel::boot();
-    let process = kernel.process("p");
-    let space = &process.space;
-    let long = mapping(&object(100, &kernel.init.quota), AT, Access::Read);
-    space.begin_map(&long).unwrap();
-    let done = space.map_step(&long, 0).unwrap();
-    assert!(done < 100, "one step is not enough");
-    assert_eq!(space.begin_unmap(AT, 100 * PAGE_SIZE), Err(Error::AddressInUse));
-    assert_eq!(space.begin_map(&long), Err(Error::AddressInUse));
-    let mut done = done;
-    while done < 100 {
-        done = space.map_step(&long, done).unwrap();
-    }
-    let claim = space.begin_unmap(AT, 100 * PAGE_SIZE).unwrap();
-    let is_in_use = || {
-        assert_eq!(space.begin_unmap(AT, 100 * PAGE_SIZE), Err(Error::AddressInUse));
-        let refused = space.begin_map(&long);
-        assert_eq!(refused, Err(Error::AddressInUse), "not before all of it is gone");
-    };
-    let at = space.unmap_step(&claim, claim.start()).unwrap();
-    assert!(at < AT + 100 * PAGE_SIZE, "one step is not enough");
-    is_in_use();
-    remove_pages(space, &claim);
-    is_in_use();
-    assert!(space.retire_step(&claim), "only now is it gone");
-    assert!(!space.retire_step(&claim));
-    map(space, &long).unwrap();
-}
-
-#[test]
-fn a_mapping_that_fails_half_way_is_taken_back() {
-    let kernel = Kernel::boot();
-    let process = kernel.process("p");
-    let space = &process.space;
-    let object = object(40, &kernel.init.quota);
-    // The last 20 pages need a table of their own, for which there is no frame.
-    let at = AT - 20 * PAGE_SIZE;
-    let left = frames_left(&process);
-    // The first table of this range takes three: one for each level below the root.
-    let hog = Charge::new(&process.quota, left - 3, 0).unwrap();
-    let attempt = mapping(&object, at, Access::ReadWrite);
-    assert_eq!(map(space, &attempt), Err(Error::QuotaExceeded));
-    assert!((0..40).all(|page| space.translate(at + page * PAGE_SIZE).is_none()));
-    drop(hog);
-    map(space, &attempt).unwrap();
-    assert!((0..40).all(|page| space.translate(at + page * PAGE_SIZE).is_some()));
 }
 
 #[test]
@@ -275,29 +269,25 @@ fn a_mapping_keeps_its_object_alive() {
     let shared = object(3, &kernel.init.quota);
     map(&one.space, &mapping(&shared, AT, Access::ReadWrite)).unwrap();
     map(&other.space, &mapping(&shared, AT * 2, Access::Read)).unwrap();
-    let frame = shared.frame(1).unwrap();
+    let frame = frame(&shared, 1).unwrap();
     drop(shared);
     unmap(&one.space, AT, 3).unwrap();
     let seen = other.space.translate(AT * 2 + PAGE_SIZE).unwrap();
     assert_eq!((seen.frame, seen.access), (frame, Access::Read), "the other's own access");
     unmap(&other.space, AT * 2, 3).unwrap();
-    // What is not back yet are tables: three of each space.
-    assert_eq!(crate::memory::free_frames(), free - 6);
+    assert_eq!(crate::memory::free_frames(), free, "tables too");
 }
 
 #[test]
 fn nothing_is_mapped_into_a_space_that_was_closed() {
     let kernel = Kernel::boot();
     let process = kernel.process("p");
-    let long = mapping(&object(100, &kernel.init.quota), AT, Access::Read);
-    let claim = process.space.begin_map(&long).unwrap();
-    let done = process.space.map_step(&long, 0).unwrap();
-    while !process.space.close_step() {}
-    assert_eq!(process.space.begin_map(&long), Err(Error::Ended));
-    // Someone else was in the middle of a mapping: a parent into its child, for one.
-    assert_eq!(process.space.map_step(&long, done), Err(Error::Ended));
-    finish_unmap(&process.space, &claim);
-    assert!(process.space.close_step(), "it stays closed");
+    let object = object(100, &kernel.init.quota);
+    map(&process.space, &mapping(&object, AT, Access::Read)).unwrap();
+    process.space.refuse_mappings();
+    let refused = map(&process.space, &mapping(&object, AT * 2, Access::Read));
+    assert_eq!(refused, Err(Error::Ended));
+    close(&process);
     assert_eq!(frames_left(&process), CHILD_FRAMES);
 }
 
@@ -307,13 +297,18 @@ fn closing_takes_bounded_steps_and_gives_everything_back() {
     let process = kernel.process("p");
     let object = object(150, &kernel.init.quota);
     for count in 0..5 {
-        map(&process.space, &mapping(&object, AT + (count << 31), Access::Read)).unwrap();
+        let at = AT + (count << 31);
+        map(&process.space, &mapping(&object, at, Access::Read)).unwrap();
+        touch_all(&process.space, at, 150);
     }
+    let all = AddressSpace::begin_unmap(&process.space, USER_START, USER_END - USER_START);
+    assert!(matches!(all, Ok(Begun::Number(1))));
     let mut steps = 0;
-    while !process.space.close_step() {
+    while !matches!(process.space.advance(1, CPU), Progress::Over) {
         steps += 1;
     }
-    assert!(steps > 10, "750 pages are not unmapped in {steps} steps");
+    assert!(steps > 5, "750 pages are not unmapped in {steps} steps");
+    close(&process);
     assert_eq!(frames_left(&process), CHILD_FRAMES);
 }
 
@@ -321,12 +316,12 @@ fn closing_takes_bounded_steps_and_gives_everything_back() {
 fn a_space_without_a_frame_for_its_root_is_refused() {
     let kernel = Kernel::boot();
     let free = crate::memory::free_frames();
-    let nothing = Quota::carve(&kernel.init.quota, 0, 1000).unwrap();
+    let nothing = Quota::carve(&kernel.init.quota, 0, 10_000).unwrap();
     assert_eq!(AddressSpace::new(&nothing).err(), Some(Error::QuotaExceeded));
     // A quota that is not backed: the frames of the machine run out.
     let mut hog = Vec::new();
     hog.extend(core::iter::from_fn(crate::memory::allocate_frame));
-    let rich = Quota::root(10, 1000).unwrap();
+    let rich = Quota::root(10, 10_000).unwrap();
     assert_eq!(AddressSpace::new(&rich).err(), Some(Error::QuotaExceeded));
     assert!(rich.charge_frames(10).is_ok(), "nothing stays charged");
     hog.into_iter().for_each(crate::memory::free_frame);
@@ -334,14 +329,28 @@ fn a_space_without_a_frame_for_its_root_is_refused() {
 }
 
 #[test]
-fn a_space_that_is_dropped_without_being_closed_gives_its_frames_back() {
+fn a_space_that_is_dropped_without_being_closed_gives_its_root_back() {
     let kernel = Kernel::boot();
     let quota = Quota::carve(&kernel.init.quota, 20, 10_000).unwrap();
     let free = crate::memory::free_frames();
-    let space = AddressSpace::new(&quota).unwrap();
-    let object = object(1, &quota);
-    map(&space, &mapping(&object, AT, Access::Read)).unwrap();
-    drop((space, object));
+    drop(AddressSpace::new(&quota).unwrap());
     assert_eq!(crate::memory::free_frames(), free);
     assert!(Charge::new(&quota, 20, 10_000).is_ok());
+}
+
+#[test]
+fn a_query_gives_the_mapping_that_holds_an_address_or_the_next() {
+    let kernel = Kernel::boot();
+    let process = kernel.process("p");
+    let object = object(10, &kernel.init.quota);
+    assert_eq!(process.space.query(0), Err(Error::InvalidAddress));
+    map(&process.space, &part(&object, AT, 4, 3, Access::Read)).unwrap();
+    for address in [0, AT - 1, AT, AT + 3 * PAGE_SIZE - 1] {
+        let found = process.space.query(address).unwrap();
+        assert_eq!((found.start, found.bytes), (AT, 3 * PAGE_SIZE), "{address:#x}");
+        assert_eq!((found.offset, found.access), (4 * PAGE_SIZE, Some(Access::Read)));
+    }
+    for address in [AT + 3 * PAGE_SIZE, USER_END, u64::MAX] {
+        assert_eq!(process.space.query(address), Err(Error::InvalidAddress), "{address:#x}");
+    }
 }

@@ -30,6 +30,7 @@ pub mod raw;
 pub mod scene;
 pub mod threads;
 pub mod tiny;
+pub mod work;
 pub mod workers;
 
 use orbital_user::{Thread, println, start::bootstrap, system};

@@ -51,6 +51,17 @@ pub fn zero(frame: Frame) {
     unsafe { pointer(frame).write_bytes(0, FRAME_BYTES) }
 }
 
+/// Copies all of frame `from` to frame `to`, which belongs to the caller, who maps it nowhere yet.
+///
+/// # Panics
+/// When a CPU may still reach `to` through an old translation.
+pub fn copy(from: Frame, to: Frame) {
+    let stale = paging::stale_on(to);
+    assert!(stale.is_empty(), "{to:?} is used anew while CPUs {stale:?} still reach it");
+    // SAFETY: `pointer` has checked that both are memory; they are two, and the caller owns one.
+    unsafe { pointer(to).copy_from_nonoverlapping(pointer(from), FRAME_BYTES) }
+}
+
 /// Copies `bytes` to `offset` of `frame`, as far as the frame goes. The frame belongs to the caller.
 pub fn write(frame: Frame, offset: usize, bytes: &[u8]) {
     let length = bytes.len().min(FRAME_BYTES.saturating_sub(offset));

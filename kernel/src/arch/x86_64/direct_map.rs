@@ -25,6 +25,13 @@ pub fn zero(frame: Frame) {
     unsafe { pointer(frame).write_bytes(0, FRAME_BYTES) }
 }
 
+/// Copies all of frame `from` to frame `to`, which belongs to the caller, who maps it nowhere yet.
+pub fn copy(from: Frame, to: Frame) {
+    // SAFETY: all RAM is mapped here; they are two frames, and the caller owns one. A program that writes
+    // the other meanwhile writes no value that Rust keeps.
+    unsafe { pointer(to).copy_from_nonoverlapping(pointer(from), FRAME_BYTES) }
+}
+
 /// Copies `bytes` to `offset` of `frame`, as far as the frame goes. The frame belongs to the caller.
 pub fn write(frame: Frame, offset: usize, bytes: &[u8]) {
     let length = bytes.len().min(FRAME_BYTES.saturating_sub(offset));

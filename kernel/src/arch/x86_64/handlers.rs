@@ -66,6 +66,9 @@ extern "C" fn orbital_trap_from_user(registers: &mut SavedRegisters) -> *mut Sav
             registers.make_resumable();
             interrupt(vector)
         }
+        // Bit 2 of the error code: the program's own access. Some CPUs make accesses of the system's for it,
+        // to descriptors for one, and QEMU's those of `iretq`; no mapping would let them through.
+        PAGE_FAULT if registers.error_code & 1 << 2 != 0 => Trap::PageFault(fault(registers)),
         _ => Trap::Fault(fault(registers)),
     })
 }

@@ -1,31 +1,34 @@
 //! Page tables of an address space (Intel SDM volume 3, chapter 4): the lower half is a process's
 //! own, the upper half's top-level entries are the kernel's, the same in every address space from
 //! boot on.
+//!
+//! Nothing here makes a CPU forget a translation but the `flush` functions: who changes tables says
+//! which CPUs have to, and when ([`shootdown`](crate::vm::shootdown)).
 
-use orbital_abi::{Error, layout};
+use orbital_abi::layout;
 use x86_64::{
     PhysAddr, VirtAddr,
     instructions::tlb,
     registers::control::Cr3,
-    structures::paging::{
-        PageTable, PageTableFlags as Flags, PageTableIndex, PhysFrame, page_table::PageTableEntry,
-    },
+    structures::paging::{PageTable, PageTableFlags as Flags, page_table::PageTableEntry},
 };
 
-use super::{direct_map, kernel_space};
+use super::{direct_map, kernel_space, root::Root};
 use crate::{
-    arch::{Access, Translation},
+    arch::{Access, Cache, PageSize, Protection, Table, Translation},
     memory::frame::Frame,
 };
 
 /// Entries of the top level that belong to user space.
 const USER_ENTRIES: usize = 256;
-/// The level whose entries name pages.
-const LEAF: u8 = 1;
-const TOP: u8 = 4;
+/// The level of the root; a [`Table`] counts up to the one below.
+const TOP: u32 = 4;
+/// Bits of an entry that leads to a table: how many need that.
+const COUNT: u64 = 0x3ff << COUNT_SHIFT;
+const COUNT_SHIFT: u32 = 52;
 
-/// The tables of one address space. They are freed by [`PageTables::take_table`], step by step,
-/// not on drop.
+/// The tables of one address space. Whoever has them frees them, table by table: they are not freed on
+/// drop.
 #[derive(Debug)]
 pub struct PageTables {
     root: Frame,
@@ -35,21 +38,48 @@ fn table(frame: Frame) -> *mut PageTable {
     direct_map::pointer(frame).cast()
 }
 
-fn flags(access: Access) -> Flags {
-    let flags = Flags::PRESENT | Flags::USER_ACCESSIBLE;
-    match access {
-        Access::Read => flags | Flags::NO_EXECUTE,
-        Access::ReadWrite => flags | Flags::NO_EXECUTE | Flags::WRITABLE,
-        Access::ReadExecute => flags,
-    }
-}
-
 fn frame_of(entry: &PageTableEntry) -> Frame {
     Frame::containing(entry.addr().as_u64())
 }
 
-fn index(address: u64, level: u8) -> usize {
-    PageTableIndex::new_truncate((address >> (12 + 9 * (level - 1)) & 0x1ff) as u16).into()
+/// Which entry of its table at `level` leads to `address`.
+fn index(address: u64, level: u32) -> usize {
+    (address >> (12 + 9 * (level - 1)) & 0x1ff) as usize
+}
+
+fn flags(protection: Protection, size: PageSize) -> Flags {
+    // Of the attribute table's entries (`pat`), the two bits choose among the first four.
+    let cache = match protection.cache {
+        Cache::WriteBack => Flags::empty(),
+        Cache::WriteCombining => Flags::WRITE_THROUGH,
+        Cache::Uncached => Flags::WRITE_THROUGH | Flags::NO_CACHE,
+    };
+    let access = match protection.access {
+        Access::Read => Flags::NO_EXECUTE,
+        Access::ReadWrite => Flags::NO_EXECUTE | Flags::WRITABLE,
+        Access::ReadExecute => Flags::empty(),
+    };
+    let size = match size {
+        PageSize::Small => Flags::empty(),
+        PageSize::Large => Flags::HUGE_PAGE,
+    };
+    Flags::PRESENT | Flags::USER_ACCESSIBLE | access | cache | size
+}
+
+fn protection(flags: Flags) -> Protection {
+    let access = if flags.contains(Flags::WRITABLE) {
+        Access::ReadWrite
+    } else if flags.contains(Flags::NO_EXECUTE) {
+        Access::Read
+    } else {
+        Access::ReadExecute
+    };
+    let cache = match (flags.contains(Flags::WRITE_THROUGH), flags.contains(Flags::NO_CACHE)) {
+        (false, _) => Cache::WriteBack,
+        (true, false) => Cache::WriteCombining,
+        (true, true) => Cache::Uncached,
+    };
+    Protection { access, cache }
 }
 
 impl PageTables {
@@ -67,146 +97,231 @@ impl PageTables {
         Self { root }
     }
 
-    /// The entry that maps `address`, at the lowest level that exists: its level comes with it.
-    fn walk(&self, address: u64) -> (&PageTableEntry, u8) {
+    /// What a CPU loads.
+    pub fn root(&self) -> Root {
+        Root::new(self.root)
+    }
+
+    /// The entry for `address` in the table of `level`, or in the lowest that exists above: its level
+    /// comes with it.
+    #[inline]
+    fn entry(&self, address: u64, level: u32) -> (*mut PageTableEntry, u32) {
         let mut frame = self.root;
-        let mut level = TOP;
+        let mut at = TOP;
         loop {
-            // SAFETY: `frame` is the root or was read from a present entry of these tables, which
-            // nobody changes while `self` is borrowed.
-            let entry = unsafe { &(&(*table(frame)))[index(address, level)] };
-            if level == LEAF || !entry.flags().contains(Flags::PRESENT) {
-                return (entry, level);
+            // SAFETY: `frame` is the root or was read from an entry of these tables that leads to a
+            // table. Whoever writes through the pointer has `&mut self`.
+            let entry = unsafe { &raw mut (&mut (*table(frame)))[index(address, at)] };
+            // SAFETY: as above.
+            let found = unsafe { (*entry).flags() };
+            if at == level || !found.contains(Flags::PRESENT) || found.contains(Flags::HUGE_PAGE) {
+                return (entry, at);
             }
-            frame = frame_of(entry);
-            level -= 1;
+            // SAFETY: as above.
+            frame = frame_of(unsafe { &*entry });
+            at -= 1;
         }
     }
 
-    /// Maps the page at `address` to `frame`. Tables that are missing are made of frames that
-    /// `allocate` gives, which says [`Error::QuotaExceeded`] when there are none.
-    ///
-    /// # Errors
-    /// [`Error::AddressInUse`] when the page is mapped, and those of `allocate`; tables made until
-    /// then stay, empty.
-    pub fn map(
-        &mut self,
-        address: u64,
-        frame: Frame,
-        access: Access,
-        mut allocate: impl FnMut() -> Result<Frame, Error>,
-    ) -> Result<(), Error> {
-        debug_assert!(address < layout::USER_END && address.is_multiple_of(layout::PAGE_SIZE));
-        let mut current = self.root;
-        for level in (LEAF + 1..=TOP).rev() {
-            // SAFETY: as in `walk`, and `self` is borrowed for writing.
-            let entry = unsafe { &mut (&mut (*table(current)))[index(address, level)] };
-            if entry.is_unused() {
-                let new = allocate()?;
-                direct_map::zero(new);
-                // Rights are the leaf's business: the upper levels allow all.
-                let all = Flags::PRESENT | Flags::WRITABLE | Flags::USER_ACCESSIBLE;
-                entry.set_addr(PhysAddr::new(new.address()), all);
-            }
-            current = frame_of(entry);
-        }
-        // SAFETY: as above.
-        let entry = unsafe { &mut (&mut (*table(current)))[index(address, LEAF)] };
-        if !entry.is_unused() {
-            return Err(Error::AddressInUse);
-        }
-        entry.set_addr(PhysAddr::new(frame.address()), flags(access));
-        Ok(())
+    /// The entry for `address` in the leaf table, if there is one.
+    fn leaf(&self, address: u64) -> Option<*mut PageTableEntry> {
+        let (entry, level) = self.entry(address, Table::Leaf as u32);
+        (level == Table::Leaf as u32).then_some(entry)
     }
 
-    /// Removes the page at `address` and gives its frame. This CPU forgets the translation.
-    pub fn unmap(&mut self, address: u64) -> Option<Frame> {
-        let (entry, level) = self.walk(address);
-        if level != LEAF || entry.is_unused() {
+    /// Whether there is a table of this level over `address`.
+    pub fn has(&self, address: u64, level: Table) -> bool {
+        self.entry(address, level as u32).1 == level as u32
+    }
+
+    /// Makes the table of this level over `address` out of `frame`. The one above is there, this one
+    /// is not.
+    pub fn add(&mut self, address: u64, level: Table, frame: Frame) {
+        direct_map::zero(frame);
+        let (entry, found) = self.entry(address, level as u32 + 1);
+        debug_assert_eq!(found, level as u32 + 1, "no table above that for {address:#x}");
+        // Rights are the leaf's business: the upper levels allow all.
+        let all = Flags::PRESENT | Flags::WRITABLE | Flags::USER_ACCESSIBLE;
+        // SAFETY: the entry is in a table of `self`, which is borrowed for writing.
+        unsafe {
+            debug_assert!((*entry).is_unused(), "a second table for {address:#x}");
+            (*entry).set_addr(PhysAddr::new(frame.address()), all);
+        }
+    }
+
+    /// Counts `times` more who need the table of this level over `address`, which is there: 512 at most.
+    pub fn hold(&mut self, address: u64, level: Table, times: u64) {
+        self.recount(address, level, |count| count + times);
+    }
+
+    /// Counts `times` less; whether nobody needs it any more.
+    pub fn let_go(&mut self, address: u64, level: Table, times: u64) -> bool {
+        self.recount(address, level, |count| count.saturating_sub(times)) == 0
+    }
+
+    /// The count stands in the entry that leads to the table, in bits that the CPU ignores (SDM volume 3,
+    /// tables 4-15 to 4-19).
+    fn recount(&mut self, address: u64, level: Table, change: impl FnOnce(u64) -> u64) -> u64 {
+        let (entry, found) = self.entry(address, level as u32 + 1);
+        debug_assert!(found == level as u32 + 1, "no table for {address:#x}");
+        // SAFETY: as in `add`.
+        let entry = unsafe { &mut *entry };
+        let bits = entry.flags().bits();
+        let count = change((bits & COUNT) >> COUNT_SHIFT);
+        debug_assert!(count <= 512, "a table has no more than 512 entries");
+        let bits = bits & !COUNT | count << COUNT_SHIFT;
+        entry.set_flags(Flags::from_bits_retain(bits));
+        count
+    }
+
+    /// Takes the table of this level over `address` out and gives its frame, if there is one. It is
+    /// empty, but CPUs may still walk it until they forget their translations.
+    pub fn remove(&mut self, address: u64, level: Table) -> Option<Frame> {
+        if !self.has(address, level) {
             return None;
         }
-        let (frame, entry) = (frame_of(entry), core::ptr::from_ref(entry).cast_mut());
-        // SAFETY: the entry lies in a table of `self`, which is borrowed for writing; the shared
-        // borrow of `walk` is over.
-        unsafe { (*entry).set_unused() };
-        tlb::flush(VirtAddr::new(address));
-        Some(frame)
+        let (entry, _) = self.entry(address, level as u32 + 1);
+        // SAFETY: as in `add`. The table below is only read.
+        unsafe {
+            let frame = frame_of(&*entry);
+            debug_assert!((*table(frame)).iter().all(PageTableEntry::is_unused), "not empty");
+            (*entry).set_unused();
+            Some(frame)
+        }
+    }
+
+    /// Maps `address` to `frame`. The table that its entry stands in is there ([`PageTables::has`]); what
+    /// the entry was is overwritten.
+    pub fn map(&mut self, address: u64, frame: Frame, size: PageSize, protection: Protection) {
+        debug_assert!(address < layout::USER_END && address.is_multiple_of(size.bytes()));
+        let wanted = match size {
+            PageSize::Small => Table::Leaf,
+            PageSize::Large => Table::Directory,
+        } as u32;
+        let (entry, level) = self.entry(address, wanted);
+        debug_assert_eq!(level, wanted, "no table for {address:#x}");
+        // SAFETY: as in `add`.
+        unsafe { (*entry).set_addr(PhysAddr::new(frame.address()), flags(protection, size)) };
+    }
+
+    /// The entries of the pages in `[start, end)`, which lies under one leaf table or, where a large page
+    /// is mapped, is the whole of it.
+    fn pages(&mut self, start: u64, end: u64) -> &mut [PageTableEntry] {
+        let (entry, level) = self.entry(start, Table::Leaf as u32);
+        // SAFETY: the entry is in a table of `self`, which is borrowed for writing.
+        let is_large = unsafe { (*entry).flags() }.contains(Flags::HUGE_PAGE);
+        let count = match level == Table::Leaf as u32 {
+            true => ((end - start) / layout::PAGE_SIZE) as usize,
+            false => usize::from(is_large),
+        };
+        debug_assert!(!is_large || end - start == PageSize::Large.bytes(), "a part of a large page");
+        // SAFETY: as above; a leaf table's entries follow each other, and the range does not leave it.
+        unsafe { core::slice::from_raw_parts_mut(entry, count) }
+    }
+
+    /// Removes the pages in `[start, end)`, which lies under one leaf table or, where a large page is
+    /// mapped, is the whole of it. Whether there was any.
+    pub fn unmap(&mut self, start: u64, end: u64) -> bool {
+        let mut any = false;
+        for entry in self.pages(start, end) {
+            any |= !entry.is_unused();
+            entry.set_unused();
+        }
+        any
+    }
+
+    /// Takes from the pages in `[start, end)`, a range as for [`PageTables::unmap`], what `access` does
+    /// not allow. Whether that took anything from any.
+    pub fn restrict(&mut self, start: u64, end: u64, access: Access) -> bool {
+        let mut any = false;
+        for entry in self.pages(start, end).iter_mut().filter(|entry| !entry.is_unused()) {
+            let mut flags = entry.flags();
+            if access != Access::ReadWrite {
+                flags.remove(Flags::WRITABLE);
+            }
+            if access != Access::ReadExecute {
+                flags.insert(Flags::NO_EXECUTE);
+            }
+            any |= flags != entry.flags();
+            entry.set_flags(flags);
+        }
+        any
+    }
+
+    /// Maps a large page's frames by small pages, in a leaf table made of `frame`. False, and `frame` is
+    /// not used, where no large page is mapped.
+    pub fn split(&mut self, address: u64, frame: Frame) -> bool {
+        let (entry, level) = self.entry(address, Table::Directory as u32);
+        // SAFETY: as in `add`; `frame` was handed over.
+        unsafe {
+            if level != Table::Directory as u32 || !(*entry).flags().contains(Flags::HUGE_PAGE) {
+                return false;
+            }
+            let first = frame_of(&*entry).address();
+            let small = (*entry).flags() & !Flags::HUGE_PAGE;
+            for (page, entry) in (*table(frame)).iter_mut().enumerate() {
+                entry.set_addr(PhysAddr::new(first + page as u64 * layout::PAGE_SIZE), small);
+            }
+            let all = Flags::PRESENT | Flags::WRITABLE | Flags::USER_ACCESSIBLE;
+            (*entry).set_addr(PhysAddr::new(frame.address()), all);
+        }
+        true
+    }
+
+    /// Maps by one large page what a leaf table maps: frames in a row from `first` on, all with
+    /// `protection`. Gives the table's frame, which CPUs may still walk.
+    pub fn join(&mut self, address: u64, first: Frame, protection: Protection) -> Option<Frame> {
+        if !self.has(address, Table::Leaf) {
+            return None;
+        }
+        let (entry, _) = self.entry(address, Table::Directory as u32);
+        // SAFETY: as in `add`.
+        unsafe {
+            let table = frame_of(&*entry);
+            let flags = flags(protection, PageSize::Large);
+            (*entry).set_addr(PhysAddr::new(first.address()), flags);
+            Some(table)
+        }
     }
 
     /// What `address` leads to, if it is mapped.
     pub fn translate(&self, address: u64) -> Option<Translation> {
-        let (entry, level) = self.walk(address);
-        if level != LEAF || entry.is_unused() {
-            return None;
-        }
+        let (entry, level) = self.entry(address, Table::Leaf as u32);
+        // SAFETY: the entry is in a table of `self`, which is borrowed.
+        let entry = unsafe { &*entry };
         let flags = entry.flags();
-        let access = if flags.contains(Flags::WRITABLE) {
-            Access::ReadWrite
-        } else if flags.contains(Flags::NO_EXECUTE) {
-            Access::Read
-        } else {
-            Access::ReadExecute
-        };
-        Some(Translation { frame: frame_of(entry), access })
-    }
-
-    /// Takes one table out, lowest levels first and the root last, and gives its frame; `None`
-    /// when none is left. No pages may be mapped any more, and no CPU may have the tables loaded.
-    pub fn take_table(&mut self) -> Option<Frame> {
-        if self.root == kernel_space::root() {
+        if !flags.contains(Flags::PRESENT) {
             return None;
         }
-        let mut current = self.root;
-        let mut above: Option<(Frame, usize)> = None;
-        let mut level = TOP;
-        loop {
-            let entries = if level == TOP { USER_ENTRIES } else { 512 };
-            // SAFETY: as in `walk`.
-            let found = (level > LEAF)
-                .then(|| unsafe { (0..entries).find(|i| !(&(*table(current)))[*i].is_unused()) })
-                .flatten();
-            match found {
-                Some(child) => {
-                    above = Some((current, child));
-                    // SAFETY: as in `walk`.
-                    current = frame_of(unsafe { &(&(*table(current)))[child] });
-                    level -= 1;
-                }
-                None => break,
-            }
-        }
-        match above {
-            // SAFETY: as in `map`.
-            Some((parent, entry)) => unsafe { (&mut (*table(parent)))[entry].set_unused() },
-            None => self.root = kernel_space::root(),
-        }
-        Some(current)
+        let (size, offset) = match level == Table::Leaf as u32 {
+            true => (PageSize::Small, 0),
+            false => (PageSize::Large, address % PageSize::Large.bytes() / layout::PAGE_SIZE),
+        };
+        let frame = Frame::new(frame_of(entry).number() + offset);
+        let Protection { access, cache } = protection(flags);
+        Some(Translation { frame, access, cache, size })
     }
 
-    /// Loads the tables on this CPU.
-    pub fn load(&self) {
-        load(self.root);
+    /// Takes the root, the last table that is left. No CPU has it loaded.
+    pub fn take_root(&mut self) -> Option<Frame> {
+        let root = core::mem::replace(&mut self.root, kernel_space::root());
+        (root != kernel_space::root()).then_some(root)
     }
 
-    /// Whether this CPU has them loaded.
-    pub fn is_loaded(&self) -> bool {
-        Cr3::read_raw().0.start_address().as_u64() == self.root.address()
+    /// Makes this CPU forget what it knows of the page at `address` of the tables that it has loaded.
+    pub fn flush(address: u64) {
+        tlb::flush(VirtAddr::new(address));
     }
 
     /// Makes this CPU forget all user translations of the tables that it has loaded.
     pub fn flush_user() {
-        let (root, _) = Cr3::read_raw();
-        load(Frame::containing(root.start_address().as_u64()));
+        let (root, low_bits) = Cr3::read_raw();
+        // SAFETY: what is loaded, once more.
+        unsafe { Cr3::write_raw(root, low_bits) };
     }
 
     /// Loads the tables that map nothing but the kernel.
     pub fn load_kernel() {
-        load(kernel_space::root());
+        Root::new(kernel_space::root()).load();
     }
-}
-
-fn load(root: Frame) {
-    let frame = PhysFrame::containing_address(PhysAddr::new(root.address()));
-    // SAFETY: each root has the kernel's upper half, so the code that runs stays where it is.
-    unsafe { Cr3::write_raw(frame, 0) };
 }

@@ -40,6 +40,7 @@ fn a_line_of_a_program_carries_its_name_and_forges_nothing() {
         let process = CapSlot::NULL;
         let mapping = MemoryMap { process, memory, address: AT, offset, bytes: 2 * PAGE, rights };
         user::map(mapping).await.unwrap();
+        user::touch(AT, 2).await;
         let write = |offset: u64, bytes: &[u8]| {
             let page = space.space.translate(AT + offset).unwrap();
             direct_map::write(page.frame, (offset % PAGE) as usize, bytes);
@@ -108,11 +109,17 @@ fn the_counters_say_what_there_is() {
             read(Statistic::Endpoints).await,
         );
         let memory = user::memory(3 * PAGE).await.unwrap();
+        let (rights, offset) = (Rights::READ | Rights::WRITE, 0);
+        let process = CapSlot::NULL;
+        let mapping = MemoryMap { process, memory, address: AT, offset, bytes: 3 * PAGE, rights };
+        user::map(mapping).await.unwrap();
+        user::touch(AT, 3).await;
         let endpoint = user::control(Syscall::EndpointCreate, [0; 4]).await.unwrap()[0];
-        assert_eq!(read(Statistic::FreeFrames).await, before.0 - 3);
+        assert_eq!(read(Statistic::FreeFrames).await, before.0 - 3 - 3, "pages and tables");
         assert_eq!(read(Statistic::MemoryObjects).await, before.1 + 1);
         assert_eq!(read(Statistic::Endpoints).await, before.2 + 1);
         user::close(memory).await.unwrap();
+        user::unmap(process, AT, 3 * PAGE).await.unwrap();
         user::close(CapSlot::from_bits(endpoint)).await.unwrap();
         assert_eq!(read(Statistic::FreeFrames).await, before.0);
         assert_eq!(read(Statistic::MemoryObjects).await, before.1);

@@ -154,7 +154,7 @@ fn a_shootdown_is_answered_whenever_it_comes() {
             let asked = Rc::new(RefCell::new(None));
             let asks = asked.clone();
             let came = step_with(&cpus, 1, point, move || {
-                asks.replace(Some(Shootdown::begin(0b10)));
+                asks.replace(Some(Shootdown::begin(0b10, crate::vm::shootdown::EVERYTHING)));
             });
             // Only as long as it must.
             while cpus.place(1) == Place::Kernel || idle::is_due(1) {

@@ -55,6 +55,7 @@ async fn map_something(world: &World, number: u64) {
     let mapped = user::map(mapping).await.is_ok();
     let _ = user::close(memory).await;
     if mapped {
+        user::touch(address, 1 + world.random.below(pages as usize) as u64).await;
         user::work(20_000).await;
         user::unmap(process, address, bytes).await.unwrap();
     }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::{AT, Access, Error, Kernel, Mapping, PAGE_SIZE, map, object, unmap};
+use super::{
+    AT, Access, Error, Kernel, PAGE_SIZE, Wanted, frame, map, object, part, touch, unmap,
+};
 
 /// Page numbers are small, so that mappings meet often.
 #[derive(Clone, Debug)]
@@ -55,19 +57,23 @@ proptest! {
                         Ok(())
                     };
                     let address = base + at * PAGE_SIZE;
-                    let object = object.clone();
-                    let mapping = Mapping { object, address, first_page: first, pages, access };
+                    let mapping = part(&object, address, first, pages, access);
                     prop_assert_eq!(map(&process.space, &mapping), expected);
                 }
                 Step::Unmap { at, pages } => {
                     let end = at + pages;
-                    let touched = overlapping(&mapped, at, end);
                     let expected = if pages == 0 {
                         Err(Error::InvalidArgument)
-                    } else if touched.iter().any(|(start, its_end)| *start < at || *its_end > end) {
-                        Err(Error::AddressInUse)
                     } else {
-                        mapped.retain(|start, _| !touched.iter().any(|(gone, _)| gone == start));
+                        for (start, _) in overlapping(&mapped, at, end) {
+                            let (its_end, first, access) = mapped.remove(&start).unwrap();
+                            if start < at {
+                                mapped.insert(start, (at, first, access));
+                            }
+                            if end < its_end {
+                                mapped.insert(end, (its_end, first + end - start, access));
+                            }
+                        }
                         Ok(())
                     };
                     prop_assert_eq!(unmap(&process.space, base + at * PAGE_SIZE, pages), expected);
@@ -76,9 +82,11 @@ proptest! {
             for page in 0..180 {
                 let holding = mapped.range(..=page).next_back().filter(|(_, (end, ..))| page < *end);
                 let expected = holding.map(|(start, (_, first, access))| {
-                    (object.frame(first + page - start).unwrap(), *access)
+                    (frame(&object, first + page - start).unwrap(), *access)
                 });
-                let found = process.space.translate(base + page * PAGE_SIZE);
+                let address = base + page * PAGE_SIZE;
+                prop_assert_eq!(touch(&process.space, address, Wanted::Read), expected.is_some());
+                let found = process.space.translate(address);
                 prop_assert_eq!(found.map(|found| (found.frame, found.access)), expected);
             }
         }

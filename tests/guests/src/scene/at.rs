@@ -3,11 +3,12 @@
 
 use core::{mem::ManuallyDrop, sync::atomic::Ordering::SeqCst};
 
-use orbital_user::{MemoryObject, Process, Thread, clock};
+use orbital_user::{Process, Thread, clock};
 
 use super::{COUNT, GO, note};
 use crate::{
     threads::{endpoint, label},
+    work::undo_work,
     workers::Own,
 };
 
@@ -42,7 +43,7 @@ pub enum At {
     SleepingForEver,
     /// What it waited for has come, and it has not had its turn.
     Woken,
-    /// The kernel makes memory for it, and it has not had its next turn.
+    /// The kernel unmaps much memory for it, and it has not had its next turn.
     Working,
     /// It has suspended itself. A resume is all that it waits for, so not all that is done in the other
     /// scenes makes sense in this one.
@@ -155,7 +156,7 @@ impl At {
                 note(own.suspend().map(|()| 0).map_err(|error| error as u64));
             },
             Self::Working => |_| {
-                note(MemoryObject::create(4 << 20).map(|_| 0).map_err(|error| error as u64));
+                note(undo_work().map(|()| 0).map_err(|error| error as u64));
             },
         }
     }

@@ -21,6 +21,7 @@ use crate::{
     cpus::bit,
     own_thread,
     threads::{MIDDLE, endpoint, label},
+    work::{prepare_work, undo_work},
     workers::{Own, Worker},
 };
 
@@ -210,6 +211,7 @@ impl<'a> Scene<'a> {
 
     /// The thread begins its work, and the next to have a turn is someone who ends its own.
     fn begin_work(&self) {
+        prepare_work();
         if let Some(hog) = &self.hog {
             hog.set_priority(MIDDLE).unwrap();
             self.worker.start().unwrap();
@@ -337,5 +339,6 @@ impl Drop for Scene<'_> {
         // It may have ended by itself.
         let _ = self.child.process.kill();
         let _ = self.child.process.wait();
+        undo_work().unwrap();
     }
 }

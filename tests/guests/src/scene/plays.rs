@@ -90,10 +90,7 @@ pub fn a_suspended_thread_is_killed(stage: &Stage) {
 
 /// However a thread goes on or ends: for a case that looks at the counters.
 pub fn every_way(stage: &Stage) {
-    // Who is killed on another CPU may have its memory already, and its process keeps the capability:
-    // nobody told this thread which it is.
-    let leaves_a_capability = |at: &At| *at == At::Working && stage.is_apart();
-    for at in At::ALL.into_iter().filter(|at| !leaves_a_capability(at)) {
+    for at in At::ALL {
         if !at.goes_on_by_itself() {
             stage.scene(at).is_killed();
         }

@@ -1,0 +1,424 @@
+//! What takes something away from a range of addresses: unmapping, and narrowing what pages allow.
+//!
+//! An address space has one change at a time. How far it has come stands here and not in a thread, so
+//! anybody can do its next step ([`AddressSpace::advance`]): who wants another change helps the one that
+//! goes on, and the reaper finishes it where its thread was killed. So nobody waits for a thread that is
+//! less urgent, suspended, or gone.
+//!
+//! ```text
+//!          1            2               3              4
+//!  begin ─────► Taking ─────► Forgetting ────► Retiring ───► Freeing ───► over
+//! ```
+//! 1. Regions are divided at the range's ends, so that it has whole ones. In steps, their pages are removed
+//!    or narrowed; tables that nobody needs any more are taken out.
+//! 2. Every CPU that may remember a page is asked to forget the range ([`shootdown`](crate::vm::shootdown)).
+//! 3. All have. Unmapped regions leave the set, and with them the references that keep the frames.
+//! 4. The tables that were taken out go back to the frame allocator.
+//!
+//! Threat: a frame, or a table, is used anew while a CPU still reaches it through an old translation.
+//! Invariant: neither is given back before the third step.
+#![forbid(unsafe_code)]
+
+use alloc::boxed::Box;
+use core::sync::atomic::Ordering::SeqCst;
+
+use arrayvec::ArrayVec;
+use orbital_abi::{Error, Rights};
+
+use super::{
+    AddressSpace, State,
+    pages::{Budget, each_part},
+    range, tables,
+};
+use crate::{
+    arch::{Access, PageTables, Table},
+    memory::{self, FrameList},
+    object::Ref,
+    vm::{
+        region::Region,
+        shootdown::{self, EVERYTHING, Shootdown},
+    },
+};
+
+/// Regions that one step looks at before a change, or retires.
+const STEP_REGIONS: usize = 4;
+/// Tables that one step frees.
+const STEP_TABLES: usize = 32;
+
+/// What is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// All mappings go.
+    Unmap,
+    /// The mappings allow this from now on; `None` is nothing.
+    Protect(Option<Access>),
+}
+
+/// A change that goes on.
+pub(super) struct Change {
+    kind: Kind,
+    start: u64,
+    end: u64,
+    stage: Stage,
+    /// Whether a CPU may have anything to forget.
+    is_felt: bool,
+    /// Tables that were taken out, and those that large pages have replaced.
+    tables: FrameList,
+    /// How many frames the quota gets back for tables that were made, or only charged.
+    refund: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    /// From this address on.
+    Taking(u64),
+    /// `None` while nobody has asked the CPUs.
+    Forgetting(Option<Shootdown>),
+    /// From this address on.
+    Retiring(u64),
+    Freeing,
+}
+
+/// Where a change stands after a step.
+pub enum Progress {
+    /// It is over.
+    Over,
+    /// There is more to do at once.
+    More,
+    /// CPUs have yet to forget.
+    Waiting(Shootdown),
+}
+
+/// What came of the wish to begin one.
+pub enum Begun {
+    /// It has this number.
+    Number(u64),
+    /// Another goes on: help that first.
+    Other,
+    /// The range is still being looked at.
+    Checking,
+}
+
+/// How far the look at a range has come that is to be narrowed.
+#[derive(Clone, Copy, Default)]
+pub struct Check {
+    at: u64,
+    /// The last change that was over when it began: one since makes it worthless.
+    finished: u64,
+}
+
+type Gone = ArrayVec<Box<Region>, STEP_REGIONS>;
+
+impl AddressSpace {
+    /// Begins to unmap `[address, address + bytes)`, whatever mappings or parts of them lie there.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] and [`Error::InvalidAddress`] as for a mapping;
+    /// [`Error::QuotaExceeded`] without means to divide a mapping.
+    pub fn begin_unmap(space: &Ref<Self>, address: u64, bytes: u64) -> Result<Begun, Error> {
+        let (start, end) = range(address, bytes)?;
+        begin(space, &mut space.state.lock(), Kind::Unmap, start, end)
+    }
+
+    /// Begins to let the mappings in `[address, address + bytes)` allow `access`, for which they must have
+    /// been made with the rights `needed`. To be called again with the same `check` as long as it answers
+    /// so, which is the default at first.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::begin_unmap`]; [`Error::InvalidAddress`] too where the range is not wholly
+    /// mapped; [`Error::MissingRights`].
+    pub fn begin_protect(
+        space: &Ref<Self>,
+        address: u64,
+        bytes: u64,
+        (access, needed): (Option<Access>, Rights),
+        check: &mut Check,
+    ) -> Result<Begun, Error> {
+        let (start, end) = range(address, bytes)?;
+        let mut state = space.state.lock();
+        if check.finished != state.begun {
+            *check = Check { at: start, finished: state.begun };
+        }
+        check.at = check.at.max(start);
+        for _ in 0..STEP_REGIONS {
+            if check.at >= end {
+                return begin(space, &mut state, Kind::Protect(access), start, end);
+            }
+            let region = state.regions.at(check.at).ok_or(Error::InvalidAddress)?;
+            if !region.allowed().contains(needed) {
+                return Err(Error::MissingRights);
+            }
+            check.at = region.end();
+        }
+        Ok(Begun::Checking)
+    }
+
+    /// Whether a change goes on.
+    pub fn is_changing(&self) -> bool {
+        self.state.lock().change.is_some()
+    }
+
+    /// The process ends: nothing is mapped from now on.
+    pub fn refuse_mappings(&self) {
+        self.state.lock().is_closed = true;
+    }
+
+    /// Does a step of the change that goes on, unless the one with this number is over, or there is none.
+    /// `cpu` is this one.
+    pub fn advance(&self, number: u64, cpu: usize) -> Progress {
+        // Dropped after unlocking: perhaps an object's last reference is among them.
+        let mut gone = Gone::new();
+        let (range, number) = {
+            let mut state = self.state.lock();
+            if state.finished >= number {
+                return Progress::Over;
+            }
+            match self.step(&mut state, cpu, &mut gone) {
+                Step::Ask(range) => (range, state.begun),
+                Step::Progress(progress) => return progress,
+            }
+        };
+        let shootdown = Shootdown::begin(self.loaded(), range);
+        let mut state = self.state.lock();
+        if state.begun == number
+            && let Some(Change { stage: Stage::Forgetting(asked @ None), .. }) = &mut state.change
+        {
+            *asked = Some(shootdown);
+        }
+        Progress::More
+    }
+
+    fn step(&self, state: &mut State, cpu: usize, gone: &mut Gone) -> Step {
+        let Some(mut change) = state.change.take() else {
+            return Step::Progress(Progress::Over);
+        };
+        let mut is_over = false;
+        let step = loop {
+            match change.stage {
+                Stage::Taking(at) => {
+                    let at = take(state, &mut change, at);
+                    if at < change.end {
+                        change.stage = Stage::Taking(at);
+                        break Step::Progress(Progress::More);
+                    }
+                    change.stage = Stage::Retiring(change.start);
+                    if change.is_felt {
+                        while let Some(table) = state.limbo.pop() {
+                            change.tables.push(table);
+                        }
+                        change.stage = Stage::Forgetting(None);
+                    }
+                }
+                Stage::Forgetting(None) => {
+                    // A table of another range may be remembered by itself.
+                    let range = match change.tables.is_empty() {
+                        true => change.start..change.end,
+                        false => EVERYTHING,
+                    };
+                    if self.loaded() & !(1 << cpu) != 0 {
+                        break Step::Ask(range);
+                    }
+                    if self.loaded.load(SeqCst) != 0 {
+                        shootdown::forget(&range);
+                    }
+                    change.stage = Stage::Retiring(change.start);
+                }
+                Stage::Forgetting(Some(shootdown)) if shootdown.is_done() => {
+                    change.stage = Stage::Retiring(change.start);
+                }
+                Stage::Forgetting(Some(shootdown)) => {
+                    break Step::Progress(Progress::Waiting(shootdown));
+                }
+                Stage::Retiring(at) => {
+                    let at = match change.kind {
+                        Kind::Unmap => retire(state, &mut change, at, gone),
+                        Kind::Protect(_) => change.end,
+                    };
+                    change.stage = Stage::Retiring(at);
+                    if at >= change.end {
+                        change.stage = Stage::Freeing;
+                    }
+                    // What is gone is dropped before anybody hears that all is over.
+                    if !gone.is_empty() {
+                        break Step::Progress(Progress::More);
+                    }
+                }
+                Stage::Freeing => {
+                    is_over = free_tables(&mut change.tables);
+                    let progress = if is_over { Progress::Over } else { Progress::More };
+                    break Step::Progress(progress);
+                }
+            }
+        };
+        if is_over {
+            self.quota.refund_frames(change.refund);
+            state.finished = state.begun;
+        } else {
+            state.change = Some(change);
+        }
+        step
+    }
+}
+
+/// What a step ends with.
+enum Step {
+    Progress(Progress),
+    /// Other CPUs are to be asked to forget this range.
+    Ask(core::ops::Range<u64>),
+}
+
+fn begin(
+    space: &Ref<AddressSpace>,
+    state: &mut State,
+    kind: Kind,
+    start: u64,
+    end: u64,
+) -> Result<Begun, Error> {
+    if state.change.is_some() {
+        return Ok(Begun::Other);
+    }
+    let change = |kind, start, end, is_felt| Change {
+        kind,
+        start,
+        end,
+        stage: Stage::Taking(start),
+        is_felt,
+        tables: FrameList::new(),
+        refund: 0,
+    };
+    // A table that is still walked as another can't be made, nor paid, from its window's charge.
+    let is_split = |at: &u64| tables::splits_large(&state.tables, &state.regions, *at);
+    if !state.limbo.is_empty() && [start, end].iter().any(is_split) {
+        state.begun += 1;
+        state.change = Some(change(Kind::Protect(None), start, start, true));
+        return Ok(Begun::Other);
+    }
+    divide(space, state, start)?;
+    divide(space, state, end)?;
+    state.begun += 1;
+    state.change = Some(change(kind, start, end, false));
+    Ok(Begun::Number(state.begun))
+}
+
+/// Makes two regions of the one that reaches over `at`, if there is one.
+fn divide(space: &Ref<AddressSpace>, state: &mut State, at: u64) -> Result<(), Error> {
+    let Some(lower) = state.regions.at(at).filter(|region| region.start() < at) else {
+        return Ok(());
+    };
+    let content = lower.content_from(at);
+    let upper = Region::new(space.clone().erase(), at, lower.end(), content, &space.quota)?;
+    if lower.object().is_some() && !tables::divide(&mut state.tables, lower, at) {
+        return Err(Error::QuotaExceeded);
+    }
+    state.regions.divide(upper);
+    Ok(())
+}
+
+/// Removes or narrows some pages from `at` on; gives the address to go on from.
+fn take(state: &mut State, change: &mut Change, mut at: u64) -> u64 {
+    let State { tables, regions, .. } = state;
+    let mut budget = Budget::new();
+    while at < change.end {
+        let Some(region) = regions.from(at).filter(|region| region.start() < change.end) else {
+            return change.end;
+        };
+        if budget.is_spent() {
+            return region.start().max(at);
+        }
+        budget.take_region();
+        at = region.start().max(at);
+        if region.object().is_some() {
+            at = match change.kind {
+                Kind::Unmap => unmap(tables, change, region, at, &mut budget),
+                Kind::Protect(access) => {
+                    protect(tables, change, region, access, at, &mut budget)
+                }
+            };
+        } else {
+            region.leave_if(change.kind == Kind::Unmap);
+            at = region.end();
+        }
+    }
+    at
+}
+
+fn unmap(
+    tables: &mut PageTables,
+    change: &mut Change,
+    region: &Region,
+    from: u64,
+    budget: &mut Budget,
+) -> u64 {
+    region.leave_if(true);
+    let at = each_part(tables, from, region.end(), budget, |tables, start, end| {
+        change.is_felt |= tables.unmap(start, end);
+        let window = start / tables::WINDOW * tables::WINDOW;
+        if end == window + tables::WINDOW
+            && region.has_window(window)
+            && let Some(table) = tables.remove(window, Table::Leaf)
+        {
+            change.is_felt = true;
+            change.tables.push(table);
+        }
+    });
+    if at == region.end() {
+        let (start, end) = (region.start(), region.end());
+        let out = tables::release(tables, start, end, &mut change.tables);
+        change.is_felt |= out > 0;
+        change.refund += out;
+    }
+    at
+}
+
+fn protect(
+    tables: &mut PageTables,
+    change: &mut Change,
+    region: &Region,
+    access: Option<Access>,
+    from: u64,
+    budget: &mut Budget,
+) -> u64 {
+    let before = region.access();
+    region.set_access(access);
+    let Some(access) = access else {
+        return each_part(tables, from, region.end(), budget, |tables, start, end| {
+            change.is_felt |= tables.unmap(start, end);
+        });
+    };
+    let is_wider = before == Some(access) || matches!(before, None | Some(Access::Read));
+    if from == region.start() && is_wider {
+        // The pages learn that when they are touched.
+        return region.end();
+    }
+    each_part(tables, from, region.end(), budget, |tables, start, end| {
+        change.is_felt |= tables.restrict(start, end, access);
+    })
+}
+
+/// Takes some regions out that are gone, from `at` on; gives the address to go on from.
+fn retire(state: &mut State, change: &mut Change, mut at: u64, gone: &mut Gone) -> u64 {
+    while !gone.is_full() {
+        let Some(region) = state.regions.from(at).filter(|region| region.start() < change.end)
+        else {
+            return change.end;
+        };
+        let (start, end) = (region.start(), region.end());
+        if region.is_leaving() {
+            if region.object().is_some() {
+                change.refund += tables::windows(start, end);
+            }
+            gone.extend(state.regions.remove(start));
+        }
+        at = end;
+    }
+    at
+}
+
+/// Frees some tables; whether that was all.
+fn free_tables(tables: &mut FrameList) -> bool {
+    for _ in 0..STEP_TABLES {
+        let Some(table) = tables.pop() else { return true };
+        memory::free_frame(table);
+    }
+    tables.is_empty()
+}

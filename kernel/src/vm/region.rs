@@ -1,0 +1,232 @@
+//! Regions: the mappings of an address space, ordered by address.
+//!
+//! A region is touched only under its address space's lock, but for its part in the list of its object's
+//! mappings, which is under the object's.
+
+use alloc::boxed::Box;
+use core::cell::Cell;
+
+use intrusive_collections::{
+    Bound, KeyAdapter, RBTree, RBTreeAtomicLink, UnsafeRef, intrusive_adapter,
+};
+use orbital_abi::{Error, Rights, layout::PAGE_SIZE};
+
+use super::{MemoryObject, mapped::Mapped};
+use crate::{
+    arch::{Access, Table},
+    memory::heap,
+    object::{AnyRef, Charge, Quota, Ref},
+};
+
+/// What a leaf table maps, in bytes.
+const WINDOW: u64 = Table::Leaf.span();
+
+/// A range of addresses with pages of one object, or with nothing: then every access is a fault.
+pub struct Region {
+    link: RBTreeAtomicLink,
+    mapped: Mapped,
+    end: Cell<u64>,
+    /// `None` for a guard.
+    object: Option<Ref<MemoryObject>>,
+    /// The object's page at the first address.
+    first_page: u64,
+    /// What its pages allow now; `None` is nothing.
+    access: Cell<Option<Access>>,
+    /// What they may ever allow: the rights of the capability by which they were mapped.
+    allowed: Rights,
+    /// Its pages are being removed, or are gone.
+    is_leaving: Cell<bool>,
+    _charge: Charge,
+}
+
+// SAFETY: the cells are touched only under the address space's lock.
+unsafe impl Sync for Region {}
+
+intrusive_adapter!(Adapter = UnsafeRef<Region>: Region { link => RBTreeAtomicLink });
+
+impl<'a> KeyAdapter<'a> for Adapter {
+    type Key = u64;
+
+    fn get_key(&self, region: &'a Region) -> u64 {
+        region.start()
+    }
+}
+
+/// What a region is made of.
+#[derive(Clone)]
+pub struct Content {
+    /// `None` for a guard.
+    pub object: Option<Ref<MemoryObject>>,
+    /// The object's page at the first address.
+    pub first_page: u64,
+    /// What its pages allow; `None` is nothing.
+    pub access: Option<Access>,
+    /// What they may ever allow.
+    pub allowed: Rights,
+}
+
+impl Region {
+    /// A region in no list, of `space`, paid by `quota`.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`].
+    pub fn new(
+        space: AnyRef,
+        start: u64,
+        end: u64,
+        content: Content,
+        quota: &Ref<Quota>,
+    ) -> Result<Box<Self>, Error> {
+        let charge = Charge::new(quota, 0, size_of::<Self>() as u64)?;
+        let Content { object, first_page, access, allowed } = content;
+        heap::try_box(Self {
+            link: RBTreeAtomicLink::new(),
+            mapped: Mapped::new(space, start),
+            end: Cell::new(end),
+            object,
+            first_page,
+            access: Cell::new(access),
+            allowed,
+            is_leaving: Cell::new(false),
+            _charge: charge,
+        })
+        .map_err(|_| Error::QuotaExceeded)
+    }
+
+    /// Its first address.
+    pub fn start(&self) -> u64 {
+        self.mapped.start
+    }
+
+    /// One past its last address.
+    pub fn end(&self) -> u64 {
+        self.end.get()
+    }
+
+    /// Its object; `None` for a guard.
+    pub fn object(&self) -> Option<&Ref<MemoryObject>> {
+        self.object.as_ref()
+    }
+
+    /// The object's page at `address`.
+    pub fn page_at(&self, address: u64) -> u64 {
+        self.first_page + (address - self.start()) / PAGE_SIZE
+    }
+
+    /// The address of the object's page `page`, which is at or behind the region's first.
+    pub fn address_of(&self, page: u64) -> u64 {
+        self.start() + (page - self.first_page) * PAGE_SIZE
+    }
+
+    /// The first page of the object that it has.
+    pub fn first_page(&self) -> u64 {
+        self.first_page
+    }
+
+    /// What its pages allow.
+    pub fn access(&self) -> Option<Access> {
+        self.access.get()
+    }
+
+    /// Changes what its pages allow, as far as it is concerned.
+    pub fn set_access(&self, access: Option<Access>) {
+        self.access.set(access);
+    }
+
+    /// What its pages may ever allow.
+    pub fn allowed(&self) -> Rights {
+        self.allowed
+    }
+
+    /// Whether its pages are being removed, or are gone.
+    pub fn is_leaving(&self) -> bool {
+        self.is_leaving.get()
+    }
+
+    /// From now on its pages are being removed, if `is_leaving`.
+    pub fn leave_if(&self, is_leaving: bool) {
+        self.is_leaving.set(is_leaving);
+    }
+
+    /// What an upper part from `at` on is made of.
+    pub fn content_from(&self, at: u64) -> Content {
+        Content {
+            object: self.object.clone(),
+            first_page: self.page_at(at),
+            access: self.access(),
+            allowed: self.allowed,
+        }
+    }
+
+    /// Whether it has all of the leaf table's window that begins at `window`, so that nobody else needs that
+    /// table.
+    pub fn has_window(&self, window: u64) -> bool {
+        self.object.is_some() && self.start() <= window && window + WINDOW <= self.end()
+    }
+}
+
+/// All regions of an address space. None overlap.
+pub struct Regions(RBTree<Adapter>);
+
+impl Regions {
+    /// No regions.
+    pub fn new() -> Self {
+        Self(RBTree::new(Adapter::new()))
+    }
+
+    /// The region that holds `address`.
+    pub fn at(&self, address: u64) -> Option<&Region> {
+        let before = self.0.upper_bound(Bound::Included(&address)).get()?;
+        (address < before.end()).then_some(before)
+    }
+
+    /// The first region that ends behind `address`.
+    pub fn from(&self, address: u64) -> Option<&Region> {
+        self.at(address).or_else(|| self.0.lower_bound(Bound::Included(&address)).get())
+    }
+
+    /// Whether none touches `[start, end)`.
+    pub fn is_free(&self, start: u64, end: u64) -> bool {
+        self.from(start).is_none_or(|region| region.start() >= end)
+    }
+
+    /// Adds a region, and its object's mapping.
+    pub fn add(&mut self, region: Box<Region>) -> &Region {
+        if let Some(object) = region.object.clone() {
+            // SAFETY: it is new, and `remove` removes it.
+            object.with_inner(|inner| unsafe { inner.mappings.add(&region.mapped) });
+        }
+        self.insert(region)
+    }
+
+    fn insert(&mut self, region: Box<Region>) -> &Region {
+        let start = region.start();
+        let cursor = self.0.insert(UnsafeRef::from_box(region)).into_ref();
+        cursor.unwrap_or_else(|| unreachable!("a region at {start:#x} was just inserted"))
+    }
+
+    /// Ends the region that holds `upper`'s first address there; `upper`, made of its content, is the rest.
+    pub fn divide(&mut self, upper: Box<Region>) {
+        let Some(lower) = self.at(upper.start()) else { return };
+        if let Some(object) = &upper.object {
+            // SAFETY: the lower part is in the list, and the upper one is new.
+            object.with_inner(|inner| unsafe {
+                inner.mappings.add_beside(&upper.mapped, &lower.mapped);
+            });
+        }
+        lower.end.set(upper.start());
+        self.insert(upper);
+    }
+
+    /// Takes out the region that begins at `start`, to be dropped after unlocking: perhaps its object's
+    /// last reference goes with it.
+    pub fn remove(&mut self, start: u64) -> Option<Box<Region>> {
+        let region = self.0.find_mut(&start).remove()?;
+        if let Some(object) = &region.object {
+            // SAFETY: it is in the list: `add` or `divide` put it there.
+            object.with_inner(|inner| unsafe { inner.mappings.remove(&region.mapped) });
+        }
+        // SAFETY: it came from a box, and is in no list any more.
+        Some(unsafe { UnsafeRef::into_box(region) })
+    }
+}
