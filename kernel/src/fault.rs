@@ -59,7 +59,7 @@ fn page(current: &Current, fault: Fault) -> Completion {
     };
     let cpu = arch::cpu_index();
     match current.process.space.touch(fault.address, wanted, cpu) {
-        Resolution::Mapped => Completion::Written,
+        Resolution::Mapped => Completion::Resumed,
         Resolution::Refused => unhandled(current, fault),
         Resolution::Unsettled(object) => block(current, BlockReason::Working, async move {
             object.settle().await;

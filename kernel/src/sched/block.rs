@@ -12,7 +12,9 @@ use crate::thread::{BlockReason, Current, Outcome};
 pub enum Completion {
     /// Go on with this answer.
     Done(Result<Registers, Error>),
-    /// Go on; the answer is written.
+    /// Go on: nothing else has happened.
+    Resumed,
+    /// Go on; the answer is written, or something came that the dispatcher looks at.
     Written,
     /// Go on with this answer, after others of the same priority.
     Yield,

@@ -6,7 +6,7 @@ use core::{pin::Pin, task::Waker};
 
 use orbital_executor::timer::{Armed, NEVER, Sleep, Timeout, TimerNode, TimerQueue};
 
-use super::timers;
+use super::{timers, wake};
 use crate::{
     arch::clock,
     percpu::{MAX_CPUS, PerCpu},
@@ -26,6 +26,7 @@ pub fn timeout_at<F>(deadline: u64, future: F) -> Timeout<'static, F> {
 
 /// Queues a timer on this CPU, to wake `waker` at `deadline`, in nanoseconds since boot.
 pub fn arm(node: Pin<&mut TimerNode<'static>>, deadline: u64, waker: &Waker) -> Armed {
+    wake::leave_for_dispatcher();
     node.arm(TIMERS.here(), deadline, waker)
 }
 

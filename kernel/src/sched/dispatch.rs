@@ -37,8 +37,14 @@ pub fn init() {
 /// Takes the current thread's completion, and gives the registers to leave the kernel with.
 pub fn complete(current: Current, completion: Completion) -> *mut SavedRegisters {
     match completion {
-        Completion::Done(answer) => current.answer(answer),
-        Completion::Written => {}
+        Completion::Done(answer) => {
+            current.answer(answer);
+            if wake::nothing_is_left() {
+                return go_on(&current);
+            }
+        }
+        Completion::Resumed if wake::nothing_is_left() => return go_on(&current),
+        Completion::Resumed | Completion::Written => {}
         Completion::Yield => {
             current.answer(Ok(Default::default()));
             CPU.here().slice_over.set(true);
@@ -50,6 +56,14 @@ pub fn complete(current: Current, completion: Completion) -> *mut SavedRegisters
     let registers = next();
     irq_off::end();
     registers
+}
+
+/// The current thread goes on, and nothing was left for the dispatcher since it let the thread run: as if it had
+/// stayed in user mode. What has come from others meanwhile, if it is urgent, is an interrupt that comes as soon
+/// as the thread is back.
+fn go_on(current: &Current) -> *mut SavedRegisters {
+    irq_off::end();
+    current.register_pointer()
 }
 
 /// Who runs next on this CPU. Does not return before there is someone.

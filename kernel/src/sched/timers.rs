@@ -11,6 +11,7 @@ use core::cell::Cell;
 
 use orbital_executor::timer::{NEVER, TimerQueue};
 
+use super::wake;
 use crate::{
     arch::clock,
     percpu::{MAX_CPUS, PerCpu},
@@ -38,14 +39,15 @@ impl Share {
     }
 }
 
-/// This CPU's queue. It looks at it on each of its dispatcher's turns.
+/// This CPU's queue, to put a timer there. It looks at it on each of its dispatcher's turns.
 pub fn queue() -> &'static TimerQueue {
+    wake::leave_for_dispatcher();
     QUEUES.here()
 }
 
 /// When this CPU's next timer may fire, in nanoseconds since boot; `u64::MAX` without one.
 pub(super) fn next_deadline() -> u64 {
-    let first = queue().next_deadline();
+    let first = QUEUES.here().next_deadline();
     let share = SHARES.here();
     if first == NEVER || share.used.get() < SHARE_NS {
         return first;
@@ -68,7 +70,7 @@ pub(super) fn fire_due() {
         share.window_end.set(now + WINDOW_NS);
         share.used.set(0);
     }
-    queue().fire_batch(now);
+    QUEUES.here().fire_batch(now);
     let took = clock::nanoseconds().saturating_sub(now);
     share.used.set(share.used.get() + took + TURN_NS);
 }

@@ -5,6 +5,8 @@
 //! urgent what it does is, and looks once more; who puts something on a queue reads the urgency after
 //! that ([`orbital_executor::urgency`] has the proof). The urgency of a thread is its priority plus one.
 
+use core::cell::Cell;
+
 use orbital_executor::{
     executor::{Executor, Owner},
     urgency::{IDLE, Urgency},
@@ -27,11 +29,24 @@ static REQUESTED: PerCpu<WakeQueue> = PerCpu::new([const { WakeQueue::new() }; M
 static EXECUTOR: PerCpu<Executor> =
     PerCpu::new([const { Executor::with(Some(task_queued), None) }; MAX_CPUS]);
 static URGENCY: PerCpu<Urgency> = PerCpu::new([const { Urgency::new() }; MAX_CPUS]);
+/// Whether this CPU itself has left something for its dispatcher since that looked at its queues last. What
+/// others leave comes with an interrupt, if it is urgent.
+static LEFT: PerCpu<Cell<bool>> = PerCpu::new([const { Cell::new(true) }; MAX_CPUS]);
 
 /// Makes this CPU the owner of its executor.
 pub fn init() {
     let owner = EXECUTOR.here().claim(arch::cpu_index());
     debug_assert!(owner.is_some(), "a CPU starts once");
+}
+
+/// This CPU's dispatcher has to have a turn before the thread goes on that runs here.
+pub fn leave_for_dispatcher() {
+    LEFT.here().set(true);
+}
+
+/// Whether the thread that runs here may go on without that.
+pub fn nothing_is_left() -> bool {
+    !LEFT.here().get()
 }
 
 /// This CPU looks at its queues before it leaves the kernel.
@@ -41,6 +56,7 @@ pub fn look_out() {
 
 /// This CPU is about to run a thread of this priority. False when there is something to look at first.
 pub fn may_run(priority: u8) -> bool {
+    LEFT.here().set(false);
     let nothing_to_do = || !threads_wait() && executor().top().is_none_or(|top| top <= priority);
     URGENCY.here().settle(usize::from(priority) + 1, nothing_to_do)
 }
@@ -52,7 +68,9 @@ pub fn may_sleep() -> bool {
 
 /// Tells `cpu` to look at its queues, unless it does something that is more urgent, or will look.
 fn tell(cpu: usize, urgency: usize) {
-    if cpu != arch::cpu_index() && URGENCY.of(cpu).must_kick(urgency) {
+    if cpu == arch::cpu_index() {
+        leave_for_dispatcher();
+    } else if URGENCY.of(cpu).must_kick(urgency) {
         arch::kick(cpu);
     }
 }
