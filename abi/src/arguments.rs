@@ -268,7 +268,8 @@ fn decode_rights(bits: u64) -> Result<Rights, Error> {
     u32::try_from(bits).ok().and_then(Rights::from_bits).ok_or(Error::InvalidArgument)
 }
 
-// The others take single words:
+// The others take single words. The values of a register bank stand in control words 2 and 3 and the eight
+// message words, in the answer too:
 //
 // | call | control 0 | control 1 |
 // |---|---|---|
@@ -278,11 +279,15 @@ fn decode_rights(bits: u64) -> Result<Rights, Error> {
 // | ThreadSetPriority (MANAGE) | Thread | 0 to 255 |
 // | ThreadSetAffinity (MANAGE) | Thread | a bit for each CPU, one of which is up |
 // | ThreadInspect (any rights) | Thread | |
+// | ThreadSetFaultHandler (MANAGE; SEND on the endpoint) | Thread | Endpoint, or null |
+// | ThreadReadRegisters, ThreadWriteRegisters (MANAGE) | Thread | number of the bank |
 // | ThreadSleep | nanoseconds since boot | |
 // | ClockRead | | |
 // | ProcessKill (MANAGE), ProcessWait (WAIT) | Process | deadline (ProcessWait) |
 // | CapabilityClose, CapabilityInspect | slot | |
 // | MemoryCreate | bytes, a multiple of the page size | |
+// | MemoryClone (READ) | MemoryObject | |
+// | MemoryQuery (MANAGE; null is one's own) | Process | address |
 // | EndpointCreate, NotificationCreate | | |
 // | SystemShutdown (SHUTDOWN) | System | exit code |
 // | SystemStatistics (STATISTICS) | System | number of the counter |

@@ -84,6 +84,8 @@ errors! {
         Unanswered = 22, "the message was taken, and the deadline came before the answer";
         /// The notification was destroyed.
         NotificationGone = 23, "the notification was destroyed";
+        /// The thread does not wait for its fault handler, so that its registers are its own.
+        NotStopped = 24, "the thread does not wait for its fault handler";
     }
 }
 

@@ -13,6 +13,7 @@ pub mod arguments;
 pub mod bootstrap;
 pub mod error;
 pub mod exit;
+pub mod fault;
 pub mod kind;
 pub mod layout;
 pub mod message;

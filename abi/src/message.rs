@@ -96,6 +96,9 @@ pub struct Received {
     pub badge: u64,
     /// Whether the sender waits for a reply.
     pub is_call: bool,
+    /// Whether it is the kernel's word of a fault ([`FaultMessage`](crate::fault::FaultMessage)): no program can
+    /// forge that.
+    pub is_fault: bool,
     /// What was sent.
     pub message: Message,
 }

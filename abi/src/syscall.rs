@@ -62,6 +62,12 @@ syscalls! {
     ThreadSleep = 27;
     /// Lets a thread use so much CPU time in each period, or as much as it likes.
     ThreadSetBudget = 28;
+    /// Lets a thread's faults be handled at an endpoint, or by nobody.
+    ThreadSetFaultHandler = 29;
+    /// Reads a part of the registers of a thread that waits for its fault handler.
+    ThreadReadRegisters = 30;
+    /// Changes a part of them.
+    ThreadWriteRegisters = 31;
     /// Makes an empty process, paid by the caller's quota. Gives its capability.
     ProcessCreate = 32;
     /// Ends the calling process with all its threads. Does not return.
@@ -94,6 +100,12 @@ syscalls! {
     MemoryUnmap = 82;
     /// Changes what the mappings in a range of a process's addresses allow.
     MemoryProtect = 83;
+    /// Makes a memory object with the content of another, whose pages are copied when they are written. Gives
+    /// its capability.
+    MemoryClone = 84;
+    /// Tells what is mapped at an address, or next behind it. Gives its first address, its size in bytes, where
+    /// in its object it begins, and what it allows (in the upper half what it may ever allow).
+    MemoryQuery = 85;
     /// Writes one line to the log.
     SystemLog = 96;
     /// Powers off. Does not return.

@@ -6,6 +6,7 @@ use orbital_abi::{ExitReason, Fault, FaultKind};
 
 use crate::{
     arch::{self, SavedRegisters, Trap},
+    ipc,
     sched::{Completion, block, dispatch, irq_off},
     thread::{BlockReason, Current, Outcome},
     vm::{
@@ -35,7 +36,7 @@ fn orbital_trap(trap: Trap) -> *mut SavedRegisters {
             }
         },
         Trap::PageFault(fault) => page(&current, fault),
-        Trap::Fault(fault) => unhandled(&current, fault),
+        Trap::Fault(fault) => handle(&current, fault),
     };
     dispatch::complete(current, completion)
 }
@@ -60,7 +61,7 @@ fn page(current: &Current, fault: Fault) -> Completion {
     let cpu = arch::cpu_index();
     match current.process.space.touch(fault.address, wanted, cpu) {
         Resolution::Mapped => Completion::Resumed,
-        Resolution::Refused => unhandled(current, fault),
+        Resolution::Refused => handle(current, fault),
         Resolution::Unsettled(object) => block(current, BlockReason::Working, async move {
             object.settle().await;
             Outcome::Written
@@ -73,6 +74,14 @@ fn page(current: &Current, fault: Fault) -> Completion {
             log::error!("{}: no frame for a page that is paid for", current.process.name);
             Completion::End(ExitReason::Killed)
         }
+    }
+}
+
+/// A fault that the kernel does not resolve: the thread's handler decides, and without one it ends the thread.
+fn handle(current: &Current, fault: Fault) -> Completion {
+    match ipc::fault::handle(current, fault) {
+        Ok(completion) => completion,
+        Err(fault) => unhandled(current, fault),
     }
 }
 

@@ -149,9 +149,9 @@ pub fn reply(message: &Message) -> Result<(), IpcError> {
 }
 
 fn received(results: &Registers) -> Result<Received, IpcError> {
-    let [badge, tag, is_call, _] = results.control;
+    let [badge, tag, marks, _] = results.control;
     let message = Message { tag: Tag::from_bits(tag)?, words: results.words };
-    Ok(Received { badge, is_call: is_call != 0, message })
+    Ok(Received { badge, is_call: marks & 1 != 0, is_fault: marks & 2 != 0, message })
 }
 
 /// Message operations answer no other errors than these.

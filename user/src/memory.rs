@@ -48,6 +48,18 @@ impl MemoryObject {
         Ok(Self::from_slot(CapSlot::from_bits(results.control[0])))
     }
 
+    /// New memory with the same content: what is written to either from now on is not in the other. The pages
+    /// of both are one as long as nobody writes them; the new ones are paid in full.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a device's; [`Error::MissingRights`] without `READ`;
+    /// [`Error::QuotaExceeded`]; [`Error::TableFull`].
+    pub fn clone_pages(&self) -> Result<Self, Error> {
+        let registers = Registers::control([self.slot().bits(), 0, 0, 0]);
+        let results = harmless(Syscall::MemoryClone, &registers)?;
+        Ok(Self::from_slot(CapSlot::from_bits(results.control[0])))
+    }
+
     /// Takes over the memory capability in `slot`.
     pub const fn from_slot(slot: CapSlot) -> Self {
         Self(Capability::from_slot(slot))
@@ -115,6 +127,35 @@ pub unsafe fn guard(address: u64, bytes: u64) -> Result<(), Error> {
 pub unsafe fn protect(arguments: &MemoryProtect) -> Result<(), Error> {
     // SAFETY: the caller's.
     unsafe { call(Syscall::MemoryProtect, &arguments.encode()) }.map(|_| ())
+}
+
+/// A mapping, as [`query`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    /// Its first address.
+    pub address: u64,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Where in its memory object it begins, in bytes.
+    pub offset: u64,
+    /// What it allows.
+    pub rights: Rights,
+    /// What it may ever allow.
+    pub allowed: Rights,
+}
+
+/// The mapping of a process that holds `address`, or else the next one. [`CapSlot::NULL`] means one's own
+/// process.
+///
+/// # Errors
+/// [`Error::InvalidAddress`] when there is none; those of the process's slot.
+pub fn query(process: CapSlot, address: u64) -> Result<Mapped, Error> {
+    let registers = Registers::control([process.bits(), address, 0, 0]);
+    let [address, bytes, offset, rights] = harmless(Syscall::MemoryQuery, &registers)?.control;
+    let (rights, allowed) = (rights as u32, (rights >> 32) as u32);
+    let (rights, allowed) =
+        (Rights::from_bits_truncate(rights), Rights::from_bits_truncate(allowed));
+    Ok(Mapped { address, bytes, offset, rights, allowed })
 }
 
 /// Unmaps all that is mapped in a range, of mappings that reach over its ends the part inside.

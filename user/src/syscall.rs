@@ -100,7 +100,14 @@ pub unsafe fn call(syscall: Syscall, registers: &Registers) -> Result<Registers,
 /// # Errors
 /// The kernel's; [`Error::UnknownSyscall`] for calls that are not of this sort.
 pub fn harmless(syscall: Syscall, registers: &Registers) -> Result<Registers, Error> {
-    if matches!(syscall, Syscall::MemoryMap | Syscall::MemoryUnmap | Syscall::ThreadCreate) {
+    if matches!(
+        syscall,
+        Syscall::MemoryMap
+            | Syscall::MemoryUnmap
+            | Syscall::MemoryProtect
+            | Syscall::ThreadCreate
+            | Syscall::ThreadWriteRegisters
+    ) {
         return Err(Error::UnknownSyscall);
     }
     // SAFETY: the calls that change memory or start code are excluded above.

@@ -4,6 +4,7 @@ use alloc::{boxed::Box, sync::Arc};
 
 use orbital_abi::{
     CapSlot, Deadline, Error, ExitReason, Registers, Syscall, arguments::ThreadCreate,
+    fault::RegisterBank,
 };
 
 use crate::{
@@ -129,6 +130,48 @@ impl Thread {
     pub fn inspect(&self) -> Result<Inspection, Error> {
         let [state, priority, cpu, affinity] = self.control(Syscall::ThreadInspect, 0)?.control;
         Ok(Inspection { state, priority: priority as u8, cpu: cpu as usize, affinity })
+    }
+
+    /// Lets its faults be handled at an endpoint, as calls with the badge of that capability
+    /// ([`orbital_abi::fault`]); with [`CapSlot::NULL`] they end it.
+    ///
+    /// # Errors
+    /// [`Error::MissingRights`] without `MANAGE`, or without `SEND` on the endpoint; [`Error::Ended`]; those of
+    /// both slots.
+    pub fn set_fault_handler(&self, endpoint: CapSlot) -> Result<(), Error> {
+        self.control(Syscall::ThreadSetFaultHandler, endpoint.bits()).map(|_| ())
+    }
+
+    /// A part of its registers, while it waits for its fault handler's answer.
+    ///
+    /// # Errors
+    /// [`Error::NotStopped`] while it does not; [`Error::Ended`]; those of the slot.
+    pub fn read_registers(&self, bank: RegisterBank) -> Result<[u64; RegisterBank::VALUES], Error> {
+        let Registers { control, words } =
+            self.control(Syscall::ThreadReadRegisters, bank as u64)?;
+        let mut values = [0; RegisterBank::VALUES];
+        values[..2].copy_from_slice(&control[2..]);
+        values[2..].copy_from_slice(&words);
+        Ok(values)
+    }
+
+    /// Changes a part of its registers, while it waits for its fault handler's answer. Of the flags only those
+    /// that a program can change itself.
+    ///
+    /// # Safety
+    /// The thread's code is ready for what it finds.
+    ///
+    /// # Errors
+    /// As [`Thread::read_registers`]; [`Error::InvalidAddress`] when it would go on outside user space.
+    pub unsafe fn write_registers(
+        &self,
+        bank: RegisterBank,
+        values: [u64; RegisterBank::VALUES],
+    ) -> Result<(), Error> {
+        let [first, second, words @ ..] = values;
+        let control = [self.slot().bits(), bank as u64, first, second];
+        // SAFETY: the caller's.
+        unsafe { call(Syscall::ThreadWriteRegisters, &Registers { control, words }) }.map(|_| ())
     }
 
     /// Waits until it has ended.

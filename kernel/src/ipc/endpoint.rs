@@ -5,7 +5,9 @@
 //! itself and waits in its slot. The lock covers the queues alone: it is taken with no other held,
 //! and none is taken under it.
 
-use orbital_abi::{Deadline, Error, IpcError, Message, ObjectKind, Tag};
+use orbital_abi::{
+    Deadline, Error, Fault, IpcError, Message, ObjectKind, Tag, fault::FaultMessage,
+};
 use spin::Mutex;
 
 use super::{
@@ -16,7 +18,7 @@ use super::{
 use crate::{
     object::{Charge, Header, Object, Quota, Ref},
     sched::{Completion, block},
-    thread::{BlockReason, Claim, Current, Phase, Tcb, WaitingQueue},
+    thread::{BlockReason, Claim, Current, Phase, Sending, Tcb, WaitingQueue},
 };
 
 /// A communication point.
@@ -130,8 +132,11 @@ impl Endpoint {
         expects: Expects,
         deadline: Deadline,
     ) -> Completion {
-        let is_call = expects == Expects::Reply;
-        current.set_sending(badge, is_call);
+        let sending = match expects {
+            Expects::Nothing => Sending::Message,
+            Expects::Reply => Sending::Call,
+        };
+        current.set_sending(badge, sending);
         let claim = match endpoint.meet(current, Side::Senders, deadline) {
             Err(error) => return Completion::Done(Err(error.into())),
             Ok(Found::Queued) => {
@@ -144,16 +149,32 @@ impl Endpoint {
             Ok(Found::Partner(claim)) => claim,
         };
         let receiver = claim.thread().id;
-        let call = is_call.then(|| current.begin_wait(Phase::Taken));
-        let previous =
-            call.and_then(|sequence| reply::owe(claim.thread(), current.to_ref(), sequence));
-        claim.complete(Ok(transfer::delivered(badge, message, is_call)));
-        drop(previous);
+        hand(current, claim, badge, message, sending);
         match expects {
             Expects::Nothing => Completion::Done(Ok(Default::default())),
             Expects::Reply => {
                 let reason = BlockReason::WaitingReply { from: Some(receiver) };
                 block(current, reason, Waiting::<Self>::for_reply(current, deadline))
+            }
+        }
+    }
+
+    /// Sends word of the current thread's fault, to be answered like a call. `None` when nobody can receive
+    /// any more.
+    pub(super) fn send_fault(
+        endpoint: &Ref<Self>,
+        current: &Current,
+        badge: u64,
+        fault: &Fault,
+    ) -> Option<Waiting<Self>> {
+        current.set_fault(badge, fault);
+        let deadline = Deadline::Never;
+        match endpoint.meet(current, Side::Senders, deadline).ok()? {
+            Found::Queued => Some(Waiting::in_queue(endpoint, current, deadline)),
+            Found::Partner(claim) => {
+                let message = FaultMessage { fault: *fault, thread: current.id.0 }.encode();
+                hand(current, claim, badge, &message, Sending::Fault);
+                Some(Waiting::for_reply(current, deadline))
             }
         }
     }
@@ -171,16 +192,28 @@ impl Endpoint {
     }
 }
 
+/// Gives the current thread's message to a receiver that has waited for it.
+fn hand(current: &Current, receiver: Claim, badge: u64, message: &Message, sending: Sending) {
+    let call = (sending != Sending::Message).then(|| current.begin_wait(Phase::Taken));
+    let previous =
+        call.and_then(|sequence| reply::owe(receiver.thread(), current.to_ref(), sequence));
+    receiver.complete(Ok(transfer::delivered(badge, message, sending)));
+    drop(previous);
+}
+
 /// Takes a queued sender's message for the current thread.
 fn take(current: &Current, claim: Claim) -> orbital_abi::Registers {
-    let (badge, is_call) = claim.sending();
-    let message = claim.with_registers(|registers| {
-        let registers = registers.syscall_registers();
-        // The tag was decoded when the sender came, and nobody has touched it since.
-        let tag = Tag::from_bits(registers.control[1]).unwrap_or_default();
-        transfer::message(tag, &registers)
-    });
-    if is_call {
+    let (badge, sending) = claim.sending();
+    let message = match sending {
+        Sending::Fault => claim.fault().encode(),
+        Sending::Message | Sending::Call => claim.with_registers(|registers| {
+            let registers = registers.syscall_registers();
+            // The tag was decoded when the sender came, and nobody has touched it since.
+            let tag = Tag::from_bits(registers.control[1]).unwrap_or_default();
+            transfer::message(tag, &registers)
+        }),
+    };
+    if sending != Sending::Message {
         let (sender, sequence) = (claim.thread().clone(), claim.sequence());
         sender.set_block_reason(BlockReason::WaitingReply { from: Some(current.id) });
         claim.taken();
@@ -188,5 +221,5 @@ fn take(current: &Current, claim: Claim) -> orbital_abi::Registers {
     } else {
         claim.complete(Ok(Default::default()));
     }
-    transfer::delivered(badge, &message, is_call)
+    transfer::delivered(badge, &message, sending)
 }

@@ -1,6 +1,7 @@
 //! Messages between threads, and signals.
 
 pub mod endpoint;
+pub mod fault;
 pub mod notification;
 pub mod reply;
 pub mod timer;

@@ -4,8 +4,12 @@
 
 use orbital_abi::{Message, Registers, Tag, message::REGISTER_WORDS};
 
+use crate::thread::Sending;
+
 /// Marks a delivered message as a call, in control word 2.
 pub const IS_CALL: u64 = 1;
+/// Marks it as the kernel's word of a fault, too.
+pub const IS_FAULT: u64 = 2;
 
 /// The message with `tag` in a sender's `registers`; words behind its count are zero.
 pub fn message(tag: Tag, registers: &Registers) -> Message {
@@ -14,12 +18,14 @@ pub fn message(tag: Tag, registers: &Registers) -> Message {
     Message { tag, words }
 }
 
-/// What a receiver finds: badge, tag, whether it is a call, and the words.
-pub fn delivered(badge: u64, message: &Message, is_call: bool) -> Registers {
-    Registers {
-        control: [badge, message.tag.bits(), if is_call { IS_CALL } else { 0 }, 0],
-        words: message.words,
-    }
+/// What a receiver finds: badge, tag, what it is, and the words.
+pub fn delivered(badge: u64, message: &Message, sending: Sending) -> Registers {
+    let marks = match sending {
+        Sending::Message => 0,
+        Sending::Call => IS_CALL,
+        Sending::Fault => IS_CALL | IS_FAULT,
+    };
+    Registers { control: [badge, message.tag.bits(), marks, 0], words: message.words }
 }
 
 /// What a caller finds: the reply's tag and words.

@@ -42,6 +42,7 @@ pub fn block(
     match current.poll_operation() {
         Poll::Ready(Outcome::Written) => Completion::Written,
         Poll::Ready(Outcome::Answer(answer)) => Completion::Done(answer),
+        Poll::Ready(Outcome::End(reason)) => Completion::End(reason),
         Poll::Pending => Completion::Blocked,
     }
 }

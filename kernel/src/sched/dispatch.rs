@@ -246,6 +246,10 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
         match next.poll_operation() {
             Poll::Ready(Outcome::Written) => {}
             Poll::Ready(Outcome::Answer(answer)) => next.answer(answer),
+            Poll::Ready(Outcome::End(reason)) => {
+                end(&next, reason);
+                return None;
+            }
             Poll::Pending => {
                 budget::stop(&next);
                 after_pending_poll(&next);

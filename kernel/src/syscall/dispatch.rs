@@ -3,7 +3,7 @@
 use orbital_abi::{Error, Syscall};
 
 use super::{
-    capability, clock, control, ipc, memory, notification, process, system, thread, timer,
+    capability, clock, control, fault, ipc, memory, notification, process, system, thread, timer,
 };
 use crate::{
     arch::SavedRegisters,
@@ -44,6 +44,9 @@ fn handle(current: &Current, number: u64) -> Completion {
         Syscall::ThreadSetPriority => control::set_priority(current, &registers),
         Syscall::ThreadSetAffinity => control::set_affinity(current, &registers),
         Syscall::ThreadSetBudget => control::set_budget(current, &registers),
+        Syscall::ThreadSetFaultHandler => fault::set_handler(current, &registers).into(),
+        Syscall::ThreadReadRegisters => fault::read_registers(current, &registers).into(),
+        Syscall::ThreadWriteRegisters => fault::write_registers(current, &registers).into(),
         Syscall::ThreadSleep => clock::sleep(current, &registers),
         Syscall::ClockRead => clock::read().into(),
         Syscall::ThreadInspect => control::inspect(current, &registers).into(),
@@ -64,6 +67,8 @@ fn handle(current: &Current, number: u64) -> Completion {
         Syscall::MemoryMap => memory::map(current, &registers),
         Syscall::MemoryUnmap => memory::unmap(current, &registers),
         Syscall::MemoryProtect => memory::protect(current, &registers),
+        Syscall::MemoryClone => memory::clone(current, &registers),
+        Syscall::MemoryQuery => memory::query(current, &registers).into(),
         Syscall::SystemLog => system::log(current, &registers),
         Syscall::SystemShutdown => system::shutdown(current, &registers).into(),
         Syscall::SystemInterruptsOff => system::interrupts_off(current, &registers).into(),

@@ -3,12 +3,12 @@
 #![forbid(unsafe_code)]
 
 use orbital_abi::{
-    Error, Registers, Rights,
+    CapSlot, Error, Registers, Rights,
     arguments::{MemoryMap, MemoryProtect, MemoryUnmap},
     layout::PAGE_SIZE,
 };
 
-use super::{Answer, process_or_own, value};
+use super::{Answer, lookup, process_or_own, value};
 use crate::{
     arch::{self, Access},
     capability::Capability,
@@ -52,10 +52,47 @@ fn take_memory(current: &Current, take: impl Fn() -> Answer + 'static) -> Comple
 
 pub(super) fn create(current: &Current, registers: &Registers) -> Completion {
     let (bytes, process) = (registers.control[0], current.process.clone());
-    take_memory(current, move || {
-        let object = MemoryObject::new(bytes, &process.quota)?;
-        Ok(value(process.install(Capability::new(object, RIGHTS))?.bits()))
+    take_memory(current, move || install(&process, MemoryObject::new(bytes, &process.quota)?))
+}
+
+fn install(process: &Process, object: Ref<MemoryObject>) -> Answer {
+    Ok(value(process.install(Capability::new(object, RIGHTS))?.bits()))
+}
+
+/// A clone whose source is going on is as any other object of its maker's.
+pub(super) fn clone(current: &Current, registers: &Registers) -> Completion {
+    let slot = CapSlot::from_bits(registers.control[0]);
+    let source: Ref<MemoryObject> = match lookup(current, slot, Rights::READ) {
+        Ok(source) => source,
+        Err(error) => return Completion::Done(Err(error)),
+    };
+    if source.is_device() {
+        return Completion::Done(Err(Error::InvalidArgument));
+    }
+    let process = current.process.clone();
+    let copy = match MemoryObject::new(source.pages() * PAGE_SIZE, &process.quota) {
+        Ok(copy) => copy,
+        Err(error) => return Completion::Done(Err(error)),
+    };
+    block(current, BlockReason::Working, async move {
+        let is_done = vm::clone_pages(&source, &copy).await;
+        Outcome::Answer(is_done.and_then(|()| install(&process, copy)))
     })
+}
+
+pub(super) fn query(current: &Current, registers: &Registers) -> Answer {
+    let [process, address, ..] = registers.control;
+    let process = process_or_own(current, CapSlot::from_bits(process))?;
+    let found = process.space.query(address)?;
+    let rights = match found.access {
+        None => Rights::empty(),
+        Some(Access::Read) => Rights::READ,
+        Some(Access::ReadWrite) => Rights::READ | Rights::WRITE,
+        Some(Access::ReadExecute) => Rights::READ | Rights::EXECUTE,
+    };
+    let mut answer = Registers::control([found.start, found.bytes, found.offset, 0]);
+    answer.control[3] = u64::from(found.allowed.bits()) << 32 | u64::from(rights.bits());
+    Ok(answer)
 }
 
 /// The access that `rights` ask for; `None` is nothing at all.

@@ -7,6 +7,7 @@ mod capability;
 mod clock;
 mod control;
 mod dispatch;
+mod fault;
 mod ipc;
 mod memory;
 mod notification;

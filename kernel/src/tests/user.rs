@@ -12,8 +12,8 @@ use orbital_abi::{
     CapSlot, Deadline, Error, ExitReason, Fault, FaultKind, Message, Received, Registers, Rights,
     Syscall, Tag,
     arguments::{
-        CapabilityCopy, MemoryMap, MemoryProtect, MemoryUnmap, NotificationSignal, NotificationWait, TimerCreate,
-        TimerSet,
+        CapabilityCopy, MemoryMap, MemoryProtect, MemoryUnmap, NotificationSignal,
+        NotificationWait, TimerCreate, TimerSet,
     },
     layout::PAGE_SIZE,
 };
@@ -94,7 +94,8 @@ pub async fn touch(address: u64, pages: u64) {
 
 /// Reads what is not there.
 pub async fn fault(address: u64) {
-    trap(Trap::PageFault(Fault { kind: FaultKind::PageRead, address, instruction_pointer: 1 })).await;
+    trap(Trap::PageFault(Fault { kind: FaultKind::PageRead, address, instruction_pointer: 1 }))
+        .await;
 }
 
 /// Ends the thread.
@@ -121,10 +122,10 @@ fn operation(endpoint: CapSlot, message: &Message, deadline: Deadline) -> Regist
 }
 
 fn received(registers: Registers) -> Received {
-    let [badge, tag, is_call, rest] = registers.control;
-    assert!(is_call <= 1 && rest == 0, "{registers:?}");
+    let [badge, tag, marks, rest] = registers.control;
+    assert!(matches!(marks, 0 | 1 | 3) && rest == 0, "{registers:?}");
     let message = Message { tag: Tag::from_bits(tag).unwrap(), words: registers.words };
-    Received { badge, is_call: is_call == 1, message }
+    Received { badge, is_call: marks & 1 != 0, is_fault: marks & 2 != 0, message }
 }
 
 /// Sends.

@@ -19,5 +19,5 @@ pub use owed::Owed;
 pub use queue::{ReadyQueue, WaitingQueue};
 pub use registers::Current;
 pub use state::{BlockReason, Outcome, ThreadId};
-pub use tcb::Tcb;
-pub use wait::{Claim, Phase};
+pub use tcb::{FaultHandler, Tcb};
+pub use wait::{Claim, Phase, Sending};

@@ -15,7 +15,7 @@
 //! that comes meanwhile is remembered and not queued (see [`orbital_executor::task`]).
 #![forbid(unsafe_code)]
 
-use orbital_abi::{Error, Registers};
+use orbital_abi::{Error, ExitReason, Registers};
 
 /// Names a thread for as long as the machine runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub enum BlockReason {
     },
     /// Signals of a notification.
     WaitingSignal,
+    /// What its fault handler says.
+    WaitingHandler,
     /// The end of a thread.
     WaitingThread(ThreadId),
     /// The end of the process with this number.
@@ -78,4 +80,6 @@ pub enum Outcome {
     Written,
     /// This answer is to be written.
     Answer(Result<Registers, Error>),
+    /// The thread ends.
+    End(ExitReason),
 }

@@ -22,9 +22,19 @@ use super::{
 };
 use crate::{
     arch::{self, SavedRegisters},
-    object::{Charge, Header, Object, Ref},
+    object::{AnyRef, Charge, Header, Object, Ref},
     process::{Belongs, Member, Process},
 };
+
+/// Where a thread's faults are handled: an endpoint, which only `ipc` knows as such. It is kept, but not held
+/// open.
+#[derive(Clone)]
+pub struct FaultHandler {
+    /// The endpoint.
+    pub endpoint: AnyRef,
+    /// What the faults' messages carry.
+    pub badge: u64,
+}
 
 /// A thread.
 #[repr(C)]
@@ -52,6 +62,8 @@ pub struct Tcb {
     /// The call that it has taken and not answered.
     pub owed: Mutex<Option<Owed>>,
     reason: Mutex<BlockReason>,
+    /// Where its faults are handled.
+    handler: Mutex<Option<FaultHandler>>,
     pub(super) exit: Mutex<Option<ExitReason>>,
     /// Touched only by the CPU that has the thread.
     pub(super) local: HomeCell,
@@ -164,6 +176,7 @@ impl Tcb {
             member: Member::new(),
             owed: Mutex::new(None),
             reason: Mutex::new(BlockReason::Working),
+            handler: Mutex::new(None),
             exit: Mutex::new(None),
             local: HomeCell::new(),
             _charge: charge,
@@ -264,6 +277,18 @@ impl Tcb {
     /// Notes what it waits for.
     pub fn set_block_reason(&self, reason: BlockReason) {
         *self.reason.lock() = reason;
+    }
+
+    /// Where its faults are handled; `None` where they end it.
+    pub fn fault_handler(&self) -> Option<FaultHandler> {
+        self.handler.lock().clone()
+    }
+
+    /// Lets its faults be handled elsewhere. An ended thread has none.
+    pub fn set_fault_handler(&self, handler: Option<FaultHandler>) {
+        let old = core::mem::replace(&mut *self.handler.lock(), handler);
+        // Perhaps the endpoint's last reference: outside the lock.
+        drop(old);
     }
 
     /// Why it ended, once it has.

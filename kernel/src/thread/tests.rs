@@ -150,11 +150,12 @@ fn a_wait_is_cancelled_in_every_phase() {
 fn what_a_sender_notes_is_found_by_its_partner() {
     let mut kernel = Kernel::boot();
     let thread = threads(&mut kernel, 1).remove(0);
-    for (badge, is_call) in [(0, false), (u64::MAX, true), (7, false)] {
-        thread.set_sending(badge, is_call);
+    use super::Sending::{Call, Message};
+    for (badge, sending) in [(0, Message), (u64::MAX, Call), (7, Message)] {
+        thread.set_sending(badge, sending);
         thread.begin_wait(Phase::Queued);
         let claim = Claim::queued(thread.clone()).unwrap();
-        assert_eq!(claim.sending(), (badge, is_call));
+        assert_eq!(claim.sending(), (badge, sending));
         claim.taken();
         thread.cancel_wait();
     }

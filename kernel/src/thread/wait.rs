@@ -15,9 +15,12 @@
 //! The word holds a sequence number beside the phase, so that a reply to a call of the past can't
 //! answer a later one.
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use orbital_abi::{Error, Registers};
+use orbital_abi::{
+    Error, Fault, FaultKind, Registers, Tag,
+    fault::{self, FaultMessage},
+};
 
 use super::{Tcb, registers::write_answer};
 use crate::{arch::SavedRegisters, object::Ref};
@@ -39,13 +42,30 @@ pub enum Phase {
 }
 
 const PHASE_BITS: u32 = 3;
+// What a fault's handler has answered, in the place of the badge.
+const REFUSED: u64 = 0;
+const RESUMED: u64 = 1;
 
 /// The word, and what a queued sender's partner must know beside its registers; or what a thread that
 /// waits for signals was given, beside its registers too.
 pub(super) struct Wait {
     word: AtomicU64,
     badge: AtomicU64,
-    is_call: AtomicBool,
+    sending: AtomicU8,
+    fault_kind: AtomicU8,
+    fault_address: AtomicU64,
+}
+
+/// What a queued sender sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Sending {
+    /// A message. Its words stand in the thread's registers.
+    Message,
+    /// The same, and it waits for the reply.
+    Call,
+    /// Word of its fault. Its registers are as they were then, and stay so.
+    Fault,
 }
 
 fn word(sequence: u64, phase: Phase) -> u64 {
@@ -65,12 +85,26 @@ fn split(word: u64) -> (u64, Phase) {
 
 impl Wait {
     pub(super) const fn new() -> Self {
-        Self { word: AtomicU64::new(0), badge: AtomicU64::new(0), is_call: AtomicBool::new(false) }
+        Self {
+            word: AtomicU64::new(0),
+            badge: AtomicU64::new(0),
+            sending: AtomicU8::new(Sending::Message as u8),
+            fault_kind: AtomicU8::new(0),
+            fault_address: AtomicU64::new(0),
+        }
     }
 
     fn exchange(&self, sequence: u64, from: Phase, to: Phase) -> bool {
         let (old, new) = (word(sequence, from), word(sequence, to));
         self.word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    fn sending(&self) -> Sending {
+        match self.sending.load(Ordering::Relaxed) {
+            0 => Sending::Message,
+            1 => Sending::Call,
+            _ => Sending::Fault,
+        }
     }
 
     fn load(&self) -> (u64, Phase) {
@@ -90,15 +124,45 @@ impl Tcb {
     }
 
     /// Notes what the partner of a queued sender must know. Before [`Tcb::begin_wait`].
-    pub fn set_sending(&self, badge: u64, is_call: bool) {
+    pub fn set_sending(&self, badge: u64, sending: Sending) {
         self.wait.badge.store(badge, Ordering::Relaxed);
-        self.wait.is_call.store(is_call, Ordering::Relaxed);
+        self.wait.sending.store(sending as u8, Ordering::Relaxed);
     }
 
-    /// Claims the call `sequence`, if it still waits for its reply.
+    /// Notes the fault that it sends word of. Before [`Tcb::begin_wait`].
+    pub fn set_fault(&self, badge: u64, fault: &Fault) {
+        self.set_sending(badge, Sending::Fault);
+        self.wait.fault_kind.store(fault.kind as u8, Ordering::Relaxed);
+        self.wait.fault_address.store(fault.address, Ordering::Relaxed);
+    }
+
+    /// Claims the wait for its fault handler, if that has taken the fault and not answered.
+    pub fn claim_fault(&self) -> Option<Claim> {
+        let sequence = self.wait.load().0;
+        // Another wait that has begun since has another number.
+        (self.wait.sending() == Sending::Fault).then(|| self.claim_taken(sequence))?
+    }
+
+    /// Whether its fault handler lets it go on. Once its wait is over.
+    pub fn is_resumed(&self) -> bool {
+        self.wait.badge.load(Ordering::Relaxed) == RESUMED
+    }
+
+    /// Claims the call `sequence`, if it still waits for its reply. Someone who only looks at a faulting
+    /// thread's registers gives it back first: with interrupts off and no lock to wait for, so in a few
+    /// instructions.
     pub fn claim_taken(&self, sequence: u64) -> Option<Claim> {
-        let claimed = self.wait.exchange(sequence, Phase::Taken, Phase::Claimed);
-        claimed.then(|| Claim { thread: Ref::from_object(self), sequence })
+        loop {
+            match self.wait.load() {
+                (now, _) if now != sequence => return None,
+                (_, Phase::Claimed) => core::hint::spin_loop(),
+                (_, Phase::Taken) if self.wait.exchange(sequence, Phase::Taken, Phase::Claimed) => {
+                    return Some(Claim { thread: Ref::from_object(self), sequence });
+                }
+                (_, Phase::Taken) => {}
+                _ => return None,
+            }
+        }
     }
 
     /// Takes back the signals that [`Claim::give_signals`] gave it last: once. For whoever has ended the
@@ -164,15 +228,35 @@ impl Claim {
         self.sequence
     }
 
-    /// The badge of a queued sender's capability, and whether it calls.
-    pub fn sending(&self) -> (u64, bool) {
+    /// The badge of a queued sender's capability, and what it sends.
+    pub fn sending(&self) -> (u64, Sending) {
         let wait = &self.thread.wait;
-        (wait.badge.load(Ordering::Relaxed), wait.is_call.load(Ordering::Relaxed))
+        (wait.badge.load(Ordering::Relaxed), wait.sending())
     }
 
-    /// Writes the answer and wakes the thread.
+    /// The fault that the thread sends word of.
+    pub fn fault(&self) -> FaultMessage {
+        let wait = &self.thread.wait;
+        let kind = wait.fault_kind.load(Ordering::Relaxed);
+        let kind = FaultKind::ALL.into_iter().find(|known| *known as u8 == kind);
+        let fault = Fault {
+            kind: kind.unwrap_or(FaultKind::Other),
+            address: wait.fault_address.load(Ordering::Relaxed),
+            instruction_pointer: self.with_registers(|registers| registers.instruction_pointer()),
+        };
+        FaultMessage { fault, thread: self.thread.id.0 }
+    }
+
+    /// Writes the answer and wakes the thread. One that has sent word of its fault keeps its registers, and
+    /// goes on where the answer is a message that says so.
     pub fn complete(self, answer: Result<Registers, Error>) {
-        self.with_registers(|registers| write_answer(registers, answer));
+        if self.thread.wait.sending() == Sending::Fault {
+            let label = answer.and_then(|answer| Ok(Tag::from_bits(answer.control[1])?.label()));
+            let verdict = if label == Ok(fault::RESUME) { RESUMED } else { REFUSED };
+            self.thread.wait.badge.store(verdict, Ordering::Relaxed);
+        } else {
+            self.with_registers(|registers| write_answer(registers, answer));
+        }
         self.thread.wait.word.store(word(self.sequence, Phase::Ready), Ordering::Release);
         self.thread.wake();
     }

@@ -19,11 +19,13 @@ use super::{
 use crate::arch;
 
 /// Goes on with the changes of `space` until the one with this number is over.
-pub fn finish_change(
-    space: &AddressSpace,
-    number: u64,
-) -> impl Future<Output = Result<(), Error>> {
-    Changing { space, begin: || Ok(Begun::Other), stage: Stage::Begun(number), wait: Shootdown::finish }
+pub fn finish_change(space: &AddressSpace, number: u64) -> impl Future<Output = Result<(), Error>> {
+    Changing {
+        space,
+        begin: || Ok(Begun::Other),
+        stage: Stage::Begun(number),
+        wait: Shootdown::finish,
+    }
 }
 
 /// Goes on with whatever change there is.

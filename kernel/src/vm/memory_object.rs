@@ -132,7 +132,13 @@ impl MemoryObject {
         self.cache
     }
 
-    /// Runs `f` on what the lock covers. It takes no other lock but those of memory.
+    /// Whether its pages are a device's registers.
+    pub fn is_device(&self) -> bool {
+        self.cache != Cache::WriteBack
+    }
+
+    /// Runs `f` on what the lock covers. It takes no other lock but those of memory, and that of an object that
+    /// nobody else has yet.
     pub(super) fn with_inner<R>(&self, f: impl FnOnce(&mut Inner) -> R) -> R {
         f(&mut self.inner.lock())
     }
@@ -239,6 +245,14 @@ impl Inner {
                 frame.is_multiple_of(512).then_some(Frame::new(frame))
             }
             Backing::Gone => None,
+        }
+    }
+
+    /// The frame of page `page` of an object whose frames are there anyway.
+    pub fn fixed(&self, page: u64) -> Option<Frame> {
+        match &self.backing {
+            Backing::Fixed(first) => Some(Frame::new(first.number() + page)),
+            Backing::Anonymous(_) | Backing::Gone => None,
         }
     }
 

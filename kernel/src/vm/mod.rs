@@ -2,6 +2,7 @@
 
 pub mod address_space;
 mod changing;
+mod clone;
 mod copy;
 mod mapped;
 pub mod memory_object;
@@ -17,7 +18,8 @@ mod withdraw;
 mod tests;
 
 pub use address_space::AddressSpace;
-pub use memory_object::MemoryObject;
 pub use changing::{change, finish_change, help};
+pub use clone::clone_pages;
 pub use copy::copy_page;
+pub use memory_object::MemoryObject;
 pub use withdraw::withdraw;

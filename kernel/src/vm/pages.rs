@@ -242,6 +242,13 @@ impl Pages {
         true
     }
 
+    /// Where page `page` lies in a chunk of which no page was touched: the first page behind that chunk.
+    pub fn behind_untouched(&self, page: u64) -> Option<u64> {
+        let Store::Many(chunks) = &self.store else { return None };
+        let is_untouched = chunks[(page / CHUNK) as usize].node.is_none();
+        is_untouched.then_some((page / CHUNK + 1) * CHUNK)
+    }
+
     /// Whether page `page`, which was shared, is shared no more: the others have gone or have copied it.
     pub fn is_last(&mut self, page: u64) -> bool {
         let Some(found) = self.get(page) else { return true };
@@ -280,7 +287,9 @@ impl Pages {
         let Progress { next, within } = progress;
         match &mut self.store {
             Store::Few(entries) => {
-                while budget > 0 && let Some(entry) = entries.get_mut(*next) {
+                while budget > 0
+                    && let Some(entry) = entries.get_mut(*next)
+                {
                     core::mem::take(entry).free();
                     *next += 1;
                     budget -= 1;
@@ -288,7 +297,9 @@ impl Pages {
                 *next >= entries.len()
             }
             Store::Many(chunks) => {
-                while budget > 0 && let Some(chunk) = chunks.get_mut(*next) {
+                while budget > 0
+                    && let Some(chunk) = chunks.get_mut(*next)
+                {
                     budget -= 1;
                     if chunk.free(within, &mut budget) {
                         *next += 1;

@@ -80,7 +80,13 @@ fn mapping(object: &Ref<MemoryObject>, address: u64, access: Access) -> Mapping 
 }
 
 /// So many pages of `object` from `first` on, at `address`.
-fn part(object: &Ref<MemoryObject>, address: u64, first: u64, pages: u64, access: Access) -> Mapping {
+fn part(
+    object: &Ref<MemoryObject>,
+    address: u64,
+    first: u64,
+    pages: u64,
+    access: Access,
+) -> Mapping {
     let mut mapping = mapping(object, address, access);
     mapping.content.first_page = first;
     mapping.bytes = pages.wrapping_mul(PAGE_SIZE);

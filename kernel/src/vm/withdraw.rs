@@ -13,7 +13,10 @@ use core::ops::Range;
 
 use orbital_executor::yield_now;
 
-use super::{AddressSpace, MemoryObject, shootdown::{EVERYTHING, Shootdown}};
+use super::{
+    AddressSpace, MemoryObject,
+    shootdown::{EVERYTHING, Shootdown},
+};
 use crate::object::Ref;
 
 /// Pages that nobody maps. They are touched again when this is dropped.

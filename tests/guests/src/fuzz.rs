@@ -8,8 +8,8 @@ use orbital_user::{
     abi::{
         ObjectKind, Registers, Syscall, Tag,
         arguments::{
-            CapabilityCopy, MemoryMap, MemoryUnmap, NotificationSignal, ProcessCreate, SystemLog,
-            ThreadCreate, TimerCreate, TimerSet,
+            CapabilityCopy, MemoryMap, MemoryProtect, MemoryUnmap, NotificationSignal,
+            ProcessCreate, SystemLog, ThreadCreate, TimerCreate, TimerSet,
         },
         layout::USER_END,
     },
@@ -197,6 +197,13 @@ impl Fuzz {
                 rights: self.rights(),
             }
             .encode(),
+            S::MemoryProtect => MemoryProtect {
+                process: self.slot_or_null(K::Process),
+                address: self.place(),
+                bytes: if self.random.once_in(2) { self.number() } else { PAGE },
+                rights: self.rights(),
+            }
+            .encode(),
             S::MemoryUnmap => MemoryUnmap {
                 process: self.slot_or_null(K::Process),
                 address: self.place(),
@@ -226,7 +233,9 @@ impl Fuzz {
             Syscall::MemoryMap => {
                 first == 0 && third < USER_END && !within(third, registers.words[0])
             }
-            Syscall::MemoryUnmap => first == 0 && second < USER_END && !within(second, third),
+            Syscall::MemoryUnmap | Syscall::MemoryProtect => {
+                first == 0 && second < USER_END && !within(second, third)
+            }
             Syscall::CapabilityClose => first == self.system,
             Syscall::Send | Syscall::Receive | Syscall::Call | Syscall::ReplyReceive => {
                 third > PASSED

@@ -93,7 +93,9 @@ impl Objects {
                 registers.words[1] = Rights::READ.bits().into();
                 registers
             }
-            Syscall::MemoryUnmap => raw::control([0, 0x40_0000, PAGE_SIZE]),
+            Syscall::MemoryUnmap | Syscall::MemoryProtect => {
+                raw::control([0, 0x40_0000, PAGE_SIZE])
+            }
             Syscall::SystemLog => {
                 static TEXT: &str = "a line of a test";
                 raw::control([0, TEXT.as_ptr() as u64, TEXT.len() as u64])
@@ -132,6 +134,9 @@ pub fn uses() -> Vec<Use> {
         (Syscall::ThreadSetAffinity, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
         (Syscall::ThreadSetBudget, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
         (Syscall::ThreadInspect, 0, Some(Thread), NONE, Well),
+        (Syscall::ThreadSetFaultHandler, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
+        (Syscall::ThreadReadRegisters, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
+        (Syscall::ThreadWriteRegisters, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
         (Syscall::ProcessKill, 0, Some(Process), MANAGE, Refused(Error::Ended)),
         (Syscall::ProcessWait, 0, Some(Process), WAIT, Well),
         (Syscall::CapabilityCopy, 0, None, Rights::GRANT, Refused(Error::Ended)),
@@ -141,6 +146,9 @@ pub fn uses() -> Vec<Use> {
         (Syscall::MemoryMap, 0, Some(Process), MANAGE, Refused(Error::Ended)),
         (Syscall::MemoryMap, 1, Some(MemoryObject), Rights::READ, Refused(Error::Ended)),
         (Syscall::MemoryUnmap, 0, Some(Process), MANAGE, Untried),
+        (Syscall::MemoryProtect, 0, Some(Process), MANAGE, Refused(Error::InvalidAddress)),
+        (Syscall::MemoryClone, 0, Some(MemoryObject), Rights::READ, Refused(Error::Ended)),
+        (Syscall::MemoryQuery, 0, Some(Process), MANAGE, Refused(Error::InvalidAddress)),
         // Before the signal there is nothing to wait for.
         (Syscall::NotificationWait, 0, Some(Notification), RECEIVE, Refused(Error::WouldBlock)),
         (Syscall::NotificationSignal, 0, Some(Notification), Rights::SEND, Well),

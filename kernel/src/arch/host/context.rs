@@ -1,7 +1,7 @@
 //! What a user thread has in the CPU while it runs, as far as the kernel looks at it.
 #![forbid(unsafe_code)]
 
-use orbital_abi::{Error, Registers, layout};
+use orbital_abi::{Error, Registers, fault::RegisterBank, layout};
 
 /// The registers of a user thread.
 #[derive(Clone, Debug)]
@@ -58,6 +58,34 @@ impl SavedRegisters {
     /// The number of the system call that it is in or comes from.
     pub fn syscall_number(&self) -> Option<u64> {
         self.by_syscall.then_some(self.number)
+    }
+
+    /// A part of them: those that this machine has.
+    pub fn bank(&self, bank: RegisterBank) -> [u64; RegisterBank::VALUES] {
+        let mut values = [0; RegisterBank::VALUES];
+        if bank == RegisterBank::First {
+            [values[0], values[1]] = [self.instruction_pointer, self.stack_pointer];
+        }
+        values
+    }
+
+    /// Changes a part of them, after an exception.
+    ///
+    /// # Errors
+    /// [`Error::InvalidAddress`] when it would go on outside user space.
+    pub fn set_bank(
+        &mut self,
+        bank: RegisterBank,
+        values: [u64; RegisterBank::VALUES],
+    ) -> Result<(), Error> {
+        if bank == RegisterBank::First {
+            if !(layout::USER_START..layout::USER_END).contains(&values[0]) {
+                return Err(Error::InvalidAddress);
+            }
+            // Programs are futures: where they go on can't be changed.
+            self.stack_pointer = values[1];
+        }
+        Ok(())
     }
 
     /// Where the thread goes on: on this machine, where it started.

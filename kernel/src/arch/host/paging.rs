@@ -15,10 +15,7 @@ use std::{
 
 use orbital_abi::layout::{self, PAGE_SIZE};
 
-use super::{
-    cpu::Each,
-    direct_map,
-};
+use super::{cpu::Each, direct_map};
 use crate::{
     arch::{Access, PageSize, Protection, Table, Translation},
     memory::frame::Frame,

@@ -7,12 +7,16 @@
 //! No code outside this folder writes these fields.
 #![forbid(unsafe_code)]
 
-use orbital_abi::{Error, Registers, layout};
+use orbital_abi::{Error, Registers, fault::RegisterBank, layout};
 
 use super::gdt;
 
 /// Flags of a new thread: interrupts on, and the bit that is always one.
 const FLAGS: u64 = 1 << 9 | 1 << 1;
+
+/// Flags that `popf` lets a program change (Intel SDM volume 1, 3.4.3): carry, parity, adjust, zero, sign, trap,
+/// direction, overflow, alignment check, identification.
+const PROGRAM_FLAGS: u64 = 0x24_0dd5;
 
 /// How a thread entered the kernel, and so how it leaves.
 pub const ENTERED_BY_SYSCALL: u64 = 0x100;
@@ -127,6 +131,48 @@ impl SavedRegisters {
         if canonical.cast_unsigned() != self.rip {
             self.rip = layout::USER_END;
         }
+    }
+
+    /// A part of them.
+    pub fn bank(&self, bank: RegisterBank) -> [u64; RegisterBank::VALUES] {
+        match bank {
+            RegisterBank::First => [
+                self.rip, self.rsp, self.flags, self.rax, self.rbx, self.rcx, self.rdx, self.rsi,
+                self.rdi, self.rbp,
+            ],
+            RegisterBank::Second => {
+                [self.r8, self.r9, self.r10, self.r11, self.r12, self.r13, self.r14, self.r15, 0, 0]
+            }
+        }
+    }
+
+    /// Changes a part of them, after an exception. Of the flags those that a program can change by itself.
+    ///
+    /// # Errors
+    /// [`Error::InvalidAddress`] when it would go on outside user space.
+    pub fn set_bank(
+        &mut self,
+        bank: RegisterBank,
+        values: [u64; RegisterBank::VALUES],
+    ) -> Result<(), Error> {
+        match bank {
+            RegisterBank::First => {
+                let [rip, rsp, flags, rax, rbx, rcx, rdx, rsi, rdi, rbp] = values;
+                if !(layout::USER_START..layout::USER_END).contains(&rip) {
+                    return Err(Error::InvalidAddress);
+                }
+                let flags = flags & PROGRAM_FLAGS | FLAGS;
+                (self.rip, self.rsp, self.flags) = (rip, rsp, flags);
+                (self.rax, self.rbx, self.rcx, self.rdx) = (rax, rbx, rcx, rdx);
+                (self.rsi, self.rdi, self.rbp) = (rsi, rdi, rbp);
+            }
+            RegisterBank::Second => {
+                let [r8, r9, r10, r11, r12, r13, r14, r15, ..] = values;
+                (self.r8, self.r9, self.r10, self.r11) = (r8, r9, r10, r11);
+                (self.r12, self.r13, self.r14, self.r15) = (r12, r13, r14, r15);
+            }
+        }
+        Ok(())
     }
 
     /// Where the thread goes on.

@@ -214,7 +214,10 @@ impl PageTables {
             true => ((end - start) / layout::PAGE_SIZE) as usize,
             false => usize::from(is_large),
         };
-        debug_assert!(!is_large || end - start == PageSize::Large.bytes(), "a part of a large page");
+        debug_assert!(
+            !is_large || end - start == PageSize::Large.bytes(),
+            "a part of a large page"
+        );
         // SAFETY: as above; a leaf table's entries follow each other, and the range does not leave it.
         unsafe { core::slice::from_raw_parts_mut(entry, count) }
     }

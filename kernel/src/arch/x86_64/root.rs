@@ -1,10 +1,6 @@
 //! The register that says which page tables a CPU walks.
 
-use x86_64::{
-    PhysAddr,
-    registers::control::Cr3,
-    structures::paging::PhysFrame,
-};
+use x86_64::{PhysAddr, registers::control::Cr3, structures::paging::PhysFrame};
 
 use crate::memory::frame::Frame;
 

@@ -34,9 +34,7 @@ fn no_page_is_both_writable_and_executable() {
         let map = |rights| user::map(mapping(memory, 1, rights));
         let all = READ_WRITE | Rights::EXECUTE;
         assert_eq!(map(all).await, Err(Error::WriteAndExecute));
-        for rights in
-            [Rights::WRITE, Rights::EXECUTE, Rights::WRITE | Rights::EXECUTE]
-        {
+        for rights in [Rights::WRITE, Rights::EXECUTE, Rights::WRITE | Rights::EXECUTE] {
             assert_eq!(map(rights).await, Err(Error::InvalidArgument), "{rights:?}");
         }
         assert_eq!(map(Rights::READ | Rights::SEND).await, Err(Error::InvalidArgument));

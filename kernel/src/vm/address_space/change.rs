@@ -11,7 +11,7 @@
 //! ```
 //! 1. Regions are divided at the range's ends, so that it has whole ones. In steps, their pages are removed
 //!    or narrowed; tables that nobody needs any more are taken out.
-//! 2. Every CPU that may remember a page is asked to forget the range ([`shootdown`](crate::vm::shootdown)).
+//! 2. Every CPU that may remember a page is asked to forget the range ([`shootdown`]).
 //! 3. All have. Unmapped regions leave the set, and with them the references that keep the frames.
 //! 4. The tables that were taken out go back to the frame allocator.
 //!
@@ -330,9 +330,7 @@ fn take(state: &mut State, change: &mut Change, mut at: u64) -> u64 {
         if region.object().is_some() {
             at = match change.kind {
                 Kind::Unmap => unmap(tables, change, region, at, &mut budget),
-                Kind::Protect(access) => {
-                    protect(tables, change, region, access, at, &mut budget)
-                }
+                Kind::Protect(access) => protect(tables, change, region, access, at, &mut budget),
             };
         } else {
             region.leave_if(change.kind == Kind::Unmap);

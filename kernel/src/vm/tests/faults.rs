@@ -35,10 +35,9 @@ fn an_access_that_the_mapping_does_not_allow_is_refused_and_takes_nothing() {
     }
     let tables = free - memory::free_frames();
     for (at, access) in (AT..).step_by(1 << 20).zip(all) {
-        for (wanted, other) in [
-            (Wanted::Write, Access::ReadWrite),
-            (Wanted::Execute, Access::ReadExecute),
-        ] {
+        for (wanted, other) in
+            [(Wanted::Write, Access::ReadWrite), (Wanted::Execute, Access::ReadExecute)]
+        {
             if access != other {
                 assert!(!touch(space, at, wanted), "{wanted:?} of {access:?}");
             }

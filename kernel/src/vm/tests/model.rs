@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::{
-    AT, Access, Error, Kernel, PAGE_SIZE, Wanted, frame, map, object, part, touch, unmap,
-};
+use super::{AT, Access, Error, Kernel, PAGE_SIZE, Wanted, frame, map, object, part, touch, unmap};
 
 /// Page numbers are small, so that mappings meet often.
 #[derive(Clone, Debug)]

@@ -29,7 +29,8 @@ fn an_object_is_zero_whatever_its_frames_held() {
     let kernel = Kernel::boot();
     for pages in [20, 600] {
         // The frames that the object will get, full of someone's secret.
-        let frames: Vec<Frame> = (0..2 * pages).map(|_| memory::allocate_frame().unwrap()).collect();
+        let frames: Vec<Frame> =
+            (0..2 * pages).map(|_| memory::allocate_frame().unwrap()).collect();
         for frame in &frames {
             direct_map::write(*frame, 0, &[0xee; 4096]);
         }

@@ -44,7 +44,8 @@ fn tables_go_when_nobody_needs_them() {
         now -= tables;
         assert_eq!(frames_left(&process), now, "{at:#x}");
     }
-    for (at, tables) in [(places[0], 0), (places[3], 2), (places[1], 1), (places[4], 3), (places[2], 3)]
+    for (at, tables) in
+        [(places[0], 0), (places[3], 2), (places[1], 1), (places[4], 3), (places[2], 3)]
     {
         unmap(space, at, 1).unwrap();
         // The last of a directory takes that and the pointers with it.

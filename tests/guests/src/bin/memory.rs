@@ -80,8 +80,7 @@ fn map_arguments_are_checked() {
     for bytes in [0, 1, PAGE - 1, PAGE + 1, 5 * PAGE, 1 << 63, u64::MAX - PAGE + 1, u64::MAX] {
         refused(MemoryMap { bytes, ..good }, InvalidArgument);
     }
-    for rights in [Rights::WRITE, Rights::EXECUTE, Rights::WRITE | Rights::EXECUTE]
-    {
+    for rights in [Rights::WRITE, Rights::EXECUTE, Rights::WRITE | Rights::EXECUTE] {
         refused(MemoryMap { rights, ..good }, InvalidArgument);
     }
     for more in [Rights::GRANT, Rights::SEND, Rights::MANAGE] {
