@@ -6,7 +6,7 @@
 pub enum Statistic {
     /// Free physical frames of 4 KiB.
     FreeFrames = 0,
-    /// Usable physical frames, free or not.
+    /// Physical frames that the frame allocator has, free or not.
     TotalFrames = 1,
     /// Bytes of the kernel heap in use.
     HeapBytes = 2,
@@ -32,11 +32,18 @@ pub enum Statistic {
     Notifications = 12,
     /// Timers that exist.
     Timers = 13,
+    /// Whole frames that the loader's memory map calls usable, with those that the kernel, its tables
+    /// and its modules take.
+    ReportedFrames = 14,
+    /// Free frames that CPUs have at hand; they are among [`Self::FreeFrames`].
+    CachedFrames = 15,
+    /// Frames of the largest free block, but for those at hand: a power of two, or 0.
+    LargestFreeBlock = 16,
 }
 
 impl Statistic {
     /// All counters, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::FreeFrames,
         Self::TotalFrames,
         Self::HeapBytes,
@@ -51,6 +58,9 @@ impl Statistic {
         Self::NonMaskableInterruptPlaces,
         Self::Notifications,
         Self::Timers,
+        Self::ReportedFrames,
+        Self::CachedFrames,
+        Self::LargestFreeBlock,
     ];
 
     /// The counter with this number, if there is one.

@@ -10,7 +10,8 @@ use super::BootError;
 
 /// How many regions the kernel keeps.
 const MAX_REGIONS: usize = 128;
-const FRAME: u64 = 4096;
+/// Size of a frame in bytes.
+pub(super) const FRAME: u64 = 4096;
 
 /// A region of physical memory.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -112,6 +112,11 @@ impl BootInfo {
         self.memory.usable(reserved)
     }
 
+    /// How many whole frames are usable by the loader's map.
+    pub fn usable_frames(&self) -> u64 {
+        self.usable(&[]).map(|range| (range.end - range.start) / memory_map::FRAME).sum()
+    }
+
     /// Checks what no single entry shows. Both parsers end with it.
     fn check(self) -> Result<Self, BootError> {
         if self.memory.usable(&[]).next().is_none() {
@@ -138,8 +143,8 @@ impl BootInfo {
     pub fn describe(&self) {
         log::info!(target: "boot", "started by {}", self.loader);
         log::info!(target: "boot", "command line: {}", self.command_line.as_str());
-        let bytes: u64 = self.usable(&[]).map(|range| range.end - range.start).sum();
-        log::info!(target: "memory", "{} KiB usable", bytes / 1024);
+        let kibibytes = self.usable_frames() * memory_map::FRAME / 1024;
+        log::info!(target: "memory", "{kibibytes} KiB usable");
         for region in self.memory.regions() {
             let kind = if region.usable { "usable" } else { "reserved" };
             let core::ops::Range { start, end } = region.range;

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use kernel::{
     arch::{direct_map, x86_64::layout},
-    memory::{self, frame::Frame},
+    memory::{self, FrameList, frame::Frame},
 };
 
 use super::{
@@ -12,6 +12,8 @@ use super::{
     walk::{self, Found, FrameSet},
 };
 
+/// What is left to firmware, with the page that the other CPUs start on.
+const FIRMWARES: core::ops::Range<u64> = 0..64 << 10;
 /// Every how many bytes of a frame a word is written.
 const STRIDE: usize = 512;
 
@@ -19,8 +21,8 @@ const STRIDE: usize = 512;
 /// window maps.
 fn kernels_frames() -> FrameSet {
     let mut set = FrameSet::below(loaded::ram_end());
-    set.insert_range(0..1 << 20);
-    set.insert_range(loaded::physical(loaded::text().start..loaded::data().end));
+    set.insert_range(FIRMWARES);
+    loaded::image().into_iter().for_each(|part| set.insert_range(part));
     loaded::modules().for_each(|module| set.insert_range(module));
     walk::walk(walk::root(), walk::UPPER, &mut |found| match found {
         Found::Table(frame) => {
@@ -122,8 +124,8 @@ kernel_test! {
     /// Every frame of RAM is the allocator's, or used by the kernel for something that is known.
     fn no_memory_is_lost_at_boot() {
         let mut known = FrameSet::below(loaded::ram_end());
-        known.insert_range(0..1 << 20);
-        known.insert_range(loaded::physical(loaded::text().start..loaded::data().end));
+        known.insert_range(FIRMWARES);
+        loaded::image().into_iter().for_each(|part| known.insert_range(part));
         loaded::modules().for_each(|module| known.insert_range(module));
         let ram = loaded::usable().iter().flat_map(|r| r.start / 4096..r.end / 4096);
         let free_at_boot = ram.filter(|number| !known.contains(Frame::new(*number))).count() as u64;
@@ -134,5 +136,53 @@ kernel_test! {
         });
         let books = (loaded::ram_end() / 4096 * memory::books::BYTES as u64).div_ceil(4096);
         assert!(missing <= tables + books, "{missing} frames, {tables} tables, {books} of books");
+    }
+}
+
+kernel_test! {
+    /// A machine with memory behind the hole below 4 GiB has all of it: each frame is given out once,
+    /// and what is written to one in a thousand, its number, stays there and nowhere else.
+    on "memory=8G" fn memory_above_4_gib_is_used() {
+        const STRIDE: u64 = 1000;
+        let counts = memory::frame_counts();
+        assert!(counts.total * 100 >= counts.reported * 95, "{counts:?}");
+        let kernels = kernels_frames();
+        let mut seen = FrameSet::below(loaded::ram_end());
+        let mut taken = FrameList::new();
+        let mut above = 0;
+        while let Some(frame) = memory::allocate_frame() {
+            assert!(is_ram(frame) && !kernels.contains(frame) && seen.insert(frame), "{frame:?}");
+            above += u64::from(frame.address() >= 1 << 32);
+            if frame.number().is_multiple_of(STRIDE) {
+                direct_map::write(frame, 0, &frame.number().to_le_bytes());
+            }
+            taken.push(frame);
+        }
+        assert_eq!((taken.len() as u64, memory::free_frames()), (counts.free, 0));
+        assert!(above * 4096 >= 5 << 30, "{above} frames above 4 GiB");
+        while let Some(frame) = taken.pop() {
+            if frame.number().is_multiple_of(STRIDE) {
+                // SAFETY: RAM that this test owns, and nobody writes to it meanwhile.
+                let bytes = unsafe { direct_map::bytes(frame.address(), 8) };
+                assert_eq!(bytes, frame.number().to_le_bytes(), "{frame:?}");
+            }
+            memory::free_frame(frame);
+        }
+        assert_eq!(memory::free_frames(), counts.free);
+    }
+}
+
+kernel_test! {
+    /// What the boot code needed until the last CPU had started is given out.
+    fn the_boot_tables_are_given_back() {
+        let tables = loaded::physical(loaded::boot_tables());
+        assert_eq!(tables.end - tables.start, 7 * 4096);
+        let mut taken = FrameList::new();
+        let mut found = 0;
+        while let Some(frame) = memory::allocate_frame() {
+            found += usize::from(tables.contains(&frame.address()));
+            taken.push(frame);
+        }
+        assert_eq!(found, 7);
     }
 }

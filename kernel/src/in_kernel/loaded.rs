@@ -14,6 +14,8 @@ unsafe extern "C" {
     safe static kernel_rodata_end: u8;
     safe static kernel_stack_guard: u8;
     safe static boot_stack_end: u8;
+    safe static kernel_boot_tables_start: u8;
+    safe static kernel_boot_tables_end: u8;
     safe static kernel_image_end: u8;
 }
 
@@ -74,6 +76,16 @@ pub fn stack_guard() -> u64 {
 /// Addresses of the boot stack.
 pub fn boot_stack() -> Range<u64> {
     stack_guard() + 4096..&raw const boot_stack_end as u64
+}
+
+/// Addresses that the boot tables had in it, which are not mapped.
+pub fn boot_tables() -> Range<u64> {
+    &raw const kernel_boot_tables_start as u64..&raw const kernel_boot_tables_end as u64
+}
+
+/// Physical addresses of the image, but for the boot tables, which are given back.
+pub fn image() -> [Range<u64>; 2] {
+    [text().start..boot_tables().start, boot_tables().end..data().end].map(physical)
 }
 
 /// Physical addresses of a range of the kernel image.

@@ -54,16 +54,16 @@ pub struct Case {
     pub run: fn(),
 }
 
-/// Declares a test: collected by the framework, and named where the harness finds it. A section of
+/// Declares a test, on the machine that the words describe (`docs/testing.md`): collected by the framework, and named where the harness finds it. A section of
 /// one's own counts as unsafe, but not on the account of the files that have tests.
 #[allow_internal_unsafe]
 macro_rules! kernel_test {
-    ($(#[$meta:meta])* fn $name:ident() $body:block) => {
+    ($(#[$meta:meta])* $(on $words:literal)? fn $name:ident() $body:block) => {
         $(#[$meta])*
         fn $name() $body
 
         mod $name {
-            const LINE: &str = concat!(stringify!($name), "\n");
+            const LINE: &str = concat!(stringify!($name), $(" ", $words,)? "\n");
 
             #[used]
             #[unsafe(link_section = ".orbital.tests")]

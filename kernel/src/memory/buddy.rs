@@ -29,8 +29,8 @@ impl<'a> FrameAllocator<'a> {
         new
     }
 
-    /// Adds the frames of a range of physical addresses, in the largest blocks that are aligned.
-    fn add(&mut self, region: Range<u64>) {
+    /// Adds the frames of a range of physical addresses that it has none of, in the largest blocks that are aligned.
+    pub(super) fn add(&mut self, region: Range<u64>) {
         let mut start = Frame::containing(region.start).number();
         let end = Frame::containing(region.end).number().min(self.books.frames());
         while start < end {

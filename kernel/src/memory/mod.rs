@@ -12,6 +12,6 @@ mod tests;
 
 pub use list::FrameList;
 pub use pool::{
-    FrameCounts, allocate_block, allocate_frame, frame_counts, free_block, free_frame, free_frames,
-    owners, share, split_block, start, total_frames, unshare,
+    FrameCounts, add, allocate_block, allocate_frame, frame_counts, free_block, free_frame,
+    free_frames, owners, share, split_block, start, total_frames, unshare,
 };

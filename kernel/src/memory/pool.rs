@@ -16,6 +16,8 @@ use crate::{arch, percpu::MAX_CPUS};
 /// All frames, with the books that their owners use without a lock.
 pub(super) struct Pool<'a> {
     pub(super) books: Books<'a>,
+    /// What the loader's map had, in frames.
+    reported: u64,
     caches: Caches,
     /// Innermost of the kernel's locks: nothing is locked while it is held.
     buddy: Mutex<FrameAllocator<'a>>,
@@ -30,9 +32,13 @@ pub(super) fn pool() -> Option<&'static Pool<'static>> {
 }
 
 impl<'a> Pool<'a> {
-    pub(super) fn new(books: Books<'a>, regions: impl Iterator<Item = Range<u64>>) -> Self {
+    pub(super) fn new(
+        books: Books<'a>,
+        reported: u64,
+        regions: impl Iterator<Item = Range<u64>>,
+    ) -> Self {
         let buddy = Mutex::new(FrameAllocator::new(books, regions));
-        Self { books, caches: Caches::new(), buddy }
+        Self { books, reported, caches: Caches::new(), buddy }
     }
 
     /// Takes a frame on CPU `cpu`.
@@ -113,6 +119,7 @@ impl<'a> Pool<'a> {
             free: buddy.free_frames() + cached,
             cached,
             total: buddy.total_frames(),
+            reported: self.reported,
             largest_order: buddy.largest_order(),
         }
     }
@@ -127,14 +134,25 @@ pub struct FrameCounts {
     pub cached: u64,
     /// Those that the allocator was given, free or not.
     pub total: u64,
+    /// Those that the loader's map calls usable, with what the kernel took before the allocator.
+    pub reported: u64,
     /// Order of the largest free block, but for what is in caches.
     pub largest_order: Option<usize>,
 }
 
 /// Starts the frame allocator over `regions` (ranges of physical addresses, whole frames, no
-/// overlaps), with fresh `books`. Once, at boot.
-pub fn start(books: Books<'static>, regions: impl Iterator<Item = Range<u64>>) {
-    POOL.call_once(|| Pool::new(books, regions));
+/// overlaps), with fresh `books`, on a machine of whose frames a loader has `reported` so many. Once,
+/// at boot.
+pub fn start(books: Books<'static>, reported: u64, regions: impl Iterator<Item = Range<u64>>) {
+    POOL.call_once(|| Pool::new(books, reported, regions));
+}
+
+/// Gives the frame allocator a range more of physical addresses, whole frames, that nobody uses any
+/// longer.
+pub fn add(region: Range<u64>) {
+    if let Some(pool) = pool() {
+        pool.buddy.lock().add(region);
+    }
 }
 
 /// Takes a frame. Its content is whatever was there: who shows it to a program zeroes it first.

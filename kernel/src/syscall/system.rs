@@ -135,5 +135,10 @@ pub(super) fn statistics(current: &Current, registers: &Registers) -> Answer {
         Statistic::NonMaskableInterruptPlaces => arch::nmi::counts().places,
         Statistic::Notifications => registry::live(ObjectKind::Notification),
         Statistic::Timers => registry::live(ObjectKind::Timer),
+        Statistic::ReportedFrames => memory::frame_counts().reported,
+        Statistic::CachedFrames => memory::frame_counts().cached,
+        Statistic::LargestFreeBlock => {
+            memory::frame_counts().largest_order.map_or(0, |order| 1 << order)
+        }
     }))
 }

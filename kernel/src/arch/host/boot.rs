@@ -44,7 +44,8 @@ pub fn init_memory(boot_info: &BootInfo) {
     let frames = (RAM_BYTES / FRAME) as usize;
     let links = Vec::from_iter((0..frames).map(|_| Default::default())).leak();
     let states = Vec::from_iter((0..frames).map(|_| Default::default())).leak();
-    memory::start(Books::new(links, states), boot_info.usable(&reserved));
+    let books = Books::new(links, states);
+    memory::start(books, boot_info.usable_frames(), boot_info.usable(&reserved));
 }
 
 /// There are no descriptors.

@@ -20,6 +20,8 @@ unsafe extern "C" {
     safe static kernel_text_end: u8;
     safe static kernel_rodata_end: u8;
     safe static kernel_stack_guard: u8;
+    safe static kernel_boot_tables_start: u8;
+    safe static kernel_boot_tables_end: u8;
     safe static kernel_image_end: u8;
 }
 
@@ -38,6 +40,12 @@ pub fn root() -> Frame {
 /// The physical range of the kernel image, `.bss` included.
 pub fn image() -> core::ops::Range<u64> {
     physical(&raw const kernel_image_start)..physical(&raw const kernel_image_end)
+}
+
+/// The physical range of the boot tables. It is not mapped as a part of the image, so it can be
+/// used for something else once no CPU starts on them.
+pub fn boot_tables() -> core::ops::Range<u64> {
+    physical(&raw const kernel_boot_tables_start)..physical(&raw const kernel_boot_tables_end)
 }
 
 fn physical(symbol: *const u8) -> u64 {
@@ -110,10 +118,10 @@ pub fn load() {
 fn map_image(builder: &mut Builder<impl FnMut() -> Frame>) {
     let end = &raw const kernel_image_end as u64;
     for page in (&raw const kernel_image_start as u64..end).step_by(SMALL as usize) {
-        if page == &raw const kernel_stack_guard as u64 {
-            continue;
+        let is_guard = page == &raw const kernel_stack_guard as u64;
+        if !is_guard && !boot_tables().contains(&(page - KERNEL_BASE)) {
+            builder.map(page, page - KERNEL_BASE, SMALL, image_flags(page));
         }
-        builder.map(page, page - KERNEL_BASE, SMALL, image_flags(page));
     }
 }
 

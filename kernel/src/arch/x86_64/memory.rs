@@ -5,7 +5,7 @@ use core::slice::from_raw_parts;
 
 use arrayvec::ArrayVec;
 
-use super::{direct_map, kernel_space};
+use super::{direct_map, kernel_space, smp};
 use crate::{
     boot::BootInfo,
     memory::{
@@ -16,8 +16,11 @@ use crate::{
     },
 };
 
-/// Memory below this belongs to firmware and, later, to the other CPUs' first instructions.
-const LOW_END: u64 = 1 << 20;
+/// Memory below this is firmware's, which may write there even where its map calls it usable: Linux
+/// has kept as much (CONFIG_X86_RESERVE_LOW).
+const LOW_END: u64 = 64 << 10;
+/// Video memory and firmware's code, whatever the map says.
+const LEGACY: core::ops::Range<u64> = 0xa_0000..1 << 20;
 /// The boot tables map no more than this.
 const BOOT_MAP_END: u64 = 1 << 32;
 const FRAME: u64 = 4096;
@@ -45,6 +48,9 @@ impl Bump {
 pub fn init_memory(boot_info: &BootInfo) {
     let mut reserved: ArrayVec<core::ops::Range<u64>, 16> = ArrayVec::new();
     reserved.push(0..LOW_END);
+    reserved.push(LEGACY);
+    reserved
+        .extend(smp::trampoline_page(boot_info).map(|page| page.address()..page.address() + FRAME));
     reserved.push(kernel_space::image());
     for module in &boot_info.modules {
         // There are fewer modules than places.
@@ -63,7 +69,7 @@ pub fn init_memory(boot_info: &BootInfo) {
 
     let books = take_books(&mut bump, ram_end / FRAME);
     reserved.push(bump.start..bump.next);
-    memory::start(books, boot_info.usable(&reserved));
+    memory::start(books, boot_info.usable_frames(), boot_info.usable(&reserved));
     start_heap();
 }
 

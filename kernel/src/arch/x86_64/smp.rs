@@ -9,12 +9,12 @@ use core::{
 use arrayvec::ArrayVec;
 
 use super::{
-    acpi, apic, clock, cpu_area, entry, features, fpu, gdt, idle, idt, leftovers, timer,
-    trampoline::Trampoline, window,
+    acpi, apic, clock, cpu_area, entry, features, fpu, gdt, idle, idt, kernel_space, leftovers,
+    timer, trampoline::Trampoline, window,
 };
 use crate::{
     boot::{BootInfo, MAX_MODULES},
-    memory::frame::Frame,
+    memory::{self, frame::Frame},
     percpu::{MAX_CPUS, PerCpu},
 };
 
@@ -77,6 +77,14 @@ pub fn stop_others() {
 
 /// Starts all CPUs that firmware lists. Once, on the first.
 pub fn start_others(boot_info: &BootInfo) {
+    if start_listed(boot_info) == 0 {
+        // No CPU starts on them from here on. One that is left out may be late.
+        memory::add(kernel_space::boot_tables());
+    }
+}
+
+/// Gives how many did not start.
+fn start_listed(boot_info: &BootInfo) -> usize {
     let own = apic::id();
     APIC_ID.of(0).store(own as usize, Ordering::Relaxed);
     let processors = acpi::processors(boot_info.acpi);
@@ -85,9 +93,10 @@ pub fn start_others(boot_info: &BootInfo) {
     }
     let Some(page) = trampoline_page(boot_info) else {
         log::warn!("no free page below 640 KiB: the other CPUs stay off");
-        return;
+        return 0;
     };
     let trampoline = Trampoline::new(page);
+    let mut late = 0;
     for id in processors.apic_ids.into_iter().filter(|id| *id != own) {
         let cpu = cpu_count();
         trampoline.prepare(cpu, window::map_stack(STACK_BYTES));
@@ -108,13 +117,15 @@ pub fn start_others(boot_info: &BootInfo) {
             // So that it does not run into what the next one finds in the trampoline.
             apic::send_init(id);
             log::warn!("the CPU with APIC number {id} does not start: left out");
+            late += 1;
         }
     }
+    late
 }
 
-/// A free page in low memory, which the frame allocator never gets: the first megabyte is firmware's. A
-/// loader may have put a module there.
-fn trampoline_page(boot_info: &BootInfo) -> Option<Frame> {
+/// A free page in low memory, which the frame allocator never gets. A loader may have put a module
+/// there.
+pub fn trampoline_page(boot_info: &BootInfo) -> Option<Frame> {
     let modules: ArrayVec<_, MAX_MODULES> =
         boot_info.modules.iter().map(|module| module.start..module.end).collect();
     boot_info

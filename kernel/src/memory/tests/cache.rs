@@ -10,7 +10,7 @@ use crate::{
 /// A pool of so many frames, from 0 on.
 fn with<R>(frames: u64, f: impl FnOnce(&Pool<'_>) -> R) -> R {
     let room = Room::new(frames);
-    f(&Pool::new(room.books(), core::iter::once(0..frames * PAGE)))
+    f(&Pool::new(room.books(), 0, core::iter::once(0..frames * PAGE)))
 }
 
 fn all(pool: &Pool<'_>, cpu: usize) -> Vec<Frame> {

@@ -192,7 +192,7 @@ proptest! {
         // Entries reach over the end of what has books.
         let all = usable(&entries, start..start + FRAMES);
         let room = Room::new(start + FRAMES);
-        let pool = Pool::new(room.books(), map.usable(&[]));
+        let pool = Pool::new(room.books(), 0, map.usable(&[]));
         let mut model =
             Model { free: all.clone(), all, blocks: Vec::new(), owners: BTreeMap::new() };
         check(&pool, &model)?;
