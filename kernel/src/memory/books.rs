@@ -3,12 +3,12 @@
 //!
 //! | state | first link | second link |
 //! |---|---|---|
-//! | [`INSIDE`] | - | - |
-//! | [`FREE`] + order | next free block of the order | previous one |
-//! | [`USED`] | owners beyond the first | - |
-//! | [`USED`] + order, from 1 on | - | - |
-//! | [`LISTED`] | owners beyond the first | next frame of the list |
-//! | [`CACHED`], in debug builds | 0 | - |
+//! | `INSIDE` | - | - |
+//! | `FREE` + order | next free block of the order | previous one |
+//! | `USED` | owners beyond the first | - |
+//! | `USED` + order, from 1 on | - | - |
+//! | `LISTED` | owners beyond the first | next frame of the list |
+//! | `CACHED`, in debug builds | 0 | - |
 //!
 //! Free blocks are under the allocator's lock. The record of an allocated frame belongs to its
 //! owners: one who shares it counts by an atomic operation, one who has it alone needs none.
