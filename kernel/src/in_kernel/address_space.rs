@@ -9,10 +9,7 @@ use kernel::{
     object::{Quota, Ref},
     vm::{
         AddressSpace, MemoryObject,
-        address_space::{
-            Mapping, Resolution, Wanted,
-            change::{Begun, Progress},
-        },
+        address_space::{Begun, Mapping, Resolution, Wanted, change::Progress},
         reclaim,
     },
 };

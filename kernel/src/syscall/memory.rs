@@ -19,10 +19,7 @@ use crate::{
     thread::{BlockReason, Current, Outcome},
     vm::{
         self, AddressSpace, MemoryObject,
-        address_space::{
-            Mapping,
-            change::{Begun, Check, Progress},
-        },
+        address_space::{Begun, Check, Mapping, change::Progress},
         reclaim,
         region::Content,
     },

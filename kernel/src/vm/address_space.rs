@@ -7,6 +7,7 @@
 //! Lock order: an address space's state, then an object's, then memory's. No lock is held while another CPU
 //! is waited for.
 
+mod begin;
 pub mod change;
 mod fault;
 mod map;
@@ -24,6 +25,7 @@ use spin::Mutex;
 
 use self::change::Change;
 pub use self::{
+    begin::{Begun, Check},
     fault::{Resolution, Wanted},
     map::{Found, Mapping},
 };

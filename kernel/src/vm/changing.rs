@@ -13,7 +13,7 @@ use orbital_abi::Error;
 
 use super::{
     AddressSpace,
-    address_space::change::{Begun, Progress},
+    address_space::{Begun, change::Progress},
     shootdown::Shootdown,
 };
 use crate::arch;

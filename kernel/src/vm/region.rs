@@ -168,6 +168,12 @@ impl Region {
 /// All regions of an address space. None overlap.
 pub struct Regions(RBTree<Adapter>);
 
+impl Default for Regions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Regions {
     /// No regions.
     pub fn new() -> Self {

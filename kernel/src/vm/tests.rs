@@ -22,10 +22,7 @@ use orbital_abi::{
 
 use super::{
     AddressSpace, MemoryObject,
-    address_space::{
-        Mapping, Resolution, Wanted,
-        change::{Begun, Check, Progress},
-    },
+    address_space::{Begun, Check, Mapping, Resolution, Wanted, change::Progress},
     change,
     memory_object::Touched,
 };

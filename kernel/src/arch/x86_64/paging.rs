@@ -123,12 +123,6 @@ impl PageTables {
         }
     }
 
-    /// The entry for `address` in the leaf table, if there is one.
-    fn leaf(&self, address: u64) -> Option<*mut PageTableEntry> {
-        let (entry, level) = self.entry(address, Table::Leaf as u32);
-        (level == Table::Leaf as u32).then_some(entry)
-    }
-
     /// Whether there is a table of this level over `address`.
     pub fn has(&self, address: u64, level: Table) -> bool {
         self.entry(address, level as u32).1 == level as u32

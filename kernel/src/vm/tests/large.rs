@@ -62,7 +62,7 @@ fn a_part_of_a_large_page_can_be_unmapped_or_protected() {
             0 => unmap(space, middle, 1).unwrap(),
             _ => protect(space, middle, 1, Some(Access::Read)).unwrap(),
         }
-        assert_eq!(touch(space, middle, Wanted::Write), false);
+        assert!(!touch(space, middle, Wanted::Write));
         for page in [0, 99, 101, 511] {
             let at = AT + page * PAGE_SIZE;
             assert!(touch(space, at, Wanted::Write), "page {page}");

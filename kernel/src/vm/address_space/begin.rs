@@ -1,0 +1,115 @@
+//! The beginning of a change: the range is checked, and regions are divided where it begins and ends.
+#![forbid(unsafe_code)]
+
+use orbital_abi::{Error, Rights};
+
+use super::{
+    AddressSpace, State,
+    change::{Change, Kind},
+    range, tables,
+};
+use crate::{arch::Access, object::Ref, vm::region::Region};
+
+/// Regions that one step looks at.
+const STEP_REGIONS: usize = 8;
+
+/// What came of the wish to begin one.
+pub enum Begun {
+    /// It has this number.
+    Number(u64),
+    /// Another goes on: help that first.
+    Other,
+    /// The range is still being looked at.
+    Checking,
+}
+
+/// How far the look at a range has come that is to be narrowed.
+#[derive(Clone, Copy, Default)]
+pub struct Check {
+    at: u64,
+    /// The last change that was over when it began: one since makes it worthless.
+    finished: u64,
+}
+
+impl AddressSpace {
+    /// Begins to unmap `[address, address + bytes)`, whatever mappings or parts of them lie there.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] and [`Error::InvalidAddress`] as for a mapping;
+    /// [`Error::QuotaExceeded`] without means to divide a mapping.
+    pub fn begin_unmap(space: &Ref<Self>, address: u64, bytes: u64) -> Result<Begun, Error> {
+        let (start, end) = range(address, bytes)?;
+        begin(space, &mut space.state.lock(), Kind::Unmap, start, end)
+    }
+
+    /// Begins to let the mappings in `[address, address + bytes)` allow `access`, for which they must have
+    /// been made with the rights `needed`. To be called again with the same `check` as long as it answers
+    /// so, which is the default at first.
+    ///
+    /// # Errors
+    /// As [`AddressSpace::begin_unmap`]; [`Error::InvalidAddress`] too where the range is not wholly
+    /// mapped; [`Error::MissingRights`].
+    pub fn begin_protect(
+        space: &Ref<Self>,
+        address: u64,
+        bytes: u64,
+        (access, needed): (Option<Access>, Rights),
+        check: &mut Check,
+    ) -> Result<Begun, Error> {
+        let (start, end) = range(address, bytes)?;
+        let mut state = space.state.lock();
+        if check.finished != state.begun {
+            *check = Check { at: start, finished: state.begun };
+        }
+        check.at = check.at.max(start);
+        for _ in 0..STEP_REGIONS {
+            if check.at >= end {
+                return begin(space, &mut state, Kind::Protect(access), start, end);
+            }
+            let region = state.regions.at(check.at).ok_or(Error::InvalidAddress)?;
+            if !region.allowed().contains(needed) {
+                return Err(Error::MissingRights);
+            }
+            check.at = region.end();
+        }
+        Ok(Begun::Checking)
+    }
+}
+
+fn begin(
+    space: &Ref<AddressSpace>,
+    state: &mut State,
+    kind: Kind,
+    start: u64,
+    end: u64,
+) -> Result<Begun, Error> {
+    if state.change.is_some() {
+        return Ok(Begun::Other);
+    }
+    // A table that is still walked as another can't be made, nor paid, from its window's charge.
+    let is_split = |at: &u64| tables::splits_large(&state.tables, &state.regions, *at);
+    if !state.limbo.is_empty() && [start, end].iter().any(is_split) {
+        state.begun += 1;
+        state.change = Some(Change::forgetting());
+        return Ok(Begun::Other);
+    }
+    divide(space, state, start)?;
+    divide(space, state, end)?;
+    state.begun += 1;
+    state.change = Some(Change::new(kind, start, end));
+    Ok(Begun::Number(state.begun))
+}
+
+/// Makes two regions of the one that reaches over `at`, if there is one.
+fn divide(space: &Ref<AddressSpace>, state: &mut State, at: u64) -> Result<(), Error> {
+    let Some(lower) = state.regions.at(at).filter(|region| region.start() < at) else {
+        return Ok(());
+    };
+    let content = lower.content_from(at);
+    let upper = Region::new(space.clone().erase(), at, lower.end(), content, &space.quota)?;
+    if lower.object().is_some() && !tables::divide(&mut state.tables, lower, at) {
+        return Err(Error::QuotaExceeded);
+    }
+    state.regions.divide(upper);
+    Ok(())
+}
