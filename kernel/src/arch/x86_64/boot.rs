@@ -230,8 +230,10 @@ global_asm!(
     "boot_high: .skip 4096",
     "boot_directories: .skip 4 * 4096",
     // The time-stamp counter at the kernel's entry.
+    ".section .data",
+    ".balign 8",
     ".global boot_ticks",
-    "boot_ticks: .skip 8",
+    "boot_ticks: .quad 0",
     ".text",
     start = sym super::start::start,
     base = const super::layout::KERNEL_BASE,
