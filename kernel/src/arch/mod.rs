@@ -38,10 +38,10 @@ pub use machine::{
     FpuState, PageTables, Root, SavedRegisters, UserSegments, backtrace, clock, copy_from_user,
     cpu_count, cpu_index, cpu_index_locked, direct_map, enter_user, idle, init_descriptors,
     init_memory, init_timer, init_user_entry, kick, nmi, power, serial, set_current, start_others,
-    stop_others, timer,
+    stop_others, tags, timer,
 };
 
-pub use page::{Access, Cache, PageSize, Protection, Table, Translation};
+pub use page::{Access, Cache, PageSize, Protection, Table, Tag, Translation};
 
 /// How many non-maskable interrupts came, by where they hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -87,3 +87,14 @@ pub struct Translation {
     /// The size of the page that is mapped.
     pub size: PageSize,
 }
+
+/// By what a CPU remembers the translations of the tables that it loads, where it can tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// The kernel's own tables, without any user translations.
+    Kernel,
+    /// This tag; what is remembered by it is of the same tables and still right.
+    Kept(usize),
+    /// This tag; what is remembered by it is forgotten.
+    New(usize),
+}

@@ -15,7 +15,11 @@ mod pages;
 mod tables;
 mod withdrawal;
 
-use core::sync::atomic::{AtomicU64, Ordering::SeqCst, fence};
+use core::sync::atomic::{
+    AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
 
 use orbital_abi::{
     Error, ObjectKind,
@@ -29,7 +33,7 @@ pub use self::{
     fault::{Resolution, Wanted},
     map::{Found, Mapping},
 };
-use super::region::Regions;
+use super::{region::Regions, tags};
 use crate::{
     arch::{self, PageTables, Root, Translation},
     memory::{self, FrameList},
@@ -41,6 +45,10 @@ use crate::{
 pub struct AddressSpace {
     header: Header,
     root: Root,
+    /// Its number, from 1 on, for as long as the machine runs.
+    number: u64,
+    /// How often something was taken away that CPUs may remember.
+    changes: AtomicU64,
     /// The CPUs that have it loaded, a bit each.
     loaded: AtomicU64,
     state: Mutex<State>,
@@ -91,10 +99,13 @@ impl AddressSpace {
             quota.refund_frames(1);
             return Err(Error::QuotaExceeded);
         };
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let tables = PageTables::new(root);
         Ref::new(Self {
             header: Header::new::<Self>(),
             root: tables.root(),
+            number: NEXT.fetch_add(1, Relaxed),
+            changes: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
             state: Mutex::new(State {
                 tables,
@@ -122,7 +133,7 @@ impl AddressSpace {
     pub fn enter(&self) {
         // First, so that no translation gets in here unseen: see `shootdown`.
         self.loaded.fetch_or(1 << arch::cpu_index(), SeqCst);
-        self.root.load();
+        self.root.load(tags::choose(self.number, self.changes.load(SeqCst)));
     }
 
     /// This CPU has loaded another.
@@ -135,6 +146,13 @@ impl AddressSpace {
         // What was changed in the tables comes before this look.
         fence(SeqCst);
         self.loaded.load(SeqCst)
+    }
+
+    /// Something was taken away from the tables: the CPUs that have to be asked to forget it, a bit each. Others
+    /// see that they have to when they load it the next time.
+    pub fn take_note(&self) -> u64 {
+        self.changes.fetch_add(1, SeqCst);
+        self.loaded()
     }
 
     /// What `address` leads to.

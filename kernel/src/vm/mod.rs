@@ -11,6 +11,7 @@ pub mod pages;
 pub mod reclaim;
 pub mod region;
 pub mod shootdown;
+mod tags;
 pub mod user_copy;
 mod withdraw;
 

@@ -43,7 +43,7 @@ pub async fn withdraw<'a>(object: &'a Ref<MemoryObject>, pages: Range<u64>) -> W
             from = next;
             yield_now().await;
         }
-        cpus |= space.loaded();
+        cpus |= space.take_note();
     }
     Shootdown::begin(cpus, EVERYTHING).finish().await;
     withdrawn

@@ -40,7 +40,7 @@ pub use cpu::{
 pub use entry::enter_user;
 pub use fpu::FpuState;
 pub use machine::{Machine, machine};
-pub use paging::{PageTables, Root};
+pub use paging::{PageTables, Root, tags};
 pub use segments::UserSegments;
 pub use stop::{Stop, run};
 pub use user_copy::copy_from_user;

@@ -17,10 +17,15 @@ use orbital_abi::layout::{self, PAGE_SIZE};
 
 use super::{cpu::Each, direct_map};
 use crate::{
-    arch::{Access, PageSize, Protection, Table, Translation},
+    arch::{Access, PageSize, Protection, Table, Tag, Translation},
     memory::frame::Frame,
     percpu::MAX_CPUS,
 };
+
+/// How many tags a CPU has for address spaces: none, so it forgets all of one when it loads another.
+pub fn tags() -> usize {
+    0
+}
 
 /// What a CPU may still reach though it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,7 +112,7 @@ impl Root {
     ///
     /// # Panics
     /// When they were taken apart.
-    pub fn load(&self) {
+    pub fn load(&self, _tag: Tag) {
         assert!(self.lock().root.is_some(), "tables are loaded that were taken apart");
         LOADED.with(|loaded| loaded.here().replace(Some(self.clone())));
         forget();

@@ -20,6 +20,8 @@ pub struct Features {
     pub xsave: bool,
     /// Pages of 1 GiB.
     pub huge_pages: bool,
+    /// Translations of several address spaces side by side.
+    pub pcid: bool,
     /// The interrupt controller is reached by MSRs.
     pub x2apic: bool,
     /// The timer takes a value of the time-stamp counter.
@@ -48,6 +50,7 @@ pub fn init() {
         huge_pages: cpuid
             .get_extended_processor_and_feature_identifiers()
             .is_some_and(|f| f.has_1gib_pages()),
+        pcid: cpuid.get_feature_info().is_some_and(|f| f.has_pcid()),
         x2apic: cpuid.get_feature_info().is_some_and(|f| f.has_x2apic()),
         tsc_deadline: cpuid.get_feature_info().is_some_and(|f| f.has_tsc_deadline()),
     });
@@ -58,6 +61,8 @@ pub fn init() {
     wanted.set(Cr4Flags::FSGSBASE, found.fsgsbase);
     wanted.set(Cr4Flags::MACHINE_CHECK_EXCEPTION, found.machine_check);
     wanted.set(Cr4Flags::OSXSAVE, found.xsave);
+    // The identifier that is loaded must be 0 then (SDM volume 3, 4.10.1): the boot tables' is.
+    wanted.set(Cr4Flags::PCID, found.pcid);
     // SAFETY: each bit is set only where CPUID says that the CPU knows it. None takes anything
     // away from the kernel's own code: it lies in supervisor pages, touches user memory only
     // between `stac` and `clac`, and has no floating point.

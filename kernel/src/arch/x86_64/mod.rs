@@ -41,7 +41,7 @@ pub use cpu_area::{cpu_index, cpu_index as cpu_index_locked};
 pub use fpu::FpuState;
 pub use memory::init_memory;
 pub use paging::PageTables;
-pub use root::Root;
+pub use root::{Root, tags};
 pub use segments::UserSegments;
 pub use smp::{cpu_count, kick, start_others, stop_others};
 pub use user_copy::copy_from_user;

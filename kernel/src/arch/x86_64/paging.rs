@@ -15,7 +15,7 @@ use x86_64::{
 
 use super::{direct_map, kernel_space, root::Root};
 use crate::{
-    arch::{Access, Cache, PageSize, Protection, Table, Translation},
+    arch::{Access, Cache, PageSize, Protection, Table, Tag, Translation},
     memory::frame::Frame,
 };
 
@@ -319,6 +319,6 @@ impl PageTables {
 
     /// Loads the tables that map nothing but the kernel.
     pub fn load_kernel() {
-        Root::new(kernel_space::root()).load();
+        Root::new(kernel_space::root()).load(Tag::Kernel);
     }
 }

@@ -1,22 +1,42 @@
-//! The register that says which page tables a CPU walks.
+//! The register that says which page tables a CPU walks, and by which tag it remembers what they say: the
+//! process-context identifier (Intel SDM volume 3, 4.10.1).
 
-use x86_64::{PhysAddr, registers::control::Cr3, structures::paging::PhysFrame};
-
-use crate::memory::frame::Frame;
+use super::features;
+use crate::{arch::Tag, memory::frame::Frame};
 
 /// The root of page tables, which have the kernel's upper half.
 #[derive(Clone, Debug)]
 pub struct Root(Frame);
+
+/// How many tags a CPU has beside that of the kernel's own tables; 0 where it has none at all. More would be
+/// of little use: the translations of as many spaces do not fit into a CPU.
+const TAGS: usize = 7;
+/// Loading keeps what the CPU remembers by the tag.
+const KEEP: u64 = 1 << 63;
+
+/// How many tags a CPU has for address spaces.
+pub fn tags() -> usize {
+    if features::features().pcid { TAGS } else { 0 }
+}
 
 impl Root {
     pub(super) fn new(frame: Frame) -> Self {
         Self(frame)
     }
 
-    /// Loads the tables on this CPU.
-    pub fn load(&self) {
-        let frame = PhysFrame::containing_address(PhysAddr::new(self.0.address()));
-        // SAFETY: each root has the kernel's upper half, so the code that runs stays where it is.
-        unsafe { Cr3::write_raw(frame, 0) };
+    /// Loads the tables on this CPU. Without tags it forgets all user translations.
+    pub fn load(&self, tag: Tag) {
+        let tag = match tag {
+            _ if tags() == 0 => 0,
+            // Nothing of user space was ever remembered by it.
+            Tag::Kernel => KEEP,
+            Tag::Kept(number) => KEEP | (number as u64 + 1),
+            Tag::New(number) => number as u64 + 1,
+        };
+        // SAFETY: each root has the kernel's upper half, so the code that runs stays where it is; the tag is
+        // below 4096, and the highest bit is known where there are tags.
+        unsafe {
+            core::arch::asm!("mov cr3, {}", in(reg) self.0.address() | tag, options(nostack, preserves_flags));
+        }
     }
 }

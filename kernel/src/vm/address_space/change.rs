@@ -165,7 +165,7 @@ impl AddressSpace {
                         true => change.start..change.end,
                         false => EVERYTHING,
                     };
-                    if self.loaded() & !(1 << cpu) != 0 {
+                    if self.take_note() & !(1 << cpu) != 0 {
                         break Step::Ask(range);
                     }
                     if self.loaded.load(SeqCst) != 0 {

@@ -123,7 +123,7 @@ impl AddressSpace {
         if tables.has(address, Table::Leaf) {
             tables.unmap(address, address + PAGE_SIZE);
         }
-        if self.loaded() & !(1 << cpu) != 0 {
+        if self.take_note() & !(1 << cpu) != 0 {
             return None;
         }
         PageTables::flush(address);
