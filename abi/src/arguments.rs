@@ -229,6 +229,51 @@ impl MemoryProtect {
     }
 }
 
+/// How CPUs keep what they read from and write to a device's registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum DeviceCache {
+    /// Each access goes to the device, in order.
+    Uncached = 0,
+    /// Writes are gathered: for frame buffers.
+    WriteCombining = 1,
+}
+
+/// [`Syscall::MemoryDevice`](crate::Syscall::MemoryDevice). Gives the MemoryObject capability in control word
+/// 0. Needs `DEVICES` on the system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryDevice {
+    /// The system.
+    pub system: CapSlot,
+    /// The first physical address, a multiple of the page size.
+    pub physical: u64,
+    /// How many bytes, a multiple of the page size, not 0.
+    pub bytes: u64,
+    /// How CPUs keep it.
+    pub cache: DeviceCache,
+}
+
+impl MemoryDevice {
+    /// Into registers.
+    pub fn encode(&self) -> Registers {
+        Registers::control([self.system.bits(), self.physical, self.bytes, self.cache as u64])
+    }
+
+    /// From registers.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for another number of a cache.
+    pub fn decode(registers: &Registers) -> Result<Self, Error> {
+        let [system, physical, bytes, cache] = registers.control;
+        let cache = match cache {
+            0 => DeviceCache::Uncached,
+            1 => DeviceCache::WriteCombining,
+            _ => return Err(Error::InvalidArgument),
+        };
+        Ok(Self { system: CapSlot::from_bits(system), physical, bytes, cache })
+    }
+}
+
 /// [`Syscall::SystemLog`](crate::Syscall::SystemLog). Needs `LOG` on the system. The line appears
 /// with `user.` and the caller's process name as its module, or `init` for the first process;
 /// control characters are shown as `?`.

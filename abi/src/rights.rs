@@ -28,5 +28,7 @@ bitflags::bitflags! {
         const SHUTDOWN = 1 << 9;
         /// System: read the kernel's counters.
         const STATISTICS = 1 << 10;
+        /// System: make memory objects of devices' registers.
+        const DEVICES = 1 << 11;
     }
 }

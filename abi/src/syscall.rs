@@ -106,6 +106,8 @@ syscalls! {
     /// Tells what is mapped at an address, or next behind it. Gives its first address, its size in bytes, where
     /// in its object it begins, and what it allows (in the upper half what it may ever allow).
     MemoryQuery = 85;
+    /// Makes a memory object of a range of physical addresses that is no memory. Gives its capability.
+    MemoryDevice = 86;
     /// Writes one line to the log.
     SystemLog = 96;
     /// Powers off. Does not return.

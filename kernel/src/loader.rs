@@ -19,7 +19,7 @@ use crate::{
     symbols,
     system::SystemObject,
     thread::{Tcb, control::ALL_CPUS},
-    vm::{AddressSpace, MemoryObject, address_space::Mapping},
+    vm::{AddressSpace, MemoryObject, address_space::Mapping, device},
 };
 
 #[cfg(test)]
@@ -98,6 +98,7 @@ pub fn load_symbols(boot_info: &BootInfo) {
 /// # Errors
 /// A [`LoadError`] that says in one phrase what is wrong.
 pub fn load_init(boot_info: &BootInfo) -> Result<(Ref<Process>, Ref<Tcb>), LoadError> {
+    device::init(boot_info);
     let module = *boot_info.modules.first().ok_or(LoadError::NotAnArchive)?;
     let archive = archive(module);
     let program = find(archive, INIT)?.ok_or(LoadError::NoInit)?;
@@ -170,7 +171,7 @@ fn bootstrap(
     thread: &Ref<Tcb>,
 ) -> Result<Bootstrap, Error> {
     let own = Rights::MANAGE | Rights::WAIT | Rights::GRANT;
-    let all = Rights::LOG | Rights::SHUTDOWN | Rights::STATISTICS | Rights::GRANT;
+    let all = Rights::LOG | Rights::SHUTDOWN | Rights::STATISTICS | Rights::DEVICES | Rights::GRANT;
     let archive = MemoryObject::fixed(module.start, module.end, Cache::WriteBack)?;
     let mut block = Bootstrap::new();
     block.process = process.install(Capability::new(process.clone(), own))?;

@@ -7,12 +7,13 @@ use core::{
 
 use orbital_abi::{
     CapSlot, Error, Registers, Rights, Syscall,
-    arguments::{MemoryMap, MemoryProtect, MemoryUnmap},
+    arguments::{DeviceCache, MemoryDevice, MemoryMap, MemoryProtect, MemoryUnmap},
     layout::PAGE_SIZE,
 };
 
 use crate::{
     capability::Capability,
+    start::bootstrap,
     syscall::{call, harmless},
 };
 
@@ -45,6 +46,19 @@ impl MemoryObject {
     pub fn create(bytes: u64) -> Result<Self, Error> {
         let bytes = whole_pages(bytes).ok_or(Error::InvalidArgument)?;
         let results = harmless(Syscall::MemoryCreate, &Registers::control([bytes, 0, 0, 0]))?;
+        Ok(Self::from_slot(CapSlot::from_bits(results.control[0])))
+    }
+
+    /// The registers of a device, at physical addresses that are no memory. Needs the right `DEVICES` on the
+    /// system.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for what is not whole pages; [`Error::InvalidAddress`] for memory, for what is
+    /// the kernel's own, and for what is no physical address; [`Error::MissingRights`];
+    /// [`Error::QuotaExceeded`]; [`Error::TableFull`].
+    pub fn device(physical: u64, bytes: u64, cache: DeviceCache) -> Result<Self, Error> {
+        let arguments = MemoryDevice { system: bootstrap().system, physical, bytes, cache };
+        let results = harmless(Syscall::MemoryDevice, &arguments.encode())?;
         Ok(Self::from_slot(CapSlot::from_bits(results.control[0])))
     }
 

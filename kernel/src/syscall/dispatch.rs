@@ -68,6 +68,7 @@ fn handle(current: &Current, number: u64) -> Completion {
         Syscall::MemoryUnmap => memory::unmap(current, &registers),
         Syscall::MemoryProtect => memory::protect(current, &registers),
         Syscall::MemoryClone => memory::clone(current, &registers),
+        Syscall::MemoryDevice => memory::device(current, &registers).into(),
         Syscall::MemoryQuery => memory::query(current, &registers).into(),
         Syscall::SystemLog => system::log(current, &registers),
         Syscall::SystemShutdown => system::shutdown(current, &registers).into(),

@@ -4,23 +4,24 @@
 
 use orbital_abi::{
     CapSlot, Error, Registers, Rights,
-    arguments::{MemoryMap, MemoryProtect, MemoryUnmap},
+    arguments::{DeviceCache, MemoryDevice, MemoryMap, MemoryProtect, MemoryUnmap},
     layout::PAGE_SIZE,
 };
 
 use super::{Answer, lookup, process_or_own, value};
 use crate::{
-    arch::{self, Access},
+    arch::{self, Access, Cache},
     capability::Capability,
     cause,
     object::Ref,
     process::Process,
     sched::{Completion, block},
+    system::SystemObject,
     thread::{BlockReason, Current, Outcome},
     vm::{
         self, AddressSpace, MemoryObject,
         address_space::{Begun, Check, Mapping, change::Progress},
-        reclaim,
+        device, reclaim,
         region::Content,
     },
 };
@@ -54,6 +55,18 @@ pub(super) fn create(current: &Current, registers: &Registers) -> Completion {
 
 fn install(process: &Process, object: Ref<MemoryObject>) -> Answer {
     Ok(value(process.install(Capability::new(object, RIGHTS))?.bits()))
+}
+
+pub(super) fn device(current: &Current, registers: &Registers) -> Answer {
+    let MemoryDevice { system, physical, bytes, cache } = MemoryDevice::decode(registers)?;
+    lookup::<SystemObject>(current, system, Rights::DEVICES)?;
+    let cache = match cache {
+        DeviceCache::Uncached => Cache::Uncached,
+        DeviceCache::WriteCombining => Cache::WriteCombining,
+    };
+    let object = device::object(physical, bytes, cache)?;
+    let rights = RIGHTS.difference(Rights::EXECUTE);
+    Ok(value(current.process.install(Capability::new(object, rights))?.bits()))
 }
 
 /// A clone whose source is going on is as any other object of its maker's.

@@ -4,6 +4,7 @@ pub mod address_space;
 mod changing;
 mod clone;
 mod copy;
+pub mod device;
 mod mapped;
 pub mod memory_object;
 mod node;

@@ -93,8 +93,9 @@ impl Objects {
                 registers.words[1] = Rights::READ.bits().into();
                 registers
             }
-            Syscall::MemoryUnmap | Syscall::MemoryProtect => {
-                raw::control([0, 0x40_0000, PAGE_SIZE])
+            Syscall::MemoryUnmap => raw::control([0, 0x40_0000, PAGE_SIZE]),
+            Syscall::MemoryProtect | Syscall::MemoryDevice => {
+                raw::control([0, 0x40_0000, PAGE_SIZE, 0])
             }
             Syscall::SystemLog => {
                 static TEXT: &str = "a line of a test";
@@ -147,7 +148,7 @@ pub fn uses() -> Vec<Use> {
         (Syscall::MemoryMap, 1, Some(MemoryObject), Rights::READ, Refused(Error::Ended)),
         (Syscall::MemoryUnmap, 0, Some(Process), MANAGE, Untried),
         (Syscall::MemoryProtect, 0, Some(Process), MANAGE, Refused(Error::InvalidAddress)),
-        (Syscall::MemoryClone, 0, Some(MemoryObject), Rights::READ, Refused(Error::Ended)),
+        (Syscall::MemoryClone, 0, Some(MemoryObject), Rights::READ, Well),
         (Syscall::MemoryQuery, 0, Some(Process), MANAGE, Refused(Error::InvalidAddress)),
         // Before the signal there is nothing to wait for.
         (Syscall::NotificationWait, 0, Some(Notification), RECEIVE, Refused(Error::WouldBlock)),
@@ -156,6 +157,7 @@ pub fn uses() -> Vec<Use> {
         (Syscall::TimerSet, 0, Some(Timer), MANAGE, Well),
         (Syscall::SystemLog, 0, Some(System), Rights::LOG, Well),
         (Syscall::SystemShutdown, 0, Some(System), Rights::SHUTDOWN, Untried),
+        (Syscall::MemoryDevice, 0, Some(System), Rights::DEVICES, Refused(Error::InvalidAddress)),
         (Syscall::SystemStatistics, 0, Some(System), Rights::STATISTICS, Well),
         (Syscall::SystemInterruptsOff, 0, Some(System), Rights::STATISTICS, Well),
     ]

@@ -14,6 +14,16 @@ pub const FRAME_BYTES: usize = 4096;
 /// How much memory the machine has.
 pub const RAM_BYTES: u64 = 64 << 20;
 
+/// The physical addresses of the interrupt controller.
+pub fn own_device() -> core::ops::Range<u64> {
+    0xfee0_0000..0xfee0_1000
+}
+
+/// One past the highest physical address that page tables can name.
+pub fn physical_end() -> u64 {
+    1 << 40
+}
+
 /// Where the memory starts in the host's.
 static RAM: LazyLock<usize> = LazyLock::new(|| {
     // A quotient of constants: it can't fail.

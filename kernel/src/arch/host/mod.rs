@@ -37,6 +37,7 @@ pub use cpu::{
     MACHINE_CPUS, OUTSIDE, cpu_count, cpu_index, cpu_index_locked, current_registers, kick, play,
     playing, set_count, set_current, start_others, stop_others,
 };
+pub use direct_map::{own_device, physical_end};
 pub use entry::enter_user;
 pub use fpu::FpuState;
 pub use machine::{Machine, machine};

@@ -1,7 +1,10 @@
 //! Turns on what the CPU has: protections always, conveniences where they help.
 
 use raw_cpuid::CpuId;
-use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
+use x86_64::registers::{
+    control::{Cr0, Cr0Flags, Cr4, Cr4Flags},
+    model_specific::Msr,
+};
 
 /// What this machine's CPUs have, beyond what the kernel insists on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,8 +38,26 @@ pub fn features() -> Features {
     FEATURES.get().copied().unwrap_or_default()
 }
 
+/// One past the highest physical address that page tables can name: the bits above are reserved (Intel SDM
+/// volume 3, 4.1.4).
+pub fn physical_end() -> u64 {
+    let bits = CpuId::new().get_processor_capacity_feature_info();
+    1 << bits.map_or(36, |bits| bits.physical_address_bits().min(52))
+}
+
+/// The attribute table (Intel SDM volume 3, 11.12): as after a reset, but that its second entry is
+/// write-combining rather than write-through. The kernel's own mappings use neither.
+fn set_attributes() {
+    const TABLE: u32 = 0x277;
+    const ENTRIES: u64 = 0x0007_0106_0007_0106;
+    // SAFETY: every CPU with long mode has the table; the first, third and fourth entries, which are in use,
+    // stay as they are.
+    unsafe { Msr::new(TABLE).write(ENTRIES) };
+}
+
 /// Looks at the CPU and turns on everything. Once on each CPU.
 pub fn init() {
+    set_attributes();
     let cpuid = CpuId::new();
     let extended = cpuid.get_extended_feature_info();
     let extended = extended.as_ref();

@@ -36,8 +36,10 @@ mod trap;
 mod user_copy;
 mod window;
 
+pub use apic::own_device;
 pub use context::SavedRegisters;
 pub use cpu_area::{cpu_index, cpu_index as cpu_index_locked};
+pub use features::physical_end;
 pub use fpu::FpuState;
 pub use memory::init_memory;
 pub use paging::PageTables;

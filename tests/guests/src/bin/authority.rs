@@ -86,7 +86,14 @@ fn handles_of_nothing_are_refused() {
         // There the null handle means one's own process.
         let own = matches!(
             (used.syscall, used.word),
-            (Syscall::CapabilityCopy, 1) | (Syscall::MemoryMap | Syscall::MemoryUnmap, 0)
+            (Syscall::CapabilityCopy, 1)
+                | (
+                    Syscall::MemoryMap
+                        | Syscall::MemoryUnmap
+                        | Syscall::MemoryProtect
+                        | Syscall::MemoryQuery,
+                    0
+                )
         );
         if !own {
             raw::refuse(used.syscall, objects.registers(used, CapSlot::NULL), Error::EmptySlot);
@@ -103,7 +110,9 @@ fn rights_of(kind: ObjectKind) -> Rights {
         }
         ObjectKind::Timer => Rights::MANAGE | Rights::GRANT,
         ObjectKind::MemoryObject => Rights::READ | Rights::WRITE | Rights::EXECUTE | Rights::GRANT,
-        ObjectKind::System => Rights::LOG | Rights::SHUTDOWN | Rights::STATISTICS | Rights::GRANT,
+        ObjectKind::System => {
+            Rights::LOG | Rights::SHUTDOWN | Rights::STATISTICS | Rights::DEVICES | Rights::GRANT
+        }
     }
 }
 
