@@ -19,6 +19,7 @@ use orbital_abi::{
 use orbital_executor::{executor::TaskRef, yield_now};
 
 use crate::{
+    arch,
     object::{AnyRef, Charge, Quota, Ref},
     process::Process,
     sched,
@@ -110,7 +111,10 @@ async fn give_back(process: &Ref<Process>) {
     }
     process.space.refuse_mappings();
     // Dividing nothing, it can't fail.
-    let all = || AddressSpace::begin_unmap(&process.space, USER_START, USER_END - USER_START);
+    let all = || {
+        let bytes = USER_END - USER_START;
+        AddressSpace::begin_unmap(&process.space, USER_START, bytes, arch::cpu_index())
+    };
     let _ = vm::change(&process.space, all).await;
     // A CPU that ran its last thread forgets it when it runs another's, a kernel task, or sleeps.
     while process.space.loaded() != 0 {

@@ -71,8 +71,12 @@ impl Fixture {
     }
 
     pub fn unmap(&self, address: u64, pages: u64) {
-        let begun = AddressSpace::begin_unmap(&self.space, address, pages * PAGE_SIZE);
-        let Ok(Begun::Number(number)) = begun else { panic!("it can be unmapped") };
+        let begun = AddressSpace::begin_unmap(&self.space, address, pages * PAGE_SIZE, 0);
+        let number = match begun {
+            Ok(Begun::Number(number)) => number,
+            Ok(Begun::Over) => return,
+            _ => panic!("it can be unmapped"),
+        };
         while !matches!(self.space.advance(number, 0), Progress::Over) {}
     }
 

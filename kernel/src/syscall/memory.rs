@@ -159,19 +159,21 @@ fn decode_map(current: &Current, registers: &Registers) -> Result<(Ref<Process>,
 pub(super) fn unmap(current: &Current, registers: &Registers) -> Completion {
     let MemoryUnmap { address, bytes, process } = MemoryUnmap::decode(registers);
     let begun = process_or_own(current, process).and_then(|process| {
-        let begun = AddressSpace::begin_unmap(&process.space, address, bytes)?;
-        Ok((begun, Unfinished(process)))
+        let cpu = arch::cpu_index();
+        let begun = AddressSpace::begin_unmap(&process.space, address, bytes, cpu)?;
+        Ok((begun, process))
     });
     let unfinished = match begun {
-        Ok((Begun::Number(number), unfinished)) => {
-            return finish(current, unfinished, number);
+        Ok((Begun::Over, _)) => return Completion::Done(Ok(Registers::default())),
+        Ok((Begun::Number(number), process)) => {
+            return finish(current, Unfinished(process), number);
         }
-        Ok((_, unfinished)) => unfinished,
+        Ok((_, process)) => Unfinished(process),
         Err(error) => return Completion::Done(Err(error)),
     };
     block(current, BlockReason::Working, async move {
         let space = &unfinished.0.space;
-        let begin = || AddressSpace::begin_unmap(space, address, bytes);
+        let begin = || AddressSpace::begin_unmap(space, address, bytes, arch::cpu_index());
         let answer = vm::change(space, begin).await;
         Outcome::Answer(answer.map(|()| Registers::default()))
     })

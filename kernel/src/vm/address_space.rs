@@ -7,6 +7,7 @@
 //! Lock order: an address space's state, then an object's, then memory's. No lock is held while another CPU
 //! is waited for.
 
+mod at_once;
 mod begin;
 pub mod change;
 mod fault;

@@ -76,6 +76,7 @@ where
         let this = unsafe { self.get_unchecked_mut() };
         let number = match &mut this.stage {
             Stage::New => match (this.begin)()? {
+                Begun::Over => return Poll::Ready(Ok(())),
                 Begun::Number(number) => Some(number),
                 Begun::Other => None,
                 Begun::Checking => {

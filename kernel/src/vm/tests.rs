@@ -95,7 +95,7 @@ fn map(space: &Ref<AddressSpace>, mapping: &Mapping) -> Result<(), Error> {
 }
 
 fn unmap(space: &Ref<AddressSpace>, address: u64, pages: u64) -> Result<(), Error> {
-    block_on(change(space, || AddressSpace::begin_unmap(space, address, pages * PAGE_SIZE)))
+    block_on(change(space, || AddressSpace::begin_unmap(space, address, pages * PAGE_SIZE, CPU)))
 }
 
 /// Lets pages allow `access`, for which they must have been mapped with `needed`.
@@ -139,7 +139,7 @@ fn touch_all(space: &AddressSpace, address: u64, pages: u64) {
 /// All pages and tables of `process` go, as at its end.
 fn close(process: &Process) {
     process.space.refuse_mappings();
-    let all = || AddressSpace::begin_unmap(&process.space, USER_START, USER_END - USER_START);
+    let all = || AddressSpace::begin_unmap(&process.space, USER_START, USER_END - USER_START, CPU);
     block_on(change(&process.space, all)).unwrap();
     process.space.close();
 }
@@ -215,7 +215,7 @@ fn only_user_space_can_be_mapped() {
         assert_eq!(at(address), Err(Error::InvalidArgument), "{address:#x}");
     }
     for (address, bytes) in [(AT, 0), (AT, 1), (AT, 4097), (AT + 8, PAGE_SIZE)] {
-        let refused = AddressSpace::begin_unmap(&process.space, address, bytes).err();
+        let refused = AddressSpace::begin_unmap(&process.space, address, bytes, CPU).err();
         assert_eq!(refused, Some(Error::InvalidArgument));
     }
     // The first and the last pages that there are.
@@ -304,7 +304,7 @@ fn closing_takes_bounded_steps_and_gives_everything_back() {
         map(&process.space, &mapping(&object, at, Access::Read)).unwrap();
         touch_all(&process.space, at, 150);
     }
-    let all = AddressSpace::begin_unmap(&process.space, USER_START, USER_END - USER_START);
+    let all = AddressSpace::begin_unmap(&process.space, USER_START, USER_END - USER_START, CPU);
     assert!(matches!(all, Ok(Begun::Number(1))));
     let mut steps = 0;
     while !matches!(process.space.advance(1, CPU), Progress::Over) {

@@ -143,6 +143,17 @@ impl PageTables {
         }
     }
 
+    /// How many need the table of this level over `address`; 0 where there is none.
+    pub fn needed(&self, address: u64, level: Table) -> u64 {
+        let (entry, found) = self.entry(address, level as u32 + 1);
+        // SAFETY: the entry is in a table of `self`, which is borrowed.
+        let flags = unsafe { (*entry).flags() };
+        match found == level as u32 + 1 && !flags.contains(Flags::HUGE_PAGE) {
+            true => (flags.bits() & COUNT) >> COUNT_SHIFT,
+            false => 0,
+        }
+    }
+
     /// Counts `times` more who need the table of this level over `address`, which is there: 512 at most.
     pub fn hold(&mut self, address: u64, level: Table, times: u64) {
         self.recount(address, level, |count| count + times);
@@ -214,6 +225,25 @@ impl PageTables {
         );
         // SAFETY: as above; a leaf table's entries follow each other, and the range does not leave it.
         unsafe { core::slice::from_raw_parts_mut(entry, count) }
+    }
+
+    /// Maps pages in `[start, end)`, which lies under one leaf table, to what `page` gives for each by its
+    /// number, and leaves those alone for which it gives nothing. Nothing where that table is not there.
+    pub fn map_each(
+        &mut self,
+        start: u64,
+        end: u64,
+        mut page: impl FnMut(u64) -> Option<(Frame, Protection)>,
+    ) {
+        if !self.has(start, Table::Leaf) {
+            return;
+        }
+        for (number, entry) in (0..).zip(self.pages(start, end)) {
+            if let Some((frame, protection)) = page(number) {
+                let flags = flags(protection, PageSize::Small);
+                entry.set_addr(PhysAddr::new(frame.address()), flags);
+            }
+        }
     }
 
     /// Removes the pages in `[start, end)`, which lies under one leaf table or, where a large page is

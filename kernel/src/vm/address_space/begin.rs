@@ -5,6 +5,7 @@ use orbital_abi::{Error, Rights};
 
 use super::{
     AddressSpace, State,
+    at_once::AtOnce,
     change::{Change, Kind},
     range, tables,
 };
@@ -15,6 +16,8 @@ const STEP_REGIONS: usize = 8;
 
 /// What came of the wish to begin one.
 pub enum Begun {
+    /// It is over already.
+    Over,
     /// It has this number.
     Number(u64),
     /// Another goes on: help that first.
@@ -32,14 +35,30 @@ pub struct Check {
 }
 
 impl AddressSpace {
-    /// Begins to unmap `[address, address + bytes)`, whatever mappings or parts of them lie there.
+    /// Begins to unmap `[address, address + bytes)`, whatever mappings or parts of them lie there. `cpu` is this
+    /// one.
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] and [`Error::InvalidAddress`] as for a mapping;
     /// [`Error::QuotaExceeded`] without means to divide a mapping.
-    pub fn begin_unmap(space: &Ref<Self>, address: u64, bytes: u64) -> Result<Begun, Error> {
+    pub fn begin_unmap(
+        space: &Ref<Self>,
+        address: u64,
+        bytes: u64,
+        cpu: usize,
+    ) -> Result<Begun, Error> {
         let (start, end) = range(address, bytes)?;
-        begin(space, &mut space.state.lock(), Kind::Unmap, start, end)
+        let mut state = space.state.lock();
+        match space.unmap_at_once(&mut state, start, end, cpu) {
+            AtOnce::Gone(region) => {
+                // Perhaps its object's last reference goes with it: after unlocking.
+                drop(state);
+                drop(region);
+                Ok(Begun::Over)
+            }
+            AtOnce::Begun => Ok(Begun::Number(state.begun)),
+            AtOnce::No => begin(space, &mut state, Kind::Unmap, start, end),
+        }
     }
 
     /// Begins to let the mappings in `[address, address + bytes)` allow `access`, for which they must have

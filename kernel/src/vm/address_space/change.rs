@@ -73,9 +73,14 @@ impl Change {
         Self { kind, start, end, stage, is_felt: false, tables, refund: 0 }
     }
 
+    /// The same, of a range of which CPUs may remember what is gone already.
+    pub fn felt(kind: Kind, start: u64, end: u64) -> Self {
+        Self { is_felt: true, ..Self::new(kind, start, end) }
+    }
+
     /// One that changes nothing: all CPUs forget what they remember.
     pub fn forgetting() -> Self {
-        Self { is_felt: true, ..Self::new(Kind::Protect(None), 0, 0) }
+        Self::felt(Kind::Protect(None), 0, 0)
     }
 }
 

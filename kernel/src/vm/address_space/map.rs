@@ -5,7 +5,7 @@ use orbital_abi::{Error, Rights, layout::PAGE_SIZE};
 
 use super::{AddressSpace, State, range, tables};
 use crate::{
-    arch::{Access, PageSize, Protection, Table},
+    arch::{Access, PageTables, Protection},
     memory::{self, FrameList},
     object::Ref,
     vm::{
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Pages that are mapped at once, if they are there. The others are when they are touched.
-const AT_ONCE: u64 = 16;
+pub(super) const AT_ONCE: u64 = 16;
 
 /// A mapping to be made.
 #[derive(Clone)]
@@ -93,6 +93,9 @@ impl AddressSpace {
 
     /// Makes the tables of a new region.
     fn make_tables(&self, state: &mut State, start: u64, end: u64) -> Result<(), Error> {
+        if tables::need_known(&mut state.tables, start, end) {
+            return Ok(());
+        }
         let missing = tables::missing(&state.tables, start, end);
         let mut frames = FrameList::new();
         let charged = missing + tables::windows(start, end);
@@ -128,25 +131,17 @@ impl AddressSpace {
 }
 
 /// Maps the pages of `[start, end)`, a part of `region`, that are there and whose leaf table is.
-pub(super) fn populate(
-    tables: &mut crate::arch::PageTables,
-    region: &Region,
-    start: u64,
-    end: u64,
-) {
+pub(super) fn populate(tables: &mut PageTables, region: &Region, start: u64, end: u64) {
     let (Some(object), Some(access)) = (region.object(), region.access()) else { return };
-    if !tables.has(start, Table::Leaf) {
-        return;
-    }
     let end = end.min((start / tables::WINDOW + 1) * tables::WINDOW);
     let cache = object.cache();
+    let first = region.page_at(start);
     object.with_inner(|inner| {
-        for address in (start..end).step_by(PAGE_SIZE as usize) {
-            if let Some((frame, may_write)) = inner.present(region.page_at(address)) {
-                let access = if may_write { access } else { read_only(access) };
-                tables.map(address, frame, PageSize::Small, Protection { access, cache });
-            }
-        }
+        tables.map_each(start, end, |page| {
+            let (frame, may_write) = inner.present(first + page)?;
+            let access = if may_write { access } else { read_only(access) };
+            Some((frame, Protection { access, cache }))
+        });
     });
 }
 

@@ -101,6 +101,17 @@ pub fn missing(tables: &PageTables, start: u64, end: u64) -> u64 {
     (leaves + directories + pointers) as u64
 }
 
+/// A region `[start, end)` that lies in one window, but is not all of it, needs that leaf table, if it is
+/// there. Whether that was so: else nothing was done.
+pub fn need_known(tables: &mut PageTables, start: u64, end: u64) -> bool {
+    let is_part = start / WINDOW == (end - 1) / WINDOW && end - start < WINDOW;
+    let is_known = is_part && tables.needed(start, Table::Leaf) > 0;
+    if is_known {
+        tables.hold(start, Table::Leaf, 1);
+    }
+    is_known
+}
+
 /// A region `[start, end)` needs its tables. Those that are missing are made of `frames`, of which there
 /// are enough.
 pub fn need(tables: &mut PageTables, start: u64, end: u64, frames: &mut FrameList) {

@@ -131,7 +131,7 @@ fn whoever_comes_while_a_change_goes_on_helps_it() {
     let object = object(400, &kernel.init.quota);
     map(space, &mapping(&object, AT, Access::Read)).unwrap();
     touch_all(space, AT, 400);
-    let begun = AddressSpace::begin_unmap(space, AT, 400 * PAGE_SIZE);
+    let begun = AddressSpace::begin_unmap(space, AT, 400 * PAGE_SIZE, CPU);
     let Ok(Begun::Number(number)) = begun else { panic!("nothing else goes on") };
     assert!(matches!(space.advance(number, CPU), Progress::More), "one step is not enough");
     // The thread that began it does not go on: it was killed, or has another turn some time.
