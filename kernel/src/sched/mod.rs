@@ -22,3 +22,4 @@ mod tests;
 pub use block::{Completion, block};
 pub use dispatch::{current, init};
 pub use tasks::{spawn, task_bytes};
+pub use wake::leave_for_dispatcher;

@@ -7,7 +7,7 @@ use super::{Answer, lookup};
 use crate::{
     arch::{self, clock},
     object::Ref,
-    sched::{Completion, block},
+    sched::{self, Completion, block},
     thread::{
         BlockReason, Current, Outcome, Tcb,
         budget::{Budget, Share, Wanted},
@@ -34,7 +34,11 @@ fn ask(
         Ok((thread, ticket))
     });
     match asked {
-        Ok((thread, _)) if thread.is(current) => Completion::Done(Ok(Registers::default())),
+        Ok((thread, _)) if thread.is(current) => {
+            // The CPU that it has just come from may still serve an earlier wish: then nobody else says it.
+            sched::leave_for_dispatcher();
+            Completion::Done(Ok(Registers::default()))
+        }
         Ok((thread, ticket)) => block(current, BlockReason::Asking(thread.id), async move {
             thread.fulfilled(ticket).await;
             Outcome::Answer(Ok(Registers::default()))

@@ -10,8 +10,10 @@ use guests::{
     places, suite,
 };
 use orbital_user::{
-    Error, ExitReason, FaultKind, MemoryObject, Process, Rights, abi::arguments::MemoryUnmap,
-    memory::unmap, thread,
+    CapSlot, Error, ExitReason, FaultKind, MemoryObject, Process, Rights,
+    abi::arguments::MemoryUnmap,
+    memory::{query, unmap},
+    thread,
 };
 
 suite! {
@@ -26,7 +28,7 @@ suite! {
         a_process_killed_while_it_makes_memory_leaves_nothing,
         a_process_killed_while_it_maps_memory_leaves_nothing,
         a_process_that_ends_while_others_map_into_it_leaves_nothing,
-        a_range_in_the_making_can_t_be_unmapped,
+        two_threads_unmap_the_same_range,
     ],
     roles: [],
 }
@@ -266,29 +268,20 @@ fn a_process_that_ends_while_others_map_into_it_leaves_nothing() {
     });
 }
 
-/// While a thread maps a large object, others can't take its range away or use it.
-fn a_range_in_the_making_can_t_be_unmapped() {
+/// Two threads unmap the same range at once: each comes back when all of it is gone.
+fn two_threads_unmap_the_same_range() {
     let memory = MemoryObject::create(LARGE).unwrap();
-    let slot = memory.slot();
-    // Whether the other comes in the middle is the timer's business, so it may take some rounds.
-    let in_the_middle = (0..100).any(|_| {
-        let mapping_thread = thread::spawn(move || {
-            let memory = core::mem::ManuallyDrop::new(MemoryObject::from_slot(slot));
-            do_map(mapping(&memory, LARGE))
-        });
-        let other = thread::spawn(|| {
-            let is_refused = do_map(mapping(&page(), PAGE)) == Err(Error::AddressInUse);
-            // Before or after that work all of it can be unmapped.
-            is_refused && do_unmap(PLACE, LARGE) == Err(Error::AddressInUse)
-        });
-        let in_the_middle = other.unwrap().join().unwrap();
-        let mapped = mapping_thread.unwrap().join().unwrap();
-        if in_the_middle {
-            assert_eq!(mapped, Ok(()));
-            write(PLACE + LARGE - 8, 1);
+    for _ in 0..20 {
+        do_map(mapping(&memory, LARGE)).unwrap();
+        (PLACE..PLACE + LARGE).step_by(1 << 16).for_each(|page| write(page, 1));
+        let unmaps = || {
+            do_unmap(PLACE, LARGE)?;
+            query(CapSlot::NULL, PLACE).map(|found| found.address)
+        };
+        let threads = [0, 1].map(|_| thread::spawn(unmaps).unwrap());
+        for thread in threads {
+            let next = thread.join().unwrap();
+            assert!(next.is_ok_and(|next| next >= PLACE + LARGE) || next.is_err());
         }
-        do_unmap(PLACE, LARGE).unwrap();
-        in_the_middle
-    });
-    assert!(in_the_middle);
+    }
 }
