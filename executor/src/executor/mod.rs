@@ -34,4 +34,4 @@ pub use counters::{Counters, Watch};
 pub use handle::{TaskHandle, TaskRef};
 pub use owner::Owner;
 pub use shared::Executor;
-pub use stored::Task;
+pub use stored::{Storage, Task};

@@ -1,10 +1,8 @@
 //! The right to poll an executor's tasks.
 
-use alloc::boxed::Box;
 use core::{
     marker::PhantomData,
     ops::Deref,
-    pin::Pin,
     ptr::NonNull,
     task::{Context, Poll},
 };
@@ -12,7 +10,7 @@ use core::{
 use super::{
     handle::TaskHandle,
     shared::Executor,
-    stored::{Task, core_of, release, schedule, task_of},
+    stored::{Storage, core_of, into_raw, release, schedule, task_of},
 };
 #[cfg(loom)]
 use crate::planted::{Bug, planted};
@@ -50,9 +48,9 @@ impl Executor {
     /// memory is freed when it is done and its last waker is gone.
     pub fn spawn_send<F: Future<Output = ()> + Send + 'static>(
         &'static self,
-        task: Pin<Box<Task<F>>>,
+        task: impl Storage<F>,
     ) {
-        self.start(task.into_raw(self));
+        self.start(into_raw(task, self));
     }
 
     /// The first wake of a task that is not known to anyone else yet.
@@ -67,8 +65,8 @@ impl Executor {
 impl Owner {
     /// Runs `task`, from the next [`Owner::poll_ready`] on. Its memory is freed when it is done and
     /// its last waker is gone. The handle is for who may want to cancel it.
-    pub fn spawn<F: Future<Output = ()> + 'static>(self, task: Pin<Box<Task<F>>>) -> TaskHandle {
-        let task = task.into_raw(self.executor);
+    pub fn spawn<F: Future<Output = ()> + 'static>(self, task: impl Storage<F>) -> TaskHandle {
+        let task = into_raw(task, self.executor);
         // SAFETY: the executor's reference keeps the task alive, and this is its owner's thread.
         let handle = unsafe { TaskHandle::new(task) };
         self.executor.start(task);

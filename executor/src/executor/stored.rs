@@ -7,6 +7,7 @@
 
 use alloc::boxed::Box;
 use core::{
+    marker::PhantomData,
     mem::offset_of,
     pin::Pin,
     ptr::NonNull,
@@ -27,6 +28,38 @@ pub struct Task<F> {
     core: TaskCore,
     future: UnsafeCell<Option<F>>,
 }
+
+/// Owned memory that a task lies in, pinned, and in which it is freed when the last reference is gone.
+///
+/// # Safety
+/// `into_raw` gives a pointer to a task that nobody else has, and that stays there until `free`.
+pub unsafe trait Storage<F> {
+    /// Gives the task away.
+    fn into_raw(self) -> NonNull<Task<F>>;
+
+    /// Ends the task and frees its memory.
+    ///
+    /// # Safety
+    /// `task` came out of `into_raw` of this type, is freed once, and nobody uses it any more.
+    unsafe fn free(task: NonNull<Task<F>>);
+}
+
+// SAFETY: a box owns its content, which is pinned.
+unsafe impl<F> Storage<F> for Pin<Box<Task<F>>> {
+    fn into_raw(self) -> NonNull<Task<F>> {
+        // SAFETY: the future is not moved out of its allocation.
+        let task = unsafe { Pin::into_inner_unchecked(self) };
+        NonNull::from(Box::leak(task))
+    }
+
+    unsafe fn free(task: NonNull<Task<F>>) {
+        // SAFETY: the caller's.
+        drop(unsafe { Box::from_raw(task.as_ptr()) });
+    }
+}
+
+/// The functions for tasks of one future in one kind of memory.
+struct In<F, S>(PhantomData<(F, S)>);
 
 /// The part of a task whose layout does not depend on its future.
 #[repr(C)]
@@ -236,11 +269,11 @@ impl TaskCore {
     }
 }
 
-impl<F: Future<Output = ()> + 'static> Task<F> {
+impl<F: Future<Output = ()> + 'static, S: Storage<F>> In<F, S> {
     const FUNCTIONS: Functions = Functions {
         poll: |task, context| {
             // SAFETY: `task` starts a `Task<F>`, which is alive.
-            let task = unsafe { task.cast::<Self>().as_ref() };
+            let task = unsafe { task.cast::<Task<F>>().as_ref() };
             task.future.with_mut(|future| {
                 // SAFETY: only who has the right to poll touches the future.
                 let future = unsafe { &mut *future };
@@ -255,19 +288,22 @@ impl<F: Future<Output = ()> + 'static> Task<F> {
         },
         drop_future: |task| {
             // SAFETY: as above.
-            let task = unsafe { task.cast::<Self>().as_ref() };
+            let task = unsafe { task.cast::<Task<F>>().as_ref() };
             // SAFETY: the task was cancelled while nobody polled it, by the caller.
             task.future.with_mut(|future| unsafe { *future = None });
         },
         free: |task| {
-            // SAFETY: `into_raw` took the task out of a `Box`, and the last reference is gone.
-            let task = unsafe { Box::from_raw(task.cast::<Self>().as_ptr()) };
+            let task = task.cast::<Task<F>>();
             // Through the cell, where loom checks that this comes after the last poll.
-            // SAFETY: nobody else knows of the task.
-            task.future.with_mut(|future| unsafe { *future = None });
+            // SAFETY: nobody else knows of the task: the last reference is gone.
+            unsafe { task.as_ref() }.future.with_mut(|future| unsafe { *future = None });
+            // SAFETY: `into_raw` took the task out of an `S`.
+            unsafe { S::free(task) };
         },
     };
+}
 
+impl<F: Future<Output = ()> + 'static> Task<F> {
     /// A task that runs `future` once it is spawned, at priority 0: after all that are more urgent.
     pub fn new(future: F) -> Self {
         // SAFETY: the vtable is for headers that start a `Task`, as this one does. It is not woken,
@@ -282,7 +318,7 @@ impl<F: Future<Output = ()> + 'static> Task<F> {
             changed: unsafe { TaskHeader::new(&CHANGED_VTABLE) },
             place: UnsafeCell::new(Place::new()),
             home: None,
-            functions: &Self::FUNCTIONS,
+            functions: &In::<F, Pin<Box<Self>>>::FUNCTIONS,
         };
         Self { core, future: UnsafeCell::new(Some(future)) }
     }
@@ -293,13 +329,17 @@ impl<F: Future<Output = ()> + 'static> Task<F> {
         self.core.set_priority(priority);
         self
     }
+}
 
-    /// Makes it a task of `home`, which gets the first reference: a pointer to all of the task.
-    pub(super) fn into_raw(self: Pin<Box<Self>>, home: &'static Executor) -> NonNull<TaskHeader> {
-        // SAFETY: the future is not moved out of its allocation.
-        let mut task = unsafe { Pin::into_inner_unchecked(self) };
-        task.core.home = Some(home);
-        // SAFETY: a `Box` is not null.
-        unsafe { NonNull::new_unchecked(Box::into_raw(task)) }.cast()
-    }
+/// Makes a task one of `home`'s, which gets the first reference: a pointer to all of the task.
+pub(super) fn into_raw<F: Future<Output = ()> + 'static, S: Storage<F>>(
+    task: S,
+    home: &'static Executor,
+) -> NonNull<TaskHeader> {
+    let mut task = task.into_raw();
+    // SAFETY: nobody else has it yet.
+    let core = unsafe { &mut task.as_mut().core };
+    core.home = Some(home);
+    core.functions = &In::<F, S>::FUNCTIONS;
+    task.cast()
 }
