@@ -8,7 +8,7 @@ pub enum Statistic {
     FreeFrames = 0,
     /// Physical frames that the frame allocator has, free or not.
     TotalFrames = 1,
-    /// Bytes of the kernel heap in use.
+    /// Bytes of kernel memory in use: objects, each rounded up to its slab's class, and the heap.
     HeapBytes = 2,
     /// Processes that exist.
     Processes = 3,
@@ -39,11 +39,13 @@ pub enum Statistic {
     CachedFrames = 15,
     /// Frames of the largest free block, but for those at hand: a power of two, or 0.
     LargestFreeBlock = 16,
+    /// How often the kernel has taken memory for an object or from its heap, since boot.
+    HeapAllocations = 20,
 }
 
 impl Statistic {
     /// All counters, in the order of their numbers.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::FreeFrames,
         Self::TotalFrames,
         Self::HeapBytes,
@@ -61,6 +63,7 @@ impl Statistic {
         Self::ReportedFrames,
         Self::CachedFrames,
         Self::LargestFreeBlock,
+        Self::HeapAllocations,
     ];
 
     /// The counter with this number, if there is one.

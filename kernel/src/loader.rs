@@ -13,7 +13,7 @@ use crate::{
     arch::{Access, Cache, SavedRegisters, direct_map},
     boot::{BootInfo, Module},
     capability::Capability,
-    memory::{self, frame::Frame, heap},
+    memory::{self, frame::Frame},
     object::{Quota, Ref},
     process::{Name, Process},
     symbols,
@@ -144,7 +144,7 @@ fn fill(
 /// What the machine has left, as init's quota.
 fn root_quota() -> Result<Ref<Quota>, Error> {
     let frames = memory::free_frames();
-    let heap_frames = (frames / HEAP_SHARE).min(heap::LIMIT / PAGE_SIZE);
+    let heap_frames = frames / HEAP_SHARE;
     let heap_bytes = heap_frames * PAGE_SIZE * HEAP_FILL_PERCENT / 100;
     Quota::root(frames - heap_frames, heap_bytes)
 }

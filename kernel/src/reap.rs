@@ -20,7 +20,7 @@ use orbital_executor::{executor::TaskRef, yield_now};
 
 use crate::{
     arch,
-    object::{AnyRef, Charge, Quota, Ref},
+    object::{AnyRef, Quota, Ref},
     process::Process,
     sched,
     thread::Tcb,
@@ -33,14 +33,18 @@ const STEP: usize = 16;
 /// Makes a process's reaper: see [`Process`]. It is asleep until the process wakes it, and runs on this
 /// CPU.
 #[unsafe(no_mangle)]
-fn orbital_process_made(process: &Ref<Process>, payer: &Ref<Quota>) -> Result<TaskRef, Error> {
-    let bytes = sched::task_bytes(&reap(process.clone(), None));
-    let charge = Charge::new(payer, 0, bytes as u64)?;
-    sched::spawn(0, reap(process.clone(), Some(charge)))
+fn orbital_process_made(
+    process: &Ref<Process>,
+    payer: Option<&Ref<Quota>>,
+) -> Result<TaskRef, Error> {
+    let reaper = reap(process.clone());
+    match payer {
+        Some(payer) => sched::spawn_in(payer, 0, reaper),
+        None => sched::spawn(0, reaper),
+    }
 }
 
-/// Reaps `process`; the charge is the task's own.
-async fn reap(process: Ref<Process>, _charge: Option<Charge>) {
+async fn reap(process: Ref<Process>) {
     while !process.is_ending() {
         // Helping has no error.
         let _ = vm::help(&process.space).await;

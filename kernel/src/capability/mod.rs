@@ -1,6 +1,7 @@
 //! Capabilities: per-process tables that say which objects a process may use, and how.
 
 mod entry;
+pub mod slots;
 pub mod table;
 
 #[cfg(test)]

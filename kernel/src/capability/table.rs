@@ -1,27 +1,22 @@
-//! A process's table of capabilities: slots in chunks, so that growing moves nothing, and a list
-//! of the free ones, so that adding and closing take the same few steps whatever the size.
+//! A process's table of capabilities: [slots](super::slots), and a list of the free ones, so that adding
+//! and closing take the same few steps whatever the size.
 //!
 //! The table itself has no lock: its process does. An entry that leaves the table is given back to
 //! the caller, who drops it after unlocking, since the end of an object may need other locks.
 #![forbid(unsafe_code)]
 
-use alloc::{boxed::Box, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use orbital_abi::{CapSlot, Error};
 
-use super::{Capability, EntryGuard};
-use crate::{
-    memory::heap,
-    object::{Charge, Quota, Ref},
+use super::{
+    Capability, EntryGuard,
+    slots::{Content, Empty, Slots},
 };
+use crate::object::{Quota, Ref};
 
 #[cfg(test)]
 mod tests;
-
-const CHUNK_SLOTS: usize = 64;
-/// The most slots that a table can have.
-pub const MAX_SLOTS: usize = 1 << 16;
 
 /// Uses of stale handles, since boot.
 static STALE: AtomicU64 = AtomicU64::new(0);
@@ -31,26 +26,9 @@ pub fn stale_uses() -> u64 {
     STALE.load(Relaxed)
 }
 
-struct Slot {
-    /// 1 for the first capability that the slot holds; a generation is never 0.
-    generation: u32,
-    content: Content,
-}
-
-enum Content {
-    Free {
-        next: Option<u32>,
-    },
-    Held(EntryGuard),
-    /// The generation has run out: a handle of the past could come alive again.
-    Retired,
-}
-
-type Chunk = [Slot; CHUNK_SLOTS];
-
 /// The capabilities of one process.
 pub struct Table {
-    chunks: Vec<(Box<Chunk>, Charge)>,
+    slots: Slots,
     free: Option<u32>,
     /// Whether the process has ended: nothing is added any more.
     closed: bool,
@@ -65,17 +43,7 @@ impl Default for Table {
 impl Table {
     /// An empty table, which takes no memory.
     pub const fn new() -> Self {
-        Self { chunks: Vec::new(), free: None, closed: false }
-    }
-
-    fn slot(&self, slot: CapSlot) -> Option<&Slot> {
-        let index = slot.index() as usize;
-        Some(&self.chunks.get(index / CHUNK_SLOTS)?.0[index % CHUNK_SLOTS])
-    }
-
-    fn slot_mut(&mut self, index: u32) -> Option<&mut Slot> {
-        let index = index as usize;
-        Some(&mut self.chunks.get_mut(index / CHUNK_SLOTS)?.0[index % CHUNK_SLOTS])
+        Self { slots: Slots::new(), free: None, closed: false }
     }
 
     /// What `slot` holds.
@@ -84,14 +52,16 @@ impl Table {
     /// [`Error::EmptySlot`] for a handle that never named anything, [`Error::StaleCapability`] for
     /// one whose capability was closed.
     pub fn lookup(&self, slot: CapSlot) -> Result<&Capability, Error> {
-        let found = self.slot(slot).ok_or(Error::EmptySlot)?;
+        let found = self.slots.get(slot.index()).ok_or(Error::EmptySlot)?;
         match &found.content {
             Content::Held(entry) if found.generation == slot.generation() => Ok(entry.capability()),
             _ if slot.generation() == 0 || slot.generation() > found.generation => {
                 Err(Error::EmptySlot)
             }
             // A free slot has the generation of its next capability.
-            Content::Free { .. } if slot.generation() == found.generation => Err(Error::EmptySlot),
+            Content::Empty(Empty::Free { .. }) if slot.generation() == found.generation => {
+                Err(Error::EmptySlot)
+            }
             _ => {
                 STALE.fetch_add(1, Relaxed);
                 Err(Error::StaleCapability)
@@ -102,7 +72,7 @@ impl Table {
     /// Puts `capability` into a free slot. More slots are paid by `quota`.
     ///
     /// # Errors
-    /// [`Error::TableFull`] at [`MAX_SLOTS`], [`Error::QuotaExceeded`], and [`Error::Ended`] after
+    /// [`Error::TableFull`] at [`MAX_SLOTS`](super::slots::MAX_SLOTS), [`Error::QuotaExceeded`], and [`Error::Ended`] after
     /// [`Table::close_one`].
     pub fn insert(&mut self, capability: Capability, quota: &Ref<Quota>) -> Result<CapSlot, Error> {
         if self.closed {
@@ -110,37 +80,16 @@ impl Table {
         }
         let index = match self.free {
             Some(index) => index,
-            None => self.grow(quota)?,
+            None => self.slots.add_leaf(quota)?,
         };
-        let slot = self.slot_mut(index).ok_or(Error::TableFull)?;
-        let Content::Free { next } = slot.content else { return Err(Error::TableFull) };
+        let slot = self.slots.get_mut(index).ok_or(Error::TableFull)?;
+        let Content::Empty(Empty::Free { next }) = slot.content else {
+            return Err(Error::TableFull);
+        };
         slot.content = Content::Held(EntryGuard::new(capability));
         let handle = CapSlot::new(index, slot.generation);
         self.free = next;
         Ok(handle)
-    }
-
-    /// Adds a chunk; gives its first slot.
-    fn grow(&mut self, quota: &Ref<Quota>) -> Result<u32, Error> {
-        let first = self.chunks.len() * CHUNK_SLOTS;
-        if first >= MAX_SLOTS {
-            return Err(Error::TableFull);
-        }
-        let charge = Charge::new(quota, 0, size_of::<Chunk>() as u64)?;
-        self.chunks.try_reserve(1).map_err(|_| Error::QuotaExceeded)?;
-        let chunk = heap::try_box(core::array::from_fn(|offset| {
-            let next = offset + 1;
-            Slot {
-                generation: 1,
-                content: Content::Free {
-                    next: (next < CHUNK_SLOTS).then_some((first + next) as u32),
-                },
-            }
-        }))
-        .map_err(|_| Error::QuotaExceeded)?;
-        self.chunks.push((chunk, charge));
-        self.free = Some(first as u32);
-        Ok(first as u32)
     }
 
     /// Empties `slot` and gives what it held, to be dropped after unlocking.
@@ -154,16 +103,17 @@ impl Table {
 
     fn take(&mut self, index: u32) -> Option<EntryGuard> {
         let free = self.free;
-        let slot = self.slot_mut(index)?;
+        let slot = self.slots.get_mut(index)?;
         if !matches!(slot.content, Content::Held(_)) {
             return None;
         }
         let next_generation = slot.generation.checked_add(1);
         let emptied = match next_generation {
-            Some(_) => Content::Free { next: free },
-            None => Content::Retired,
+            Some(_) => Empty::Free { next: free },
+            None => Empty::Retired,
         };
-        let Content::Held(entry) = core::mem::replace(&mut slot.content, emptied) else {
+        let Content::Held(entry) = core::mem::replace(&mut slot.content, Content::Empty(emptied))
+        else {
             return None;
         };
         if let Some(generation) = next_generation {
@@ -177,15 +127,12 @@ impl Table {
     /// the first call on nothing can be added.
     pub fn close_one(&mut self) -> Option<EntryGuard> {
         self.closed = true;
-        while let Some((chunk, _)) = self.chunks.last() {
-            let held = chunk.iter().rposition(|slot| matches!(slot.content, Content::Held(_)));
+        while let Some((first, leaf)) = self.slots.last() {
+            let held = leaf.iter().rposition(|slot| matches!(slot.content, Content::Held(_)));
             match held {
-                Some(offset) => {
-                    let index = (self.chunks.len() - 1) * CHUNK_SLOTS + offset;
-                    return self.take(index as u32);
-                }
+                Some(offset) => return self.take(first + offset as u32),
                 None => {
-                    self.chunks.pop();
+                    self.slots.remove_leaf();
                     self.free = None;
                 }
             }

@@ -178,7 +178,7 @@ kernel_test! {
         // The heap may grow the first time, and keeps what it has.
         for round in 0..3 {
             let free = memory::free_frames();
-            let used = memory::heap::bytes_used();
+            let used = memory::usage::bytes();
             let fixture = Fixture::new();
             assert_eq!(memory::free_frames(), free - 1, "the root");
             let mut pages = 0;
@@ -198,7 +198,7 @@ kernel_test! {
             if round > 0 {
                 assert_eq!(memory::free_frames(), free);
             }
-            assert_eq!(memory::heap::bytes_used(), used);
+            assert_eq!(memory::usage::bytes(), used);
         }
     }
 }

@@ -4,7 +4,7 @@
 use kernel::{
     arch::{Access, SavedRegisters, clock, timer},
     capability::Capability,
-    memory::{self, heap},
+    memory::{self, usage},
     object::{Quota, Ref, registry::live},
     process::{Name, Process},
     sched,
@@ -62,7 +62,7 @@ kernel_test! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Balance {
     frames: u64,
-    heap_bytes: usize,
+    heap_bytes: u64,
     objects: [u64; ObjectKind::ALL.len()],
 }
 
@@ -70,7 +70,7 @@ impl Balance {
     fn now() -> Self {
         Self {
             frames: memory::free_frames(),
-            heap_bytes: heap::bytes_used(),
+            heap_bytes: usage::bytes(),
             objects: ObjectKind::ALL.map(live),
         }
     }

@@ -10,7 +10,7 @@ use core::{
 };
 
 use futures_util::task::AtomicWaker;
-use kernel::{arch, log, memory::heap};
+use kernel::{arch, log, memory::usage};
 use orbital_executor::{
     executor::{Executor, Owner, Task},
     wait_queue::WaitQueue,
@@ -47,7 +47,7 @@ kernel_test! {
     fn a_task_runs_to_its_end() {
         let executor = executor();
         let steps = Rc::new(Cell::new(0));
-        let used = heap::bytes_used();
+        let used = usage::bytes();
         let own = steps.clone();
         spawn(executor, async move {
             for _ in 0..5 {
@@ -63,7 +63,7 @@ kernel_test! {
         run(executor);
         assert_eq!((executor.finished(), executor.polls()), (1, 6));
         assert_eq!(Rc::strong_count(&steps), 1, "the future is dropped");
-        assert_eq!(heap::bytes_used(), used);
+        assert_eq!(usage::bytes(), used);
     }
 }
 
@@ -96,7 +96,7 @@ kernel_test! {
 
         let executor = executor();
         let trace = Rc::new(RefCell::new(Vec::new()));
-        let used = heap::bytes_used();
+        let used = usage::bytes();
         for name in 0..WAITERS {
             let trace = trace.clone();
             spawn(executor, async move {
@@ -120,7 +120,7 @@ kernel_test! {
         assert!(trace.borrow().iter().copied().eq(0..WAITERS), "{:?}", trace.borrow());
         assert!(!QUEUE.wake_one(), "nobody is left");
         drop(trace);
-        assert!(heap::bytes_used() <= used, "the tasks are gone");
+        assert!(usage::bytes() <= used, "the tasks are gone");
     }
 }
 

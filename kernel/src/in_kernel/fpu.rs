@@ -1,7 +1,8 @@
 //! Floating-point and vector registers: what a thread has in them is its own. The kernel has none,
 //! so assembly stands for the threads.
 
-use core::arch::asm;
+use alloc::alloc::alloc;
+use core::{arch::asm, ptr::NonNull};
 
 use kernel::arch::FpuState;
 use x86_64::registers::{
@@ -10,6 +11,14 @@ use x86_64::registers::{
 };
 
 use super::kernel_test;
+
+/// Registers after reset, in memory that is never freed.
+fn state_after_reset() -> FpuState {
+    // SAFETY: the layout has a size.
+    let area = NonNull::new(unsafe { alloc(FpuState::layout()) }).unwrap();
+    // SAFETY: it has the layout, and nobody else knows it.
+    unsafe { FpuState::new(area) }
+}
 
 fn has_avx() -> bool {
     Cr4::read().contains(Cr4Flags::OSXSAVE) && XCr0::read().contains(XCr0Flags::AVX)
@@ -43,7 +52,7 @@ fn read() -> [u64; 3] {
 kernel_test! {
     /// Two threads' registers are kept apart, and a new thread finds none of anyone's values.
     fn vector_registers_are_a_threads_own() {
-        let (mut one, mut two) = (FpuState::new().unwrap(), FpuState::new().unwrap());
+        let (mut one, mut two) = (state_after_reset(), state_after_reset());
         one.restore();
         assert_eq!(read(), [0; 3]);
         write(0x1111_2222_3333_4444);
@@ -60,7 +69,7 @@ kernel_test! {
             assert_eq!(read(), [0x5555_6666_7777_8888; 3]);
             two.save();
         }
-        FpuState::new().unwrap().restore();
+        state_after_reset().restore();
         assert_eq!(read(), [0; 3]);
     }
 }
@@ -68,7 +77,7 @@ kernel_test! {
 kernel_test! {
     /// A new thread's floating point is as after reset: all errors masked, full precision.
     fn floating_point_starts_as_after_reset() {
-        let state = FpuState::new().unwrap();
+        let state = state_after_reset();
         state.restore();
         let (mut control, mut vector_control) = (0_u16, 0_u32);
         // SAFETY: TS is clear; both instructions store to the variables.
@@ -84,7 +93,7 @@ kernel_test! {
     /// While floating point is forbidden, the registers hold nobody's values: not even speculation finds
     /// any.
     fn forbidden_registers_are_empty() {
-        let mut state = FpuState::new().unwrap();
+        let mut state = state_after_reset();
         state.restore();
         write(0x1234_5678_9abc_def0);
         state.save();
@@ -101,7 +110,7 @@ kernel_test! {
     /// Errors that a thread has unmasked and that are pending do not hit the kernel when it saves them and
     /// loads them again.
     fn pending_errors_stay_with_their_thread() {
-        let mut state = FpuState::new().unwrap();
+        let mut state = state_after_reset();
         state.restore();
         let mut status = 0_u16;
         // 1 / 0, with no error masked.
@@ -111,7 +120,7 @@ kernel_test! {
         }
         state.save();
         FpuState::forbid();
-        FpuState::new().unwrap().restore();
+        state_after_reset().restore();
         FpuState::forbid();
         state.restore();
         // SAFETY: as above: this one does not wait.
@@ -126,7 +135,7 @@ kernel_test! {
     /// Whether floating point traps is each thread's own: TS follows the thread.
     fn floating_point_is_forbidden_and_allowed() {
         let traps = || Cr0::read().contains(Cr0Flags::TASK_SWITCHED);
-        let state = FpuState::new().unwrap();
+        let state = state_after_reset();
         assert!(traps(), "after boot");
         for _ in 0..2 {
             state.restore();
@@ -134,6 +143,6 @@ kernel_test! {
             FpuState::forbid();
             assert!(traps());
         }
-        assert!(FpuState::bytes() >= 512);
+        assert!(FpuState::layout().size() >= 512);
     }
 }

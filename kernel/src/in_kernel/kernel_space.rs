@@ -8,7 +8,7 @@ use kernel::{
         PageTables, direct_map,
         x86_64::layout::{DIRECT_MAP, DIRECT_MAP_END, KERNEL_BASE, WINDOW, WINDOW_BYTES},
     },
-    memory::{self, heap},
+    memory::{self, usage},
     object::Quota,
     vm::AddressSpace,
 };
@@ -163,9 +163,9 @@ kernel_test! {
         assert!(walk::LOWER.into_iter().all(|index| walk::entry(walk::root(), index) == 0));
 
         // With the new space loaded, the heap grows by more than it had.
-        let used = heap::bytes_used();
+        let used = usage::bytes();
         let large = alloc::vec![0x5a_u8; 4 << 20];
-        assert!(heap::bytes_used() >= used + (4 << 20));
+        assert!(usage::bytes() >= used + (4 << 20));
         assert!(large.iter().all(|byte| *byte == 0x5a));
         assert!(top().eq(before), "a top-level entry appeared after boot");
         drop(large);

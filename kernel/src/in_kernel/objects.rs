@@ -3,7 +3,7 @@
 
 use kernel::{
     ipc::Endpoint,
-    memory::{self, heap},
+    memory::{self, usage},
     object::{Charge, Quota, Ref, registry::live},
     vm::{MemoryObject, memory_object::MAX_PAGES, pages::Pages, reclaim},
 };
@@ -50,8 +50,8 @@ kernel_test! {
 kernel_test! {
     /// What is carved out of a quota comes back with the last thing that it paid for.
     fn carved_quotas_come_back() {
-        let used = heap::bytes_used();
-        let root = Quota::root(100, 100_000).unwrap();
+        let used = usage::bytes();
+        let root = Quota::root(100, 110_000).unwrap();
         let parent = Quota::carve(&root, 60, 60_000).unwrap();
         let child = Quota::carve(&parent, 40, 40_000).unwrap();
         let held = object(&child, 16).unwrap();
@@ -60,9 +60,9 @@ kernel_test! {
         drop((parent, child));
         assert!(Charge::new(&root, 41, 0).is_err(), "what paid for the object still costs");
         drop(held);
-        assert!(Charge::new(&root, 100, 100_000).is_ok());
+        assert!(Charge::new(&root, 100, 110_000).is_ok());
         drop(root);
-        assert_eq!(heap::bytes_used(), used);
+        assert_eq!(usage::bytes(), used);
     }
 }
 
@@ -71,9 +71,9 @@ kernel_test! {
     fn too_large_an_object_is_refused() {
         let quota = Quota::root(memory::free_frames(), u64::MAX).unwrap();
         let all = memory::total_frames() + 1;
-        let (free, used) = (memory::free_frames(), heap::bytes_used());
+        let (free, used) = (memory::free_frames(), usage::bytes());
         assert_eq!(object(&quota, all).err(), Some(Error::QuotaExceeded));
-        assert_eq!((memory::free_frames(), heap::bytes_used()), (free, used));
+        assert_eq!((memory::free_frames(), usage::bytes()), (free, used));
         let too_many = (MAX_PAGES + 1) * PAGE_SIZE;
         for bytes in [0, 1, PAGE_SIZE - 1, PAGE_SIZE + 1, too_many, u64::MAX] {
             let refused = MemoryObject::new(bytes, &quota).err();

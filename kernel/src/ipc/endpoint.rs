@@ -16,7 +16,7 @@ use super::{
     waiting::{Place, Waiting, claim_first},
 };
 use crate::{
-    object::{Charge, Header, Object, Quota, Ref},
+    object::{Header, Object, Quota, Ref},
     sched::{Completion, block},
     thread::{BlockReason, Claim, Current, Phase, Sending, Tcb, WaitingQueue},
 };
@@ -26,7 +26,6 @@ use crate::{
 pub struct Endpoint {
     header: Header,
     queues: Mutex<Queues>,
-    _charge: Charge,
 }
 
 struct Queues {
@@ -81,16 +80,15 @@ impl Endpoint {
     /// # Errors
     /// [`Error::QuotaExceeded`].
     pub fn new(quota: &Ref<Quota>) -> Result<Ref<Self>, Error> {
-        let charge = Charge::new(quota, 0, size_of::<Self>() as u64)?;
-        Ref::new(Self {
+        let endpoint = Self {
             header: Header::new::<Self>(),
             queues: Mutex::new(Queues {
                 senders: WaitingQueue::new(),
                 receivers: WaitingQueue::new(),
                 closed: false,
             }),
-            _charge: charge,
-        })
+        };
+        Ref::new_in(quota, endpoint)
     }
 
     fn close_one(&self) -> Option<Claim> {

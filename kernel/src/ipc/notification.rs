@@ -35,7 +35,7 @@ use spin::Mutex;
 
 use super::waiting::{Place, Waiting, claim_first};
 use crate::{
-    object::{Charge, Header, Object, Quota, Ref},
+    object::{Header, Object, Quota, Ref},
     sched::{Completion, block},
     thread::{BlockReason, Claim, Current, Phase, Tcb, WaitingQueue},
 };
@@ -45,7 +45,6 @@ use crate::{
 pub struct Notification {
     header: Header,
     state: Mutex<State>,
-    _charge: Charge,
 }
 
 struct State {
@@ -105,9 +104,8 @@ impl Notification {
     /// # Errors
     /// [`Error::QuotaExceeded`].
     pub fn new(quota: &Ref<Quota>) -> Result<Ref<Self>, Error> {
-        let charge = Charge::new(quota, 0, size_of::<Self>() as u64)?;
         let state = State { bits: 0, waiters: WaitingQueue::new(), closed: false };
-        Ref::new(Self { header: Header::new::<Self>(), state: Mutex::new(state), _charge: charge })
+        Ref::new_in(quota, Self { header: Header::new::<Self>(), state: Mutex::new(state) })
     }
 
     fn close_one(&self) -> Option<Claim> {

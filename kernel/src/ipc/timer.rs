@@ -48,7 +48,7 @@ use spin::Mutex;
 use super::notification::{Notification, Posted};
 use crate::{
     arch::clock,
-    object::{Charge, Header, Object, Quota, Ref},
+    object::{Header, Object, Quota, Ref},
     sched::timers,
 };
 
@@ -59,7 +59,6 @@ pub struct Timer {
     notification: Ref<Notification>,
     bits: u64,
     state: Mutex<State>,
-    _charge: Charge,
 }
 
 struct State {
@@ -120,15 +119,9 @@ impl Timer {
         bits: u64,
         quota: &Ref<Quota>,
     ) -> Result<Ref<Self>, Error> {
-        let charge = Charge::new(quota, 0, size_of::<Self>() as u64)?;
         let state = State { next: NEVER, period: 0, node: TimerNode::new(), closed: false };
-        Ref::new(Self {
-            header: Header::new::<Self>(),
-            notification,
-            bits,
-            state: Mutex::new(state),
-            _charge: charge,
-        })
+        let state = Mutex::new(state);
+        Ref::new_in(quota, Self { header: Header::new::<Self>(), notification, bits, state })
     }
 
     /// Lets it fire at `deadline`, at once where that has passed and never where it is [`NEVER`], and

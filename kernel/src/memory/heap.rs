@@ -1,49 +1,41 @@
-//! The kernel heap, on `linked_list_allocator`. It grows by frames and answers "no" when there are
-//! none: nothing in the kernel that a program can cause allocates in a way that could panic. Boxes
-//! are made by [`try_box`], vectors grow by `try_reserve`.
+//! The kernel heap, for what is odd-sized or the kernel's own: objects that programs make come from
+//! [slabs](super::slab). It grows by frames, gives them back, and answers "no" when there are none:
+//! nothing in the kernel that a program can cause allocates in a way that could panic. Boxes are made by
+//! [`try_box`], vectors grow by `try_reserve`.
 
 use alloc::boxed::Box;
 use core::{
     alloc::{GlobalAlloc, Layout},
-    ptr::NonNull,
+    ptr::{NonNull, null_mut},
 };
 
-use linked_list_allocator::Heap;
 use spin::Mutex;
 
-/// How large the heap can get, in bytes: quotas promise no more.
-pub const LIMIT: u64 = 1 << 30;
+use super::{extent::Extents, usage};
 
 /// There is no memory left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;
 
-/// Maps at least so many more bytes at the heap's end; gives how many.
-pub type Grow = fn(usize) -> Option<usize>;
+/// A heap.
+pub struct KernelHeap(Mutex<Extents>);
 
-struct KernelHeap(Mutex<(Heap, Option<Grow>)>);
+/// The kernel's. On the host boxes and vectors are the host's.
+#[cfg(target_os = "none")]
+#[global_allocator]
+static HEAP: KernelHeap = KernelHeap::new();
 
-#[cfg_attr(target_os = "none", global_allocator)]
-static HEAP: KernelHeap = KernelHeap(Mutex::new((Heap::empty(), None)));
-
-/// What `linked_list_allocator` needs to keep track of a hole, and alignment: added to a request
-/// before the heap grows for it.
-const SLACK: usize = 64;
-
-/// Starts the heap.
-///
-/// # Safety
-/// `[start, start + size)` is mapped and belongs to the heap alone, and so is what `grow` adds.
-pub unsafe fn init(start: usize, size: usize, grow: Grow) {
-    let mut heap = HEAP.0.lock();
-    // SAFETY: the caller's.
-    unsafe { heap.0.init(start as *mut u8, size) };
-    heap.1 = Some(grow);
+impl KernelHeap {
+    /// An empty one, which takes no memory.
+    pub const fn new() -> Self {
+        Self(Mutex::new(Extents::new()))
+    }
 }
 
-/// Bytes in use.
-pub fn bytes_used() -> usize {
-    HEAP.0.lock().0.used()
+impl Default for KernelHeap {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Puts `value` on the heap.
@@ -67,25 +59,82 @@ pub fn try_box<T>(value: T) -> Result<Box<T>, OutOfMemory> {
     }
 }
 
-// SAFETY: `linked_list_allocator` gives each block once until it is given back.
+// SAFETY: extents give each piece of memory once until it is given back.
 unsafe impl GlobalAlloc for KernelHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let mut heap = self.0.lock();
-        let (memory, grow) = &mut *heap;
-        let found = memory.allocate_first_fit(layout).or_else(|()| {
-            let wanted = layout.size().checked_add(layout.align() + SLACK).ok_or(())?;
-            let added = grow.and_then(|grow| grow(wanted)).ok_or(())?;
-            // SAFETY: `grow` mapped so many bytes behind the heap's end.
-            unsafe { memory.extend(added) };
-            memory.allocate_first_fit(layout)
-        });
-        found.map_or(core::ptr::null_mut(), NonNull::as_ptr)
+        let memory = self.0.lock().allocate(layout);
+        memory.map_or(null_mut(), |memory| {
+            usage::taken(layout.size());
+            memory.as_ptr()
+        })
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         if let Some(memory) = NonNull::new(memory) {
+            usage::given_back(layout.size());
             // SAFETY: the caller gives back what `alloc` gave, with the same layout.
-            unsafe { self.0.lock().0.deallocate(memory, layout) };
+            unsafe { self.0.lock().free(memory, layout) };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{arch::host::machine, memory};
+
+    fn layout(size: usize, align: usize) -> Layout {
+        Layout::from_size_align(size, align).unwrap()
+    }
+
+    #[test]
+    fn the_heap_grows_by_frames_and_gives_them_back() {
+        let _machine = machine();
+        let heap = KernelHeap::new();
+        let free = memory::free_frames();
+        for _ in 0..3 {
+            let mut blocks = Vec::new();
+            for (number, size) in [16, 100, 4096, 16 << 10, 17 << 10, 100 << 10, 1 << 20]
+                .repeat(5)
+                .into_iter()
+                .enumerate()
+            {
+                let layout = layout(size, 1 << (number % 14));
+                // SAFETY: the layout has a size.
+                let memory = unsafe { heap.alloc(layout) };
+                assert!(!memory.is_null() && memory.addr().is_multiple_of(layout.align()));
+                // SAFETY: it is ours.
+                unsafe { memory.write_bytes(number as u8, size) };
+                blocks.push((memory, layout, number as u8));
+            }
+            assert!(memory::free_frames() < free - 5 * 256);
+            // Every other one first.
+            blocks.sort_by_key(|(.., number)| number % 2);
+            for (memory, layout, number) in blocks {
+                // SAFETY: it is ours until it is given back.
+                let content = unsafe { core::slice::from_raw_parts(memory, layout.size()) };
+                assert!(content.iter().all(|byte| *byte == number), "block {number}");
+                // SAFETY: it came from there with this layout.
+                unsafe { heap.dealloc(memory, layout) };
+            }
+            assert_eq!(memory::free_frames(), free);
+        }
+    }
+
+    #[test]
+    fn what_there_is_no_memory_for_is_refused() {
+        let _machine = machine();
+        let heap = KernelHeap::new();
+        let free = memory::free_frames();
+        for (size, align) in [(1 << 30, 8), (1 << 40, 4096), (isize::MAX as usize, 1), (1, 1 << 40)]
+        {
+            // SAFETY: the layout has a size.
+            assert!(unsafe { heap.alloc(layout(size, align)) }.is_null(), "{size} at {align}");
+        }
+        let hog: Vec<_> = core::iter::from_fn(memory::allocate_frame).collect();
+        // SAFETY: the layout has a size.
+        assert!(unsafe { heap.alloc(layout(16, 8)) }.is_null(), "no frame for an extent");
+        hog.into_iter().for_each(memory::free_frame);
+        assert_eq!(memory::free_frames(), free);
     }
 }

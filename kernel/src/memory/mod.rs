@@ -3,12 +3,16 @@
 pub mod books;
 pub mod buddy;
 mod cache;
+pub mod class;
+mod extent;
 pub mod frame;
 pub mod heap;
 mod list;
 mod pool;
+pub mod slab;
 #[cfg(test)]
 mod tests;
+pub mod usage;
 
 pub use list::FrameList;
 pub use pool::{

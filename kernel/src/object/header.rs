@@ -76,6 +76,11 @@ impl Header {
         true
     }
 
+    /// The object lies somewhere else than on the heap.
+    pub(super) fn set_free_function(&mut self, free: unsafe fn(NonNull<Header>)) {
+        self.free = free;
+    }
+
     pub(super) fn free_function(&self) -> unsafe fn(NonNull<Header>) {
         self.free
     }

@@ -2,6 +2,7 @@
 //! that pays. Every object is made through this layer; `capability` knows objects only by it.
 
 pub mod header;
+pub mod paid;
 pub mod quota;
 pub mod reference;
 pub mod registry;
@@ -10,5 +11,6 @@ pub mod registry;
 mod tests;
 
 pub use header::{Header, Object};
-pub use quota::{Charge, Quota};
+pub use paid::{Paid, PaidRoom};
+pub use quota::{Charge, Quota, Usage};
 pub use reference::{AnyRef, Ref};

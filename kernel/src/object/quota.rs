@@ -1,14 +1,33 @@
 //! Who pays: a limit on frames and on kernel memory, carved out of a parent's.
 //!
 //! What a quota promises is backed: carving charges the parent at once, and the first quota has
-//! what the machine has. Everything that is made for a process is charged before it is made, and
-//! the [`Charge`] refunds on drop.
+//! what the machine has. Everything that is made for a process is charged before it is made: objects by
+//! the [slabs](crate::memory::slab) that they lie in ([`paid`](super::paid)), a whole frame at a time; other things by a [`Charge`],
+//! which refunds on drop.
+//!
+//! ```text
+//!   parent ◄──── slab ◄ ─ ─ ─ lies in ─ ─ ─ child ◄──── slab ◄ ─ ─ ─ an object
+//! ```
+//! A quota lives as long as anything that it paid for: each of its slabs holds a reference. It lies in a
+//! slab of its parent's itself, so the parent outlives it. Where the last object of a quota whose process
+//! is long gone is freed, one quota after the other may go, up the whole line: that is a loop, in
+//! `free`, for a line may be longer than the kernel's stack.
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::{
+    ptr::{NonNull, drop_in_place},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use orbital_abi::{Error, ObjectKind};
+use spin::Mutex;
 
 use super::{Header, Object, Ref};
+use crate::memory::{
+    self,
+    class::{Class, SLAB_BYTES},
+    frame::Frame,
+    slab::{self, Emptied, Slabs},
+};
 
 /// A limit and how much of it is used.
 #[derive(Debug)]
@@ -17,9 +36,16 @@ pub struct Quota {
     header: Header,
     frames: Account,
     kernel_bytes: Account,
-    /// What this quota was carved out of, and so is refunded with it.
-    _carved: Option<Charge>,
+    /// Where the objects lie that it pays for.
+    slabs: Mutex<Slabs>,
+    /// What this quota was carved out of, and so is refunded with it. In a slab of its lies this quota.
+    parent: Option<NonNull<Quota>>,
 }
+
+// SAFETY: the parent outlives its child, and is only used through shared references.
+unsafe impl Send for Quota {}
+// SAFETY: as above; everything else is `Sync` by itself.
+unsafe impl Sync for Quota {}
 
 // SAFETY: `repr(C)`, and the header comes first.
 unsafe impl Object for Quota {
@@ -49,35 +75,61 @@ impl Account {
     }
 }
 
+/// How much a quota allows, and how much of it is in use, what was carved out of it included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Frames of 4 KiB: pages of memory objects and page tables.
+    pub frames_limit: u64,
+    /// How many of them are in use.
+    pub frames_used: u64,
+    /// Bytes of kernel memory: objects, by the slab, and lists.
+    pub kernel_bytes_limit: u64,
+    /// How many of them are in use.
+    pub kernel_bytes_used: u64,
+}
+
 impl Quota {
     /// The first quota: all that the machine has.
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`] without memory for it.
     pub fn root(frames: u64, kernel_bytes: u64) -> Result<Ref<Self>, Error> {
-        Self::with(frames, kernel_bytes, None)
+        Ref::new(Self::with(frames, kernel_bytes, None))
     }
 
     /// A quota of `frames` and `kernel_bytes` out of `parent`, to which they return when the last
-    /// reference to it, and so the last thing that it paid for, is gone.
+    /// reference to it, and so the last thing that it paid for, is gone. It lies in the parent's memory.
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`] when `parent` has not that much left.
     pub fn carve(parent: &Ref<Self>, frames: u64, kernel_bytes: u64) -> Result<Ref<Self>, Error> {
-        let charge = Charge::new(parent, frames, kernel_bytes)?;
-        Self::with(frames, kernel_bytes, Some(charge))
+        parent.charge(frames, kernel_bytes)?;
+        // From here on it refunds what was charged when it is dropped.
+        Ref::new_in(parent, Self::with(frames, kernel_bytes, Some(NonNull::from(&**parent))))
     }
 
-    fn with(frames: u64, kernel_bytes: u64, carved: Option<Charge>) -> Result<Ref<Self>, Error> {
-        Ref::new(Self {
+    fn with(frames: u64, kernel_bytes: u64, parent: Option<NonNull<Quota>>) -> Self {
+        Self {
             header: Header::new::<Self>(),
             frames: Account::new(frames),
             kernel_bytes: Account::new(kernel_bytes),
-            _carved: carved,
-        })
+            slabs: Mutex::new(Slabs::new()),
+            parent,
+        }
     }
 
-    /// Charges one frame; give it back by [`Quota::refund_frames`].
+    /// Charges both, or neither.
+    fn charge(&self, frames: u64, kernel_bytes: u64) -> Result<(), Error> {
+        self.frames.charge(frames)?;
+        self.kernel_bytes.charge(kernel_bytes).inspect_err(|_| self.frames.refund(frames))
+    }
+
+    fn refund(&self, frames: u64, kernel_bytes: u64) {
+        self.frames.refund(frames);
+        self.kernel_bytes.refund(kernel_bytes);
+    }
+
+    /// Charges frames; give them back by [`Quota::refund_frames`].
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`].
@@ -88,6 +140,107 @@ impl Quota {
     /// Gives back what [`Quota::charge_frames`] took.
     pub fn refund_frames(&self, frames: u64) {
         self.frames.refund(frames);
+    }
+
+    /// How much it allows, and how much of it is in use.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            frames_limit: self.frames.limit,
+            frames_used: self.frames.used.load(Relaxed),
+            kernel_bytes_limit: self.kernel_bytes.limit,
+            kernel_bytes_used: self.kernel_bytes.used.load(Relaxed),
+        }
+    }
+}
+
+impl Drop for Quota {
+    fn drop(&mut self) {
+        debug_assert!(self.slabs.get_mut().is_empty(), "a slab outlived who pays for it");
+        if let Some(parent) = self.parent {
+            // SAFETY: this quota lies in one of its parent's slabs, or its maker has a reference.
+            unsafe { parent.as_ref() }.refund(self.frames.limit, self.kernel_bytes.limit);
+        }
+    }
+}
+
+/// Room for an object, paid by `quota`. For [`paid`](super::paid).
+///
+/// # Errors
+/// [`Error::QuotaExceeded`].
+pub(super) fn allocate(quota: &Ref<Quota>, class: Class) -> Result<NonNull<u8>, Error> {
+    let order = {
+        let mut slabs = quota.slabs.lock();
+        if let Some(memory) = slabs.allocate(class) {
+            return Ok(memory);
+        }
+        slabs.wanted_order(class)
+    };
+    let (order, frame) = match take_block(quota, order) {
+        Ok(frame) => (order, frame),
+        // Another CPU may have added the last slab meanwhile.
+        Err(error) if order == 0 => return quota.slabs.lock().allocate(class).ok_or(error),
+        Err(_) => (0, take_block(quota, 0)?),
+    };
+    let reference = quota.clone().into_raw();
+    let mut slabs = quota.slabs.lock();
+    // SAFETY: the block is fresh, and `free` gives it back.
+    unsafe { slabs.add(frame, order, class, reference.cast()) };
+    slabs.allocate(class).ok_or(Error::QuotaExceeded)
+}
+
+/// A block of 2^`order` frames, charged as kernel memory.
+fn take_block(quota: &Quota, order: usize) -> Result<Frame, Error> {
+    let bytes = (SLAB_BYTES << order) as u64;
+    quota.kernel_bytes.charge(bytes)?;
+    memory::allocate_block(order).ok_or_else(|| {
+        quota.kernel_bytes.refund(bytes);
+        Error::QuotaExceeded
+    })
+}
+
+/// Gives back room, from any CPU, and with a slab's last object the slab's reference to its quota.
+///
+/// # Safety
+/// `memory` came from [`allocate`], is given back once, and nobody uses it any more.
+pub(super) unsafe fn free(memory: NonNull<u8>) {
+    let mut next = Some(memory);
+    while let Some(memory) = next.take() {
+        // SAFETY: the caller's, or of a quota whose last reference is gone. Each slab's owner is a quota,
+        // and lives as long as the slab.
+        let (quota, emptied) = unsafe {
+            let quota = slab::owner_of(memory).cast::<Quota>();
+            let emptied = quota.as_ref().slabs.lock().free(memory);
+            (quota, emptied)
+        };
+        if let Some(Emptied { frame, order }) = emptied {
+            // In this order: what can be charged is there.
+            memory::free_block(frame, order);
+            // SAFETY: the slab's reference, which is given up here.
+            next = unsafe {
+                quota.as_ref().kernel_bytes.refund((SLAB_BYTES << order) as u64);
+                release(quota)
+            };
+        }
+    }
+}
+
+/// Gives up a slab's reference; the quota's room where that was the last one.
+///
+/// # Safety
+/// The reference is the caller's.
+unsafe fn release(quota: NonNull<Quota>) -> Option<NonNull<u8>> {
+    // SAFETY: the caller's reference keeps it alive until it is given up.
+    unsafe {
+        if !quota.as_ref().header.release() {
+            return None;
+        }
+        if quota.as_ref().parent.is_none() {
+            // The first quota lies on the heap.
+            (quota.as_ref().header.free_function())(quota.cast());
+            return None;
+        }
+        drop_in_place(quota.as_ptr());
+        Some(quota.cast())
     }
 }
 
@@ -105,51 +258,19 @@ impl Charge {
     /// # Errors
     /// [`Error::QuotaExceeded`].
     pub fn new(quota: &Ref<Quota>, frames: u64, kernel_bytes: u64) -> Result<Self, Error> {
-        quota.frames.charge(frames)?;
-        if let Err(error) = quota.kernel_bytes.charge(kernel_bytes) {
-            quota.frames.refund(frames);
-            return Err(error);
-        }
+        quota.charge(frames, kernel_bytes)?;
         Ok(Self { quota: quota.clone(), frames, kernel_bytes })
     }
 }
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        self.quota.frames.refund(self.frames);
-        self.quota.kernel_bytes.refund(self.kernel_bytes);
+        self.quota.refund(self.frames, self.kernel_bytes);
     }
 }
 
 impl core::fmt::Debug for Ref<Quota> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "quota of {} frames", self.frames.limit)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn carving_is_backed_and_comes_back() {
-        let root = Quota::root(10, 1000).unwrap();
-        let child = Quota::carve(&root, 6, 600).unwrap();
-        assert_eq!(Quota::carve(&root, 5, 0).err(), Some(Error::QuotaExceeded));
-        assert_eq!(Quota::carve(&root, 0, 401).err(), Some(Error::QuotaExceeded));
-        let charge = Charge::new(&child, 6, 600).unwrap();
-        assert_eq!(child.charge_frames(1), Err(Error::QuotaExceeded));
-        drop(child);
-        assert_eq!(Quota::carve(&root, 5, 0).err(), Some(Error::QuotaExceeded), "still charged");
-        drop(charge);
-        assert!(Quota::carve(&root, 10, 1000).is_ok());
-    }
-
-    #[test]
-    fn a_charge_takes_both_or_neither() {
-        let root = Quota::root(10, 10).unwrap();
-        assert!(Charge::new(&root, 10, 11).is_err());
-        assert!(Charge::new(&root, 10, 10).is_ok());
-        assert!(root.charge_frames(u64::MAX).is_err(), "no overflow");
     }
 }

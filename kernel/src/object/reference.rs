@@ -6,7 +6,11 @@ use core::{marker::PhantomData, mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 
 use orbital_abi::Error;
 
-use super::header::{Header, Object};
+use super::{
+    Quota,
+    header::{Header, Object},
+    paid,
+};
 use crate::memory::heap;
 
 /// A counted reference to a `T`.
@@ -25,7 +29,7 @@ unsafe impl Send for AnyRef {}
 // SAFETY: as for `Ref`.
 unsafe impl Sync for AnyRef {}
 
-/// Frees the memory of a `T`.
+/// Ends a `T` that lies on the heap.
 ///
 /// # Safety
 /// `header` is the header of a `T` that came from a `Ref::new`, and the last reference to it is gone.
@@ -34,8 +38,28 @@ pub(super) unsafe fn free<T: Object>(header: NonNull<Header>) {
     drop(unsafe { Box::from_raw(header.cast::<T>().as_ptr()) });
 }
 
+/// Ends a `T` that lies in a quota's memory.
+///
+/// # Safety
+/// `header` is the header of a `T` that came from a `Ref::new_in`, and the last reference to it is gone.
+unsafe fn free_paid<T: Object>(header: NonNull<Header>) {
+    // SAFETY: the caller's.
+    unsafe { paid::remove(header.cast::<T>()) };
+}
+
 impl<T: Object> Ref<T> {
-    /// Puts `object` on the kernel heap.
+    /// Puts `object` into the memory of `quota`, which pays for it.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`], and `object` is dropped.
+    pub fn new_in(quota: &Ref<Quota>, object: T) -> Result<Self, Error> {
+        let object = paid::place(object, quota)?;
+        // SAFETY: an object starts with its header, and nobody else knows of this one yet.
+        unsafe { object.cast::<Header>().as_mut() }.set_free_function(free_paid::<T>);
+        Ok(Self(object, PhantomData))
+    }
+
+    /// Puts an object of the kernel's own, for which nobody pays, on the heap.
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`] without memory.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use orbital_abi::{Error, ObjectKind, Rights};
 
-use super::{AnyRef, Charge, Header, Object, Quota, Ref, registry};
+use super::{AnyRef, Header, Object, Quota, Ref, registry};
 use crate::{
     capability::{Capability, Table},
     ipc::Endpoint,
     system::SystemObject,
     tests::kernel::Kernel,
 };
+
+mod quotas;
 
 /// Counts what happens to it.
 #[repr(C)]
@@ -137,17 +139,4 @@ fn objects_are_counted_by_kind() {
     let poor = Quota::root(0, 1).unwrap();
     assert_eq!(Endpoint::new(&poor).err(), Some(Error::QuotaExceeded));
     assert_eq!(live(), before);
-}
-
-#[test]
-fn a_carved_quota_outlives_its_owner_while_it_pays_for_something() {
-    let root = Quota::root(100, 100_000).unwrap();
-    let child = Quota::carve(&root, 50, 50_000).unwrap();
-    let grandchild = Quota::carve(&child, 20, 20_000).unwrap();
-    let charge = Charge::new(&grandchild, 20, 20_000).unwrap();
-    assert_eq!(grandchild.charge_frames(1), Err(Error::QuotaExceeded));
-    drop((child, grandchild));
-    assert!(Charge::new(&root, 51, 0).is_err() && Charge::new(&root, 50, 50_000).is_ok());
-    drop(charge);
-    assert!(Charge::new(&root, 100, 100_000).is_ok());
 }

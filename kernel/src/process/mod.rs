@@ -59,6 +59,7 @@ pub struct Process {
     member: Member,
     /// Whoever made it, until it has ended. Init has none.
     parent: Mutex<Option<Ref<Process>>>,
+    /// For the address space, which lies on the heap.
     _charge: Option<Charge>,
 }
 
@@ -78,10 +79,10 @@ enum State {
 }
 
 unsafe extern "Rust" {
-    /// Makes the task that cleans up after a process, asleep, paid by `payer`. In `reap`.
+    /// Makes the task that cleans up after a process, asleep, paid by `payer` or nobody. In `reap`.
     safe fn orbital_process_made(
         process: &Ref<Process>,
-        payer: &Ref<Quota>,
+        payer: Option<&Ref<Quota>>,
     ) -> Result<TaskRef, Error>;
 }
 
@@ -97,10 +98,10 @@ impl Process {
         frames: u64,
         kernel_bytes: u64,
     ) -> Result<Ref<Self>, Error> {
-        let bytes = size_of::<Self>() + size_of::<AddressSpace>();
-        let charge = Charge::new(&parent.quota, 0, bytes as u64)?;
+        let charge = Charge::new(&parent.quota, 0, size_of::<AddressSpace>() as u64)?;
         let quota = Quota::carve(&parent.quota, frames, kernel_bytes)?;
         let process = Self::build(Some(parent.clone()), name, quota, Some(charge))?;
+        let process = Ref::new_in(&parent.quota, process)?;
         {
             let mut life = parent.life.lock();
             if life.state != State::Alive {
@@ -109,24 +110,24 @@ impl Process {
             // SAFETY: it is new, and has this one parent.
             unsafe { life.children.add(process.clone()) };
         }
-        if let Err(error) = Self::get_reaper(&process, &parent.quota) {
+        if let Err(error) = Self::get_reaper(&process, Some(&parent.quota)) {
             parent.child_ended(&process);
             return Err(error);
         }
         Ok(process)
     }
 
-    /// The first process, paid by `quota`.
+    /// The first process. `quota` pays for what it has, and nobody for itself.
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`].
     pub fn first(name: Name, quota: Ref<Quota>) -> Result<Ref<Self>, Error> {
-        let process = Self::build(None, name, quota, None)?;
-        Self::get_reaper(&process, &process.quota)?;
+        let process = Ref::new(Self::build(None, name, quota, None)?)?;
+        Self::get_reaper(&process, None)?;
         Ok(process)
     }
 
-    fn get_reaper(process: &Ref<Self>, payer: &Ref<Quota>) -> Result<(), Error> {
+    fn get_reaper(process: &Ref<Self>, payer: Option<&Ref<Quota>>) -> Result<(), Error> {
         let reaper = orbital_process_made(process, payer)?;
         process.reaper.call_once(|| reaper);
         // Its parent may have come to its end meanwhile, and have found no reaper to wake.
@@ -141,9 +142,9 @@ impl Process {
         name: Name,
         quota: Ref<Quota>,
         charge: Option<Charge>,
-    ) -> Result<Ref<Self>, Error> {
+    ) -> Result<Self, Error> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        Ref::new(Self {
+        Ok(Self {
             header: Header::new::<Self>(),
             id: NEXT.fetch_add(1, Relaxed),
             name,

@@ -21,5 +21,5 @@ mod tests;
 
 pub use block::{Completion, block};
 pub use dispatch::{current, init};
-pub use tasks::{spawn, task_bytes};
+pub use tasks::{spawn, spawn_in};
 pub use wake::leave_for_dispatcher;

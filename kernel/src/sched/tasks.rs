@@ -1,16 +1,18 @@
 //! Tasks of the kernel's own: what belongs to no thread. Each has a priority, by which the dispatcher
 //! chooses between them and threads. With equals they take turns: a few polls, then a thread for a
 //! while.
-#![forbid(unsafe_code)]
 
 use alloc::boxed::Box;
-use core::cell::Cell;
+use core::{cell::Cell, ptr::NonNull};
 
 use orbital_abi::Error;
-use orbital_executor::executor::{Task, TaskRef};
+use orbital_executor::executor::{Storage, Task, TaskRef};
 
 use super::wake;
-use crate::memory::heap;
+use crate::{
+    memory::heap,
+    object::{Paid, Quota, Ref},
+};
 
 /// How long a thread runs while an equal task waits, in nanoseconds.
 const THREAD_TURN_NS: u64 = 100_000;
@@ -27,9 +29,32 @@ pub fn spawn(priority: u8, future: impl Future<Output = ()> + 'static) -> Result
     Ok(wake::executor().spawn(Box::into_pin(task)).to_ref())
 }
 
-/// Bytes of kernel memory that a task of `future` takes.
-pub const fn task_bytes<F>(_future: &F) -> usize {
-    size_of::<Task<F>>()
+/// The same, in the memory of `quota`, which pays for it.
+///
+/// # Errors
+/// [`Error::QuotaExceeded`].
+pub fn spawn_in(
+    quota: &Ref<Quota>,
+    priority: u8,
+    future: impl Future<Output = ()> + 'static,
+) -> Result<TaskRef, Error> {
+    let task = Paid::new(Task::new(future).with_priority(priority), quota)?;
+    Ok(wake::executor().spawn(Stored(task)).to_ref())
+}
+
+/// A task in a quota's memory.
+struct Stored<F>(Paid<Task<F>>);
+
+// SAFETY: a `Paid` owns its content, which is moved no more once it is given away.
+unsafe impl<F> Storage<F> for Stored<F> {
+    fn into_raw(self) -> NonNull<Task<F>> {
+        self.0.into_raw()
+    }
+
+    unsafe fn free(task: NonNull<Task<F>>) {
+        // SAFETY: the caller's.
+        drop(unsafe { Paid::from_raw(task) });
+    }
 }
 
 /// How tasks and equal threads take turns on one CPU.

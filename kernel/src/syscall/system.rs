@@ -15,7 +15,7 @@ use super::{Answer, lookup, value};
 use crate::{
     arch,
     capability::table,
-    memory::{self, heap},
+    memory::{self, usage},
     object::{Ref, registry},
     process::Process,
     sched::{Completion, block, dispatch, irq_off},
@@ -123,7 +123,8 @@ pub(super) fn statistics(current: &Current, registers: &Registers) -> Answer {
     Ok(value(match statistic {
         Statistic::FreeFrames => memory::free_frames(),
         Statistic::TotalFrames => memory::total_frames(),
-        Statistic::HeapBytes => heap::bytes_used() as u64,
+        Statistic::HeapBytes => usage::bytes(),
+        Statistic::HeapAllocations => usage::allocations(),
         Statistic::Processes => registry::live(ObjectKind::Process),
         Statistic::Threads => registry::live(ObjectKind::Thread),
         Statistic::Endpoints => registry::live(ObjectKind::Endpoint),

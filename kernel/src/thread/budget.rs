@@ -10,16 +10,12 @@
 //! What a thread runs too long before it is stopped is taken off its next budget, so that the share
 //! holds in the long run.
 
-use alloc::boxed::Box;
 use core::pin::Pin;
 
 use orbital_abi::Error;
 use orbital_executor::timer::TimerNode;
 
-use crate::{
-    memory::heap,
-    object::{Charge, Quota, Ref},
-};
+use crate::object::{Paid, Quota, Ref};
 
 /// What a thread may use: so many nanoseconds of each so many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +101,6 @@ impl Account {
 pub struct Budget {
     account: Account,
     timer: TimerNode<'static>,
-    _charge: Charge,
 }
 
 impl Budget {
@@ -113,11 +108,9 @@ impl Budget {
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`].
-    pub fn new(share: Share, now: u64, quota: &Ref<Quota>) -> Result<Pin<Box<Self>>, Error> {
-        let charge = Charge::new(quota, 0, size_of::<Self>() as u64)?;
-        let budget =
-            Self { account: Account::new(share, now), timer: TimerNode::new(), _charge: charge };
-        heap::try_box(budget).map(Box::into_pin).map_err(|_| Error::QuotaExceeded)
+    pub fn new(share: Share, now: u64, quota: &Ref<Quota>) -> Result<Pin<Paid<Self>>, Error> {
+        let budget = Self { account: Account::new(share, now), timer: TimerNode::new() };
+        Paid::new(budget, quota).map(Paid::into_pin)
     }
 
     /// What is used.
@@ -142,7 +135,7 @@ pub enum Wanted {
     /// It shall have none.
     Unlimited,
     /// It shall have this one.
-    Limited(Pin<Box<Budget>>),
+    Limited(Pin<Paid<Budget>>),
 }
 
 #[cfg(test)]

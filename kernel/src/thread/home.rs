@@ -1,7 +1,6 @@
 //! What only the CPU that has a thread touches: the future of its operation, and the registers that
 //! the entry code leaves alone.
 
-use alloc::boxed::Box;
 use core::{cell::UnsafeCell, pin::Pin};
 
 use orbital_executor::slot::FutureSlot;
@@ -9,7 +8,7 @@ use orbital_executor::slot::FutureSlot;
 use super::{Outcome, budget::Budget};
 use crate::{
     arch::{FpuState, UserSegments},
-    object::Charge,
+    object::{Paid, PaidRoom},
 };
 
 /// Bytes of the slot for the future of the operation that a thread waits in.
@@ -25,12 +24,12 @@ pub(super) type Slot = FutureSlot<Outcome, SLOT_BYTES>;
 pub(super) struct Home {
     slot: Slot,
     /// Made at the first use of floating point, and paid for.
-    pub(super) fpu: Option<(FpuState, Charge)>,
+    pub(super) fpu: Option<(FpuState, PaidRoom)>,
     pub(super) segments: UserSegments,
     /// What is left of its slice, in nanoseconds.
     pub(super) slice_left: u64,
     /// How much it may run; without one as long as it likes.
-    pub(super) budget: Option<Pin<Box<Budget>>>,
+    pub(super) budget: Option<Pin<Paid<Budget>>>,
 }
 
 impl Home {

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     arch::{FpuState, SavedRegisters},
-    object::Charge,
+    object::PaidRoom,
 };
 
 impl Current {
@@ -80,10 +80,11 @@ impl Current {
     /// # Errors
     /// [`Error::QuotaExceeded`].
     pub fn give_fpu(&self) -> Result<(), Error> {
-        let charge = Charge::new(&self.process.quota, 0, FpuState::bytes() as u64)?;
-        let state = FpuState::new()?;
+        let room = PaidRoom::new(FpuState::layout(), &self.process.quota)?;
+        // SAFETY: the room has the layout, and stays with the state.
+        let state = unsafe { FpuState::new(room.pointer()) };
         state.restore();
-        self.with_home(|home| home.fpu = Some((state, charge)));
+        self.with_home(|home| home.fpu = Some((state, room)));
         Ok(())
     }
 

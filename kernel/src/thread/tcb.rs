@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     arch::{self, SavedRegisters},
-    object::{AnyRef, Charge, Header, Object, Ref},
+    object::{AnyRef, Header, Object, Ref},
     process::{Belongs, Member, Process},
 };
 
@@ -67,7 +67,6 @@ pub struct Tcb {
     pub(super) exit: Mutex<Option<ExitReason>>,
     /// Touched only by the CPU that has the thread.
     pub(super) local: HomeCell,
-    _charge: Charge,
 }
 
 // SAFETY: `home` is touched only through `Current`, which proves that this CPU has the thread;
@@ -158,8 +157,7 @@ impl Tcb {
         affinity: u64,
     ) -> Result<Ref<Self>, Error> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        let charge = Charge::new(&process.quota, 0, size_of::<Self>() as u64)?;
-        let thread = Ref::new(Self {
+        let thread = Self {
             header: Header::new::<Self>(),
             // SAFETY: the vtable is for the headers of TCBs, as this one is.
             task: unsafe { TaskHeader::new(&VTABLE) },
@@ -179,8 +177,8 @@ impl Tcb {
             handler: Mutex::new(None),
             exit: Mutex::new(None),
             local: HomeCell::new(),
-            _charge: charge,
-        })?;
+        };
+        let thread = Ref::new_in(&process.quota, thread)?;
         // SAFETY: it is new, and has this one process.
         unsafe { process.add_thread(thread.clone()) }?;
         Ok(thread)

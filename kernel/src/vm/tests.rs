@@ -318,8 +318,8 @@ fn closing_takes_bounded_steps_and_gives_everything_back() {
 #[test]
 fn a_space_without_a_frame_for_its_root_is_refused() {
     let kernel = Kernel::boot();
-    let free = crate::memory::free_frames();
     let nothing = Quota::carve(&kernel.init.quota, 0, 10_000).unwrap();
+    let free = crate::memory::free_frames();
     assert_eq!(AddressSpace::new(&nothing).err(), Some(Error::QuotaExceeded));
     // A quota that is not backed: the frames of the machine run out.
     let mut hog = Vec::new();

@@ -24,10 +24,13 @@ pub fn physical_end() -> u64 {
     1 << 40
 }
 
+/// Blocks up to this size are aligned to it.
+const ALIGN: usize = 2 << 20;
+
 /// Where the memory starts in the host's.
 static RAM: LazyLock<usize> = LazyLock::new(|| {
-    // A quotient of constants: it can't fail.
-    let layout = Layout::from_size_align(RAM_BYTES as usize, FRAME_BYTES).expect("a layout");
+    // Constants: it can't fail. Aligned, so that blocks are to their size, as on the real machine.
+    let layout = Layout::from_size_align(RAM_BYTES as usize, ALIGN).expect("a layout");
     // SAFETY: the layout has a size.
     let start = unsafe { alloc_zeroed(layout) };
     if start.is_null() {
@@ -48,6 +51,11 @@ pub fn address(physical: u64) -> u64 {
 /// A pointer to the first byte of `frame`.
 pub fn pointer(frame: Frame) -> *mut u8 {
     core::ptr::with_exposed_provenance_mut(address(frame.address()) as usize)
+}
+
+/// The frame that `pointer`, an address of the direct map's, lies in.
+pub fn frame(pointer: *const u8) -> Frame {
+    Frame::containing((pointer.addr() - *RAM) as u64)
 }
 
 /// Fills `frame` with zeroes. The frame belongs to the caller, who maps it nowhere yet.

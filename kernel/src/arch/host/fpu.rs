@@ -1,9 +1,6 @@
 //! Floating-point registers of user threads: one number stands for all of them.
-#![forbid(unsafe_code)]
 
-use core::cell::Cell;
-
-use orbital_abi::Error;
+use core::{alloc::Layout, cell::Cell, ptr::NonNull};
 
 use super::cpu::Each;
 use crate::percpu::MAX_CPUS;
@@ -22,9 +19,9 @@ pub struct FpuState(u64);
 pub const AFTER_RESET: u64 = 0x037f;
 
 impl FpuState {
-    /// Bytes that an area takes.
-    pub fn bytes() -> usize {
-        576
+    /// What an area takes.
+    pub fn layout() -> Layout {
+        Layout::new::<[u64; 72]>()
     }
 
     /// Makes the next floating-point instruction trap.
@@ -32,12 +29,12 @@ impl FpuState {
         REGISTERS.with(|registers| registers.here().set(None));
     }
 
-    /// An area with the registers' values after reset.
+    /// The registers' values after reset. This machine needs no area.
     ///
-    /// # Errors
-    /// None on this machine.
-    pub fn new() -> Result<Self, Error> {
-        Ok(Self(AFTER_RESET))
+    /// # Safety
+    /// None is needed: it is as on the real machine.
+    pub unsafe fn new(_area: NonNull<u8>) -> Self {
+        Self(AFTER_RESET)
     }
 
     /// Keeps the registers of the thread that leaves this CPU.

@@ -18,6 +18,12 @@ pub fn pointer(frame: Frame) -> *mut u8 {
     address(frame.address()) as *mut u8
 }
 
+/// The frame that `pointer`, an address of the direct map's, lies in.
+#[inline]
+pub fn frame(pointer: *const u8) -> Frame {
+    Frame::containing(pointer.addr() as u64 - DIRECT_MAP)
+}
+
 /// Fills `frame` with zeroes. The frame belongs to the caller, who maps it nowhere yet.
 pub fn zero(frame: Frame) {
     // SAFETY: all RAM is mapped here; the caller owns the frame, so nobody else holds a reference

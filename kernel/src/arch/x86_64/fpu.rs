@@ -11,7 +11,7 @@
 //! What a thread sets in its control words stays with it: saving raises no error that is pending, and
 //! what was saved can be loaded, since the CPU let no reserved bit in.
 
-use alloc::alloc::{Layout, alloc_zeroed, dealloc};
+use alloc::alloc::{Layout, alloc};
 use core::{
     arch::{
         asm,
@@ -20,7 +20,6 @@ use core::{
     ptr::NonNull,
 };
 
-use orbital_abi::Error;
 use raw_cpuid::CpuId;
 use x86_64::registers::{
     control::{Cr0, Cr0Flags},
@@ -65,7 +64,12 @@ pub fn init() {
     if features::features().xsave {
         init_xsave();
     }
-    PRISTINE.call_once(|| FpuState::new().expect("memory for an area"));
+    PRISTINE.call_once(|| {
+        // SAFETY: the layout has a size.
+        let area = NonNull::new(unsafe { alloc(layout()) }).expect("memory for an area");
+        // SAFETY: it has the layout, and is never freed.
+        unsafe { FpuState::new(area) }
+    });
 }
 
 fn init_xsave() {
@@ -84,9 +88,9 @@ fn init_xsave() {
 }
 
 impl FpuState {
-    /// Bytes that an area takes.
-    pub fn bytes() -> usize {
-        layout().size()
+    /// What an area takes.
+    pub fn layout() -> Layout {
+        layout()
     }
 
     /// Makes the next floating-point instruction trap, and leaves nothing in the registers.
@@ -100,16 +104,15 @@ impl FpuState {
         set_task_switched(true);
     }
 
-    /// An area with the registers' values after reset.
+    /// The registers' values after reset, kept in `area`.
     ///
-    /// # Errors
-    /// [`Error::QuotaExceeded`] without memory.
-    pub fn new() -> Result<Self, Error> {
-        // SAFETY: the layout has a size.
-        let area = NonNull::new(unsafe { alloc_zeroed(layout()) }).ok_or(Error::QuotaExceeded)?;
-        // SAFETY: both fields lie in the legacy region, which every area has (Intel SDM volume 1,
-        // 10.5.1); the area is aligned.
+    /// # Safety
+    /// The area has [`FpuState::layout`], and is this state's alone as long as that is used.
+    pub unsafe fn new(area: NonNull<u8>) -> Self {
+        // SAFETY: the area is ours. Both fields lie in the legacy region, which every area has (Intel SDM
+        // volume 1, 10.5.1); the area is aligned.
         unsafe {
+            area.write_bytes(0, layout().size());
             area.cast::<u16>().write(CONTROL_WORD);
             area.byte_add(24).cast::<u32>().write(MXCSR);
             if let Some(parts) = PARTS.get() {
@@ -118,7 +121,7 @@ impl FpuState {
                 area.byte_add(FXSAVE_BYTES).cast::<u64>().write(legacy.bits());
             }
         }
-        Ok(Self(area))
+        Self(area)
     }
 
     /// Keeps the registers of the thread that leaves this CPU.
@@ -185,11 +188,4 @@ unsafe fn save_legacy(area: *mut u8) {
 unsafe fn restore_legacy(area: *const u8) {
     // SAFETY: the caller's.
     unsafe { _fxrstor64(area) }
-}
-
-impl Drop for FpuState {
-    fn drop(&mut self) {
-        // SAFETY: allocated with the same layout, which is fixed at boot.
-        unsafe { dealloc(self.0.as_ptr(), layout()) }
-    }
 }

@@ -12,7 +12,6 @@ use crate::{
         self,
         books::{self, Books, Links},
         frame::Frame,
-        heap,
     },
 };
 
@@ -41,7 +40,7 @@ impl Bump {
     }
 }
 
-/// Maps all RAM, starts the frame allocator and the heap.
+/// Maps all RAM, starts the frame allocator, and with it the heap.
 ///
 /// # Panics
 /// Where the machine has too little memory to start at all.
@@ -70,7 +69,6 @@ pub fn init_memory(boot_info: &BootInfo) {
     let books = take_books(&mut bump, ram_end / FRAME);
     reserved.push(bump.start..bump.next);
     memory::start(books, boot_info.usable_frames(), boot_info.usable(&reserved));
-    start_heap();
 }
 
 /// Room for the books of frames below number `frames`.
@@ -85,32 +83,4 @@ fn take_books(bump: &mut Bump, frames: u64) -> Books<'static> {
         let states = start.add(frames * size_of::<Links>()).cast();
         Books::new(from_raw_parts(start.cast(), frames), from_raw_parts(states, frames))
     }
-}
-
-const HEAP_START_BYTES: u64 = 1 << 20;
-/// The heap grows by at least this much.
-const HEAP_STEP: u64 = 64 * 1024;
-
-static HEAP: spin::Once<u64> = spin::Once::new();
-static HEAP_END: spin::Mutex<u64> = spin::Mutex::new(0);
-
-fn start_heap() {
-    let start = *HEAP.call_once(|| super::window::reserve_heap(heap::LIMIT));
-    super::window::grow_heap(start, HEAP_START_BYTES).expect("no memory for the kernel heap");
-    *HEAP_END.lock() = start + HEAP_START_BYTES;
-    // SAFETY: the range was just mapped and belongs to the heap alone.
-    unsafe { memory::heap::init(start as usize, HEAP_START_BYTES as usize, grow_heap) };
-}
-
-/// Maps more memory at the heap's end; gives how many bytes.
-fn grow_heap(wanted: usize) -> Option<usize> {
-    let start = *HEAP.get()?;
-    let mut end = HEAP_END.lock();
-    let bytes = (wanted as u64).checked_next_multiple_of(HEAP_STEP)?;
-    if bytes > start + heap::LIMIT - *end {
-        return None;
-    }
-    super::window::grow_heap(*end, bytes)?;
-    *end += bytes;
-    Some(bytes as usize)
 }

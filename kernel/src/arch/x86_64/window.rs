@@ -1,4 +1,4 @@
-//! The window: upper-half addresses for stacks with guard pages, the heap and devices. Addresses
+//! The window: upper-half addresses for stacks with guard pages and devices. Addresses
 //! are given out upwards and never taken back.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -102,17 +102,4 @@ pub fn map_device(physical: u64, bytes: u64) -> u64 {
         set(entry, physical + offset, flags);
     }
     start
-}
-
-/// Addresses for the kernel heap, at most `bytes` (whole pages), none of them mapped yet.
-///
-/// # Panics
-/// When the window is full: only at boot.
-pub fn reserve_heap(bytes: u64) -> u64 {
-    reserve(bytes, 4096).expect("the kernel window is full")
-}
-
-/// Maps fresh memory at `address`, which [`reserve_heap`] gave. `None` without memory.
-pub fn grow_heap(address: u64, bytes: u64) -> Option<()> {
-    fill(address, bytes)
 }

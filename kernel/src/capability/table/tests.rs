@@ -6,9 +6,11 @@ use std::collections::HashMap;
 use orbital_abi::{CapSlot, Error, Rights};
 use proptest::prelude::*;
 
-use super::{CHUNK_SLOTS, Capability, Chunk, MAX_SLOTS, Table, stale_uses};
+use super::{Capability, Table, stale_uses};
 use crate::{
-    object::{Charge, Quota, Ref},
+    capability::slots::{LEAF_SLOTS, MAX_SLOTS, Slots},
+    memory::class::SLAB_BYTES,
+    object::{Quota, Ref},
     system::SystemObject,
     tests::kernel::Kernel,
 };
@@ -29,7 +31,7 @@ fn a_slot_whose_generations_have_run_out_is_used_no_more() {
     let (mut table, quota) = (Table::new(), rich());
     let first = table.insert(numbered(1), &quota).unwrap();
     drop(table.remove(first).unwrap());
-    table.slot_mut(first.index()).unwrap().generation = u32::MAX;
+    table.slots.get_mut(first.index()).unwrap().generation = u32::MAX;
     let last = table.insert(numbered(2), &quota).unwrap();
     assert_eq!(last, CapSlot::new(first.index(), u32::MAX));
     assert_eq!(table.lookup(last).map(|found| found.badge), Ok(2));
@@ -38,11 +40,11 @@ fn a_slot_whose_generations_have_run_out_is_used_no_more() {
         assert_eq!(table.lookup(old).err(), Some(Error::StaleCapability), "{old:?}");
     }
     assert_eq!(table.lookup(CapSlot::new(first.index(), 0)).err(), Some(Error::EmptySlot));
-    for badge in 0..2 * CHUNK_SLOTS as u64 {
+    for badge in 0..2 * LEAF_SLOTS as u64 {
         let slot = table.insert(numbered(badge), &quota).unwrap();
         assert_ne!(slot.index(), first.index());
     }
-    assert_eq!(core::iter::from_fn(|| table.close_one()).count(), 2 * CHUNK_SLOTS);
+    assert_eq!(core::iter::from_fn(|| table.close_one()).count(), 2 * LEAF_SLOTS);
 }
 
 #[test]
@@ -63,24 +65,71 @@ fn a_full_table_says_so_and_goes_on_when_one_is_closed() {
 }
 
 #[test]
-fn chunks_are_paid_when_they_are_made_and_given_back_with_the_table() {
+fn leaves_are_paid_when_they_are_made_and_given_back_with_the_table() {
     let _kernel = Kernel::boot();
-    let chunk = size_of::<Chunk>() as u64;
-    let quota = Quota::root(0, 2 * chunk + 10).unwrap();
+    let slab = SLAB_BYTES as u64;
+    let quota = Quota::root(0, 2 * slab).unwrap();
+    let used = || quota.usage().kernel_bytes_used;
     let mut table = Table::new();
-    for badge in 0..CHUNK_SLOTS as u64 {
-        table.insert(numbered(badge), &quota).unwrap();
+    // Two leaves and the node above them, two to a slab; a third leaf is the last that can be paid.
+    for (leaves, slabs) in [(1, 1), (2, 2), (3, 2)] {
+        for badge in 0..LEAF_SLOTS as u64 {
+            table.insert(numbered(badge), &quota).unwrap();
+        }
+        assert_eq!(used(), slabs * slab, "{leaves} leaves");
     }
-    assert!(Charge::new(&quota, 0, chunk + 10).is_ok(), "one chunk");
-    let hog = Charge::new(&quota, 0, chunk).unwrap();
     assert_eq!(table.insert(numbered(0), &quota).err(), Some(Error::QuotaExceeded));
-    drop(hog);
-    assert!(table.insert(numbered(0), &quota).is_ok());
-    assert!(Charge::new(&quota, 0, 11).is_err(), "two");
+    let last = CapSlot::new(3 * LEAF_SLOTS as u32 - 1, 1);
+    drop(table.remove(last).unwrap());
+    assert_eq!(table.insert(numbered(0), &quota).unwrap().index(), last.index());
     while let Some(entry) = table.close_one() {
         drop(entry);
     }
-    assert!(Charge::new(&quota, 0, 2 * chunk + 10).is_ok(), "nothing but the table is left");
+    assert_eq!(used(), 0, "an empty table takes nothing");
+}
+
+#[test]
+fn the_tree_grows_and_shrinks_by_a_leaf() {
+    let _kernel = Kernel::boot();
+    let (mut slots, quota) = (Slots::new(), rich());
+    assert!(slots.last().is_none() && slots.get(0).is_none());
+    let most = 126 + 126 + 1;
+    for round in 0..2 {
+        for leaf in 0..most {
+            let first = slots.add_leaf(&quota).unwrap();
+            assert_eq!(first as usize, leaf * LEAF_SLOTS);
+            assert_eq!(slots.count(), (leaf + 1) * LEAF_SLOTS);
+            // Marked, to be found again.
+            slots.get_mut(first + 62).unwrap().generation = first + 1;
+            assert!(slots.get(first + 63).is_none() && slots.get_mut(first + 63).is_none());
+        }
+        for leaf in (0..most).rev() {
+            let (first, found) = slots.last().unwrap();
+            assert_eq!((first as usize, found[62].generation), (leaf * LEAF_SLOTS, first + 1));
+            assert!((0..=leaf as u32).all(|leaf| {
+                let first = leaf * LEAF_SLOTS as u32;
+                slots.get(first + 62).map(|slot| slot.generation) == Some(first + 1)
+            }));
+            slots.remove_leaf();
+        }
+        assert_eq!(quota.usage().kernel_bytes_used, 0, "round {round}");
+    }
+}
+
+#[test]
+fn a_node_that_can_t_be_paid_changes_nothing() {
+    let _kernel = Kernel::boot();
+    let quota = Quota::root(0, 63 * SLAB_BYTES as u64).unwrap();
+    let mut slots = Slots::new();
+    // 126 leaves would need 63 slabs, and the node above them half of one more.
+    let made = (0..).take_while(|_| slots.add_leaf(&quota).is_ok()).count();
+    assert_eq!(made, 125);
+    for _ in 0..3 {
+        assert_eq!(slots.add_leaf(&quota), Err(Error::QuotaExceeded));
+        assert_eq!(slots.count(), 125 * LEAF_SLOTS);
+    }
+    slots.remove_leaf();
+    assert!(slots.add_leaf(&quota).is_ok());
 }
 
 #[test]

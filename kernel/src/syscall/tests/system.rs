@@ -115,7 +115,8 @@ fn the_counters_say_what_there_is() {
         user::map(mapping).await.unwrap();
         user::touch(AT, 3).await;
         let endpoint = user::control(Syscall::EndpointCreate, [0; 4]).await.unwrap()[0];
-        assert_eq!(read(Statistic::FreeFrames).await, before.0 - 3 - 3, "pages and tables");
+        let taken = 3 + 3 + 1;
+        assert_eq!(read(Statistic::FreeFrames).await, before.0 - taken, "pages, tables, a slab");
         assert_eq!(read(Statistic::MemoryObjects).await, before.1 + 1);
         assert_eq!(read(Statistic::Endpoints).await, before.2 + 1);
         user::close(memory).await.unwrap();
@@ -129,7 +130,7 @@ fn the_counters_say_what_there_is() {
         for statistic in Statistic::ALL {
             read(statistic).await;
         }
-        for number in [Statistic::ALL.len() as u64, u64::MAX] {
+        for number in [1000, u64::MAX] {
             let refused = user::control(Syscall::SystemStatistics, [slot.bits(), number, 0, 0]);
             assert_eq!(refused.await, Err(Error::InvalidArgument), "{number}");
         }

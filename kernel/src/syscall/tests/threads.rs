@@ -1,6 +1,8 @@
 //! Threads: how they are made, what they start with, and what is kept apart between them.
 #![forbid(unsafe_code)]
 
+use core::alloc::Layout;
+
 use super::{
     CapSlot, Error, ExitReason, Kernel, Never, Now, Rights, Syscall, ThreadCreate, grant, own,
     run_in, user,
@@ -10,7 +12,8 @@ use crate::{
         Trap,
         host::{fpu, segments},
     },
-    object::Charge,
+    capability::slots::LEAF_SLOTS,
+    object::{Charge, PaidRoom},
     sched,
 };
 
@@ -128,15 +131,14 @@ fn a_thread_that_could_not_be_handed_over_changes_nothing() {
     grant(&kernel.init, &child, Rights::MANAGE, 0);
     // The parent's table is full, and there is nothing left to pay a larger one with.
     let mut slot = grant(&parent, &child, Rights::MANAGE, 0);
-    while slot.index() < 63 {
+    while slot.index() < 2 * LEAF_SLOTS as u32 - 1 {
         slot = grant(&parent, &child, Rights::MANAGE, 0);
     }
     let quota = parent.quota.clone();
     run_in(&mut kernel, &parent, async move {
-        let mut hogs = Vec::new();
-        for bytes in [1000, 100, 10, 1] {
-            hogs.extend(core::iter::from_fn(|| Charge::new(&quota, 0, bytes).ok()));
-        }
+        let node = Layout::new::<[u8; 2016]>();
+        let full: Vec<_> = core::iter::from_fn(|| PaidRoom::new(node, &quota).ok()).collect();
+        assert!(!full.is_empty());
         let (entry, stack, argument, priority) = (0x40_0000, STACK, 0, 1);
         let refused = create(ThreadCreate { process: slot, entry, stack, argument, priority });
         assert_eq!(refused.await, Err(Error::QuotaExceeded));
