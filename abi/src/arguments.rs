@@ -329,6 +329,7 @@ fn decode_rights(bits: u64) -> Result<Rights, Error> {
 // | ThreadSleep | nanoseconds since boot | |
 // | ClockRead | | |
 // | ProcessKill (MANAGE), ProcessWait (WAIT) | Process | deadline (ProcessWait) |
+// | ProcessUsage (WAIT; none for one's own) | Process, or null for one's own | |
 // | CapabilityClose, CapabilityInspect | slot | |
 // | MemoryCreate | bytes, a multiple of the page size | |
 // | MemoryClone (READ) | MemoryObject | |

@@ -77,6 +77,8 @@ syscalls! {
     /// Waits until a process has ended and all it had is given back. Gives its
     /// [`crate::ExitReason`].
     ProcessWait = 35;
+    /// Tells how many frames and bytes of kernel memory a process may have, and has.
+    ProcessUsage = 36;
     /// Copies a capability, with fewer rights and perhaps a badge, into one's own table or another
     /// process's. Gives the new slot.
     CapabilityCopy = 48;

@@ -8,6 +8,34 @@ use orbital_abi::{
 
 use crate::{capability::Capability, syscall::harmless, thread::wait};
 
+/// How much a process may have, and has, what it gave to its children included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The most frames of 4 KiB.
+    pub frames_limit: u64,
+    /// Frames in use: pages of memory objects and page tables.
+    pub frames_used: u64,
+    /// The most bytes of kernel memory.
+    pub kernel_bytes_limit: u64,
+    /// Bytes of kernel memory in use: objects are paid by slabs of 4 KiB.
+    pub kernel_bytes_used: u64,
+}
+
+/// What the calling process may have, and has.
+///
+/// # Errors
+/// None: the kernel refuses no such call.
+pub fn own_usage() -> Result<Usage, Error> {
+    usage(CapSlot::NULL)
+}
+
+fn usage(process: CapSlot) -> Result<Usage, Error> {
+    let registers = Registers::control([process.bits(), 0, 0, 0]);
+    let [frames_limit, frames_used, kernel_bytes_limit, kernel_bytes_used] =
+        harmless(Syscall::ProcessUsage, &registers)?.control;
+    Ok(Usage { frames_limit, frames_used, kernel_bytes_limit, kernel_bytes_used })
+}
+
 /// A process. Closed on drop; a process that nobody has a capability to is ended.
 #[derive(Debug)]
 pub struct Process(Capability);
@@ -44,6 +72,14 @@ impl Process {
     pub fn kill(&self) -> Result<(), Error> {
         let registers = Registers::control([self.slot().bits(), 0, 0, 0]);
         harmless(Syscall::ProcessKill, &registers).map(|_| ())
+    }
+
+    /// How much it may have, and has.
+    ///
+    /// # Errors
+    /// Those of the slot.
+    pub fn usage(&self) -> Result<Usage, Error> {
+        usage(self.slot())
     }
 
     /// Waits until it has ended and all it had is given back.

@@ -54,6 +54,7 @@ fn handle(current: &Current, number: u64) -> Completion {
         Syscall::ProcessExit => process::exit(current, &registers),
         Syscall::ProcessKill => process::kill(current, &registers),
         Syscall::ProcessWait => process::wait(current, &registers),
+        Syscall::ProcessUsage => process::usage(current, &registers).into(),
         Syscall::CapabilityCopy => capability::copy(current, &registers).into(),
         Syscall::CapabilityClose => capability::close(current, &registers),
         Syscall::CapabilityInspect => capability::inspect(current, &registers).into(),

@@ -67,3 +67,19 @@ pub(super) fn wait(current: &Current, registers: &Registers) -> Completion {
         Outcome::Answer(ended(reason))
     })
 }
+
+/// Limit and use of frames, limit and use of kernel memory in bytes: the process's in control word 0, or
+/// one's own.
+pub(super) fn usage(current: &Current, registers: &Registers) -> Answer {
+    let slot = CapSlot::from_bits(registers.control[0]);
+    let usage = match slot.is_null() {
+        true => current.process.quota.usage(),
+        false => lookup::<Process>(current, slot, Rights::WAIT)?.quota.usage(),
+    };
+    Ok(Registers::control([
+        usage.frames_limit,
+        usage.frames_used,
+        usage.kernel_bytes_limit,
+        usage.kernel_bytes_used,
+    ]))
+}

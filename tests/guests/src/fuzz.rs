@@ -174,6 +174,9 @@ impl Fuzz {
             S::ProcessKill if self.random.once_in(4) => {
                 Registers::control([self.slot(K::Process).bits(), number, 0, 0])
             }
+            S::ProcessUsage => {
+                Registers::control([self.slot_or_null(K::Process).bits(), number, 0, 0])
+            }
             S::ProcessCreate => ProcessCreate {
                 name: if self.random.once_in(4) { [number as u8; 16] } else { [b'v'; 16] },
                 frames: self.random.below(20),

@@ -140,6 +140,7 @@ pub fn uses() -> Vec<Use> {
         (Syscall::ThreadWriteRegisters, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
         (Syscall::ProcessKill, 0, Some(Process), MANAGE, Refused(Error::Ended)),
         (Syscall::ProcessWait, 0, Some(Process), WAIT, Well),
+        (Syscall::ProcessUsage, 0, Some(Process), WAIT, Well),
         (Syscall::CapabilityCopy, 0, None, Rights::GRANT, Refused(Error::Ended)),
         (Syscall::CapabilityCopy, 1, Some(Process), MANAGE, Refused(Error::Ended)),
         (Syscall::CapabilityClose, 0, None, NONE, Well),

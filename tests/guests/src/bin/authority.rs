@@ -91,7 +91,8 @@ fn handles_of_nothing_are_refused() {
                     Syscall::MemoryMap
                         | Syscall::MemoryUnmap
                         | Syscall::MemoryProtect
-                        | Syscall::MemoryQuery,
+                        | Syscall::MemoryQuery
+                        | Syscall::ProcessUsage,
                     0
                 )
         );

@@ -22,18 +22,20 @@ use orbital_user::{
 
 suite! {
     cases: [
-        a_full_table_refuses_and_recovers,
-        a_full_table_leaves_what_it_was_to_be_for,
         a_used_up_quota_refuses_and_recovers,
         another_s_table_is_paid_by_its_process,
         a_quota_that_is_not_there_can_t_be_given,
         quotas_come_back,
     ],
+    on "memory=512M pinned timeout=120": [
+        a_full_table_refuses_and_recovers,
+        a_full_table_leaves_what_it_was_to_be_for,
+    ],
     roles: [poor, idle],
 }
 
 /// The most slots that a table can have.
-const MAX_SLOTS: usize = 1 << 16;
+const MAX_SLOTS: usize = 63 * 126 * 126;
 
 fn idle() {
     let _ = Endpoint::create().unwrap().receive();
@@ -68,7 +70,7 @@ fn makers(endpoint: &Endpoint, notification: &Notification) -> [(Syscall, Regist
     ]
 }
 
-/// All 65,536 slots in use: every call that needs one is refused and leaves nothing behind, all others
+/// All 1,000,188 slots in use: every call that needs one is refused and leaves nothing behind, all others
 /// work, and after some are closed there is room again for as many.
 fn a_full_table_refuses_and_recovers() {
     let endpoint = Endpoint::create().unwrap();
@@ -138,11 +140,9 @@ fn poor() {
         if let Some(room) = room.replace(endpoints.len()) {
             assert!(endpoints.len() >= room);
         }
-        // Less than a thread or a process takes is left.
-        let own = bootstrap().process;
+        // Less than a process takes is left. A thread may find a place in the slab of the first one.
         let name = u64::from(b'p');
         raw::refuse(Syscall::EndpointCreate, raw::NOISE, Error::QuotaExceeded);
-        raw::refuse(Syscall::ThreadCreate, thread_in(own), Error::QuotaExceeded);
         let process = raw::control([name, 0, 4, 4096]);
         raw::refuse(Syscall::ProcessCreate, process, Error::QuotaExceeded);
         let memory = raw::control([1 << 30]);
