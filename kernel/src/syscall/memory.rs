@@ -80,14 +80,27 @@ pub(super) fn clone(current: &Current, registers: &Registers) -> Completion {
         return Completion::Done(Err(Error::InvalidArgument));
     }
     let process = current.process.clone();
-    let copy = match MemoryObject::new(source.pages() * PAGE_SIZE, &process.quota) {
-        Ok(copy) => copy,
+    let mut copy = match copy_of(&source, &process) {
+        // What is on its way back may be this process's.
+        Err(Error::QuotaExceeded) if !reclaim::is_done() => None,
+        Ok(copy) => Some(copy),
         Err(error) => return Completion::Done(Err(error)),
     };
     block(current, BlockReason::Working, async move {
-        let is_done = vm::clone_pages(&source, &copy).await;
-        Outcome::Answer(is_done.and_then(|()| install(&process, copy)))
+        if copy.is_none() {
+            reclaim::finish().await;
+            copy = copy_of(&source, &process).ok();
+        }
+        let Some(made) = &copy else { return Outcome::Answer(Err(Error::QuotaExceeded)) };
+        let is_done = vm::clone_pages(&source, made).await;
+        let made = is_done.and_then(|()| copy.take().ok_or(Error::QuotaExceeded));
+        Outcome::Answer(made.and_then(|made| install(&process, made)))
     })
+}
+
+/// An object of the size of `source`, paid by `process`.
+fn copy_of(source: &MemoryObject, process: &Process) -> Result<Ref<MemoryObject>, Error> {
+    MemoryObject::new(source.pages() * PAGE_SIZE, &process.quota)
 }
 
 pub(super) fn query(current: &Current, registers: &Registers) -> Answer {
