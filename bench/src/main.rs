@@ -21,6 +21,7 @@ mod boot;
 mod calls;
 mod capabilities;
 mod faults;
+mod handlers;
 mod interrupts;
 mod ipc;
 mod mappings;
@@ -48,6 +49,7 @@ const BENCHMARKS: &[Benchmark] = &[
     ("notify_round_trip", notifications::round_trip),
     ("page_map_unmap", mappings::map_unmap),
     ("page_fault_zero", faults::zero),
+    ("fault_handle", handlers::fault),
     ("cap_copy_close", capabilities::copy_close),
     ("thread_create", threads::create),
     ("process_spawn", processes::spawn),
@@ -57,8 +59,12 @@ const BENCHMARKS: &[Benchmark] = &[
 ];
 
 /// What the program does as another process.
-const ROLES: &[(&str, fn())] =
-    &[("yielder", calls::yielder), ("server", ipc::server), ("hoarder", interrupts::hoarder)];
+const ROLES: &[(&str, fn())] = &[
+    ("yielder", calls::yielder),
+    ("server", ipc::server),
+    ("faulter", handlers::faulter),
+    ("hoarder", interrupts::hoarder),
+];
 
 /// The value of `key` on the command line.
 fn option(key: &str) -> Option<&'static str> {

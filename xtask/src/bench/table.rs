@@ -42,6 +42,7 @@ pub const ALL: &[Benchmark] = &[
     instructions("yield_switch", Some(271), Some(1_581), 200),
     instructions("page_map_unmap", Some(1_308), Some(11_265), 1_000),
     instructions("page_fault_zero", None, Some(2_421), 1_300),
+    instructions("fault_handle", Some(1_214), Some(3_594), 900),
     instructions("cap_copy_close", Some(1_540), Some(896), 500),
     instructions("thread_create", Some(8_549), Some(23_032), 5_000),
     instructions("process_spawn", None, Some(101_690), 30_000),
