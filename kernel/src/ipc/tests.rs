@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod ends;
+mod faults;
 mod notifications;
 mod random;
 mod refusals;

@@ -21,10 +21,7 @@ pub(super) fn set_handler(current: &Current, registers: &Registers) -> Answer {
         let endpoint: Ref<Endpoint> = capability.object(Rights::SEND)?;
         Some(FaultHandler { endpoint: endpoint.erase(), badge })
     };
-    if thread.is_ended() {
-        return Err(Error::Ended);
-    }
-    thread.set_fault_handler(handler);
+    thread.set_fault_handler(handler)?;
     Ok(Registers::default())
 }
 

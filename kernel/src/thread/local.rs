@@ -116,11 +116,11 @@ impl Current {
         let own = self.with_home(|home| (home.fpu.take(), home.budget.take()));
         drop(own);
         drop(self.take_wanted_budget());
-        self.set_fault_handler(None);
         let owed = self.owed.lock().take();
         drop(owed);
         *self.exit.lock() = Some(reason);
         self.set_state(ThreadState::Ended);
+        self.drop_fault_handler();
         self.control.changes.wake_all();
         self.process.thread_ended(&**self, reason);
     }

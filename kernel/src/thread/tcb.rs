@@ -282,10 +282,26 @@ impl Tcb {
         self.handler.lock().clone()
     }
 
-    /// Lets its faults be handled elsewhere. An ended thread has none.
-    pub fn set_fault_handler(&self, handler: Option<FaultHandler>) {
-        let old = core::mem::replace(&mut *self.handler.lock(), handler);
+    /// Lets its faults be handled elsewhere. An ended thread has no handler, whose endpoint it would keep.
+    ///
+    /// # Errors
+    /// [`Error::Ended`].
+    pub fn set_fault_handler(&self, handler: Option<FaultHandler>) -> Result<(), Error> {
+        let mut own = self.handler.lock();
+        // One that ends after this look takes the handler away after this lock.
+        if self.is_ended() {
+            return Err(Error::Ended);
+        }
+        let old = core::mem::replace(&mut *own, handler);
         // Perhaps the endpoint's last reference: outside the lock.
+        drop(own);
+        drop(old);
+        Ok(())
+    }
+
+    /// Takes the fault handler away from a thread that has just ended.
+    pub(super) fn drop_fault_handler(&self) {
+        let old = self.handler.lock().take();
         drop(old);
     }
 
