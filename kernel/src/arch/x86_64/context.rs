@@ -2,8 +2,9 @@
 //! [`entry`](super::entry) and [`trap`](super::trap) stores them.
 //!
 //! Invariants, which make leaving the kernel safe whatever a program did: `cs` and `ss` are always
-//! the user segments, `flags` has only bits that a user may set and always IF, `rip` and `rsp`
-//! are set by the kernel only to checked values, and `rip` is canonical when an interrupt returns.
+//! the user segments, `flags` has only bits that a user may set and always IF, `rip` is set by the
+//! kernel only to checked values and is canonical when an interrupt returns. `rsp` may be anything, as a
+//! program can set it: no way out looks at where it leads.
 //! No code outside this folder writes these fields.
 #![forbid(unsafe_code)]
 
