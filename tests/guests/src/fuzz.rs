@@ -28,6 +28,9 @@ const AREA_BYTES: u64 = 64 << 20;
 /// then does not wait.
 const PASSED: u64 = 1 << 20;
 
+/// The third word beside a message that is a fault's.
+const FAULT_MARKS: u64 = 3;
+
 /// Makes up calls, makes them, and looks at what they leave.
 pub struct Fuzz {
     /// What is next.
@@ -170,6 +173,14 @@ impl Fuzz {
                 period: if self.random.once_in(2) { 0 } else { self.number() },
             }
             .encode(),
+            S::ThreadSetFaultHandler => {
+                let endpoint = self.slot_or_null(K::Endpoint).bits();
+                Registers::control([self.slot(K::Thread).bits(), endpoint, 0, 0])
+            }
+            S::ThreadReadRegisters | S::ThreadWriteRegisters => Registers {
+                control: [self.slot(K::Thread).bits(), self.random.below(3), self.place(), number],
+                words: core::array::from_fn(|_| self.random.bits() >> 20),
+            },
             S::ThreadStart => Registers::control([self.slot(K::Thread).bits(), number, 0, 0]),
             S::ProcessKill if self.random.once_in(4) => {
                 Registers::control([self.slot(K::Process).bits(), number, 0, 0])
@@ -270,10 +281,18 @@ impl Fuzz {
         let syscall = Syscall::from_number(number).expect("an unknown call went well");
         let place = Syscall::ALL.iter().position(|other| *other == syscall);
         self.well[place.expect("a call of the list")] += 1;
-        // Nothing of the kernel's is in any register. These give back what programs put in.
-        let given_back = matches!(syscall, Syscall::NotificationWait | Syscall::TimerSet);
-        let all = left.control.iter().skip(given_back.into()).chain(&left.words);
-        assert!(all.clone().all(|word| *word < 0xffff_8000_0000_0000), "{syscall:?}: {left:x?}");
+        // Nothing of the kernel's is in any register. These give back what programs put in, a fault the
+        // address that its thread made up.
+        let given_back = match syscall {
+            Syscall::NotificationWait | Syscall::TimerSet => 1,
+            Syscall::ThreadReadRegisters => usize::MAX,
+            Syscall::Receive | Syscall::ReplyReceive if left.control[2] == FAULT_MARKS => {
+                usize::MAX
+            }
+            _ => 0,
+        };
+        let mut all = left.control.iter().chain(&left.words).skip(given_back);
+        assert!(all.all(|word| *word < 0xffff_8000_0000_0000), "{syscall:?}: {left:x?}");
         let to_itself = syscall != Syscall::CapabilityCopy || registers.control[1] == 0;
         let source = registers.control[0];
         let kind = match syscall {
