@@ -2,8 +2,8 @@
 
 use orbital_user::{
     CapSlot, Error, MemoryObject, Rights,
-    abi::arguments::{MemoryMap, MemoryUnmap},
-    memory::{map, unmap},
+    abi::arguments::{MemoryMap, MemoryProtect, MemoryUnmap},
+    memory::{map, protect, unmap},
 };
 
 /// Where nothing else is.
@@ -34,6 +34,12 @@ pub fn do_map(arguments: MemoryMap) -> Result<(), Error> {
 pub fn do_unmap(address: u64, bytes: u64) -> Result<(), Error> {
     // SAFETY: nothing else of a program stands there.
     unsafe { unmap(&MemoryUnmap { process: CapSlot::NULL, address, bytes }) }
+}
+
+/// Changes what is allowed there.
+pub fn do_protect(address: u64, bytes: u64, rights: Rights) -> Result<(), Error> {
+    // SAFETY: nothing else of a program stands there.
+    unsafe { protect(&MemoryProtect { process: CapSlot::NULL, address, bytes, rights }) }
 }
 
 fn at(address: u64) -> *mut u64 {

@@ -1,6 +1,8 @@
 //! The beginning of a change: the range is checked, and regions are divided where it begins and ends.
 #![forbid(unsafe_code)]
 
+use alloc::boxed::Box;
+
 use orbital_abi::{Error, Rights};
 
 use super::{
@@ -112,21 +114,35 @@ fn begin(
         state.change = Some(Change::forgetting());
         return Ok(Begun::Other);
     }
-    divide(space, state, start)?;
-    divide(space, state, end)?;
+    // Both before either is used: what is refused divides nothing.
+    let parts = [upper_part(space, state, start)?, upper_part(space, state, end)?];
+    for part in parts.into_iter().flatten() {
+        divide(state, part)?;
+    }
     state.begun += 1;
     state.change = Some(Change::new(kind, start, end));
     Ok(Begun::Number(state.begun))
 }
 
-/// Makes two regions of the one that reaches over `at`, if there is one.
-fn divide(space: &Ref<AddressSpace>, state: &mut State, at: u64) -> Result<(), Error> {
-    let Some(lower) = state.regions.at(at).filter(|region| region.start() < at) else {
-        return Ok(());
+/// The upper part, from `at` on, of the region that reaches over that, if there is one.
+fn upper_part(
+    space: &Ref<AddressSpace>,
+    state: &State,
+    at: u64,
+) -> Result<Option<Box<Region>>, Error> {
+    let Some(whole) = state.regions.at(at).filter(|region| region.start() < at) else {
+        return Ok(None);
     };
-    let content = lower.content_from(at);
-    let upper = Region::new(space.clone().erase(), at, lower.end(), content, &space.quota)?;
-    if lower.object().is_some() && !tables::divide(&mut state.tables, lower, at) {
+    let content = whole.content_from(at);
+    Region::new(space.clone().erase(), at, whole.end(), content, &space.quota).map(Some)
+}
+
+/// Makes two regions of the one that has all of `upper`, its upper part.
+fn divide(state: &mut State, upper: Box<Region>) -> Result<(), Error> {
+    let at = upper.start();
+    if let Some(whole) = state.regions.at(at).filter(|region| region.object().is_some())
+        && !tables::divide(&mut state.tables, whole, at)
+    {
         return Err(Error::QuotaExceeded);
     }
     state.regions.divide(upper);

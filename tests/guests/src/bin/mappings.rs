@@ -1,5 +1,6 @@
 //! Memory by random steps against a model: what is mapped where, what it allows, and what is in it.
 #![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
 
@@ -8,7 +9,7 @@ use core::cell::RefCell;
 
 use guests::{
     cpus::{leave_nothing, scaled, seed},
-    mapped::{PLACE, do_map, do_unmap, read, write},
+    mapped::{PLACE, do_map, do_protect, do_unmap, read, write},
     random::Random,
     suite,
 };
@@ -16,10 +17,10 @@ use orbital_user::{
     CapSlot, Error, MemoryObject, Rights,
     abi::{
         Syscall,
-        arguments::{MemoryMap, MemoryProtect, SystemLog},
+        arguments::{MemoryMap, SystemLog},
         layout::PAGE_SIZE,
     },
-    memory::{protect, query},
+    memory::query,
     start::bootstrap,
     syscall::harmless,
 };
@@ -129,14 +130,7 @@ impl World {
         let (from, to) = self.range();
         let rights = self.rights();
         let is_mapped = self.pages(from, to).iter().all(Option::is_some);
-        let arguments = MemoryProtect {
-            process: CapSlot::NULL,
-            address: address(from),
-            bytes: (to - from) * PAGE_SIZE,
-            rights,
-        };
-        // SAFETY: the area is used by nobody but this model.
-        let is_done = unsafe { protect(&arguments) };
+        let is_done = do_protect(address(from), (to - from) * PAGE_SIZE, rights);
         assert_eq!(is_done, if is_mapped { Ok(()) } else { Err(Error::InvalidAddress) });
         if is_mapped {
             self.pages(from, to).iter_mut().flatten().for_each(|page| page.rights = rights);
