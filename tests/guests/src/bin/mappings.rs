@@ -4,12 +4,14 @@
 
 extern crate alloc;
 
-use alloc::{rc::Rc, vec, vec::Vec};
+use alloc::{format, rc::Rc, vec, vec::Vec};
 use core::cell::RefCell;
 
 use guests::{
-    cpus::{leave_nothing, scaled, seed},
+    children,
+    cpus::{count, leave_nothing, scaled, seed},
     mapped::{PLACE, do_map, do_protect, do_unmap, read, write},
+    option, places,
     random::Random,
     suite,
 };
@@ -23,11 +25,13 @@ use orbital_user::{
     memory::query,
     start::bootstrap,
     syscall::harmless,
+    thread,
 };
 
 suite! {
     parallel: [random_steps_are_as_a_model_says],
-    roles: [],
+    on "cpus=1,2,4 memory=512M": [random_steps_of_several_threads_are_as_their_models_say],
+    roles: [walks],
 }
 
 /// Pages of the area that is mapped and unmapped: over several leaf tables.
@@ -48,25 +52,28 @@ struct Page {
 
 struct World {
     random: Random,
+    /// Where its area begins.
+    place: u64,
     objects: Vec<(MemoryObject, Content)>,
     area: Vec<Option<Page>>,
 }
 
-fn address(page: u64) -> u64 {
-    PLACE + page * PAGE_SIZE
-}
-
 impl World {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, place: u64) -> Self {
         let object = |pages| {
             let content = Rc::new(RefCell::new(vec![0; pages as usize]));
             (MemoryObject::create(pages * PAGE_SIZE).unwrap(), content)
         };
         Self {
             random: Random::new(seed),
+            place,
             objects: SIZES.map(object).into(),
             area: vec![None; AREA as usize],
         }
+    }
+
+    fn address(&self, page: u64) -> u64 {
+        self.place + page * PAGE_SIZE
     }
 
     fn rights(&mut self) -> Rights {
@@ -96,7 +103,8 @@ impl World {
         // Some of the largest where a large page can be.
         let aligned = number == 3 && self.random.once_in(2);
         let (first, pages) = if aligned { (0, size) } else { (first, pages) };
-        let from = if aligned { 512 } else { self.random.below(AREA) };
+        let large = (self.place + 1).next_multiple_of(512 * PAGE_SIZE);
+        let from = if aligned { (large - self.place) / PAGE_SIZE } else { self.random.below(AREA) };
         let to = from + pages;
         if to > AREA {
             return;
@@ -107,7 +115,7 @@ impl World {
         let mapped = do_map(MemoryMap {
             process: CapSlot::NULL,
             memory,
-            address: address(from),
+            address: self.address(from),
             offset: first * PAGE_SIZE,
             bytes: pages * PAGE_SIZE,
             rights,
@@ -122,7 +130,7 @@ impl World {
 
     fn unmap(&mut self) {
         let (from, to) = self.range();
-        do_unmap(address(from), (to - from) * PAGE_SIZE).unwrap();
+        do_unmap(self.address(from), (to - from) * PAGE_SIZE).unwrap();
         self.pages(from, to).fill(None);
     }
 
@@ -130,7 +138,7 @@ impl World {
         let (from, to) = self.range();
         let rights = self.rights();
         let is_mapped = self.pages(from, to).iter().all(Option::is_some);
-        let is_done = do_protect(address(from), (to - from) * PAGE_SIZE, rights);
+        let is_done = do_protect(self.address(from), (to - from) * PAGE_SIZE, rights);
         assert_eq!(is_done, if is_mapped { Ok(()) } else { Err(Error::InvalidAddress) });
         if is_mapped {
             self.pages(from, to).iter_mut().flatten().for_each(|page| page.rights = rights);
@@ -144,20 +152,20 @@ impl World {
         match &self.area[at as usize] {
             Some(page) if page.rights.contains(Rights::READ) => {
                 let content = &mut page.content.borrow_mut()[page.number as usize];
-                assert_eq!(read(address(at)), *content, "page {at}");
-                assert_eq!(read(address(at) + PAGE_SIZE - 8), 0, "page {at}");
+                assert_eq!(read(self.address(at)), *content, "page {at}");
+                assert_eq!(read(self.address(at) + PAGE_SIZE - 8), 0, "page {at}");
                 if page.rights.contains(Rights::WRITE) {
-                    write(address(at), value);
+                    write(self.address(at), value);
                     *content = value;
                 }
             }
             page => {
                 let system = bootstrap().system;
-                let line = SystemLog { system, text: address(at), bytes: 1 };
+                let line = SystemLog { system, text: self.address(at), bytes: 1 };
                 let refused = harmless(Syscall::SystemLog, &line.encode()).map(drop);
                 assert_eq!(refused, Err(Error::InvalidAddress), "page {at}");
-                let found = query(CapSlot::NULL, address(at)).map(|found| found.address);
-                let is_here = found.is_ok_and(|start| start <= address(at));
+                let found = query(CapSlot::NULL, self.address(at)).map(|found| found.address);
+                let is_here = found.is_ok_and(|start| start <= self.address(at));
                 assert_eq!(is_here, page.is_some(), "page {at}");
             }
         }
@@ -183,12 +191,39 @@ impl World {
     }
 }
 
+/// So many steps in an area; then all of it is unmapped.
+fn walk(steps: u64, seed: u64, place: u64) {
+    let mut world = World::new(seed, place);
+    (0..steps).for_each(|_| world.step());
+    do_unmap(place, AREA * PAGE_SIZE).unwrap();
+}
+
 /// Maps, touches, protects, clones and unmaps. When all is gone, the counters are what they were.
 fn random_steps_are_as_a_model_says() {
     let (steps, seed) = (scaled(100_000) / 4, seed());
+    leave_nothing(1, || walk(steps, seed, PLACE));
+}
+
+/// Threads of one process, each in an area of its own; the areas share tables.
+fn walks() {
+    let number = |key| option(key).and_then(|text| text.parse::<u64>().ok()).unwrap();
+    let (threads, steps, seed) = (number("threads"), number("steps"), number("seed"));
+    let place = |number| PLACE + number * (AREA + 1) * PAGE_SIZE;
+    let start = |number| thread::spawn(move || walk(steps, seed + number, place(number)));
+    let threads: Vec<_> = (0..threads).map(|number| start(number).unwrap()).collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+/// The same by a thread for each CPU and one more, in a process whose own heap and locks end with it.
+fn random_steps_of_several_threads_are_as_their_models_say() {
+    let threads = count() as u64 + 1;
+    let (steps, seed) = (scaled(100_000) / 4 / threads, seed());
+    places::pave(16 << 20);
     leave_nothing(1, || {
-        let mut world = World::new(seed);
-        (0..steps).for_each(|_| world.step());
-        do_unmap(PLACE, AREA * PAGE_SIZE).unwrap();
+        let arguments = format!("threads={threads} steps={steps} seed={seed}");
+        let child = children::start_with_arguments("walks", &arguments, |spawn| {
+            spawn.quota(40_000, 4 << 20)
+        });
+        children::succeed(&child);
     });
 }
