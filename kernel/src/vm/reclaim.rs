@@ -1,15 +1,17 @@
 //! The way back of an object's pages: in steps, however many there are.
 //!
-//! What is given up stands in a list. The kernel's own task works on it, as urgently as the most urgent of
-//! those who gave something up; and whoever needs memory, or has to wait until what it gave up is back,
-//! helps ([`step`]), so nobody waits for someone less urgent.
+//! What is given up stands in a queue, and is given back in that order. The kernel's own task works on it, as
+//! urgently as the most urgent of those who gave something up; and whoever needs memory, or has to wait until
+//! what was given up before is back, helps ([`step`]), so nobody waits for someone less urgent, nor for what is
+//! given up later.
 //!
-//! What is given up is paid until its last page is back: quotas stay backed.
-#![forbid(unsafe_code)]
+//! What is given up is paid until its last page is back: quotas stay backed. A step is done under the queue's
+//! lock, which comes before those of memory and of quotas; so what is counted as back is back.
 
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
+use intrusive_collections::{LinkedList, LinkedListAtomicLink, intrusive_adapter};
 use orbital_executor::{executor::TaskRef, yield_now};
 use spin::{Mutex, Once};
 
@@ -24,14 +26,17 @@ pub struct Owned {
     /// The pages.
     pub pages: Pages,
     progress: Progress,
+    link: LinkedListAtomicLink,
     _charge: Charge,
-    next: Option<Box<Owned>>,
 }
+
+intrusive_adapter!(Adapter = Box<Owned>: Owned { link => LinkedListAtomicLink });
 
 impl Owned {
     /// The pages with what was paid for them.
     pub fn new(pages: Pages, charge: Charge) -> Self {
-        Self { pages, progress: Progress::default(), _charge: charge, next: None }
+        let link = LinkedListAtomicLink::new();
+        Self { pages, progress: Progress::default(), link, _charge: charge }
     }
 
     fn give_back(&mut self, budget: usize) -> bool {
@@ -39,8 +44,8 @@ impl Owned {
     }
 }
 
-static LIST: Mutex<Option<Box<Owned>>> = Mutex::new(None);
-/// How much was ever given up, and how much of that is back.
+static QUEUE: Mutex<LinkedList<Adapter>> = Mutex::new(LinkedList::new(Adapter::NEW));
+/// How much was ever given up, and how much of that is back. Both change under the lock.
 static GIVEN: AtomicU64 = AtomicU64::new(0);
 static BACK: AtomicU64 = AtomicU64::new(0);
 static TASK: Once<TaskRef> = Once::new();
@@ -56,34 +61,26 @@ pub fn give(mut owned: Box<Owned>) {
         owned.give_back(usize::MAX);
         return;
     }
-    GIVEN.fetch_add(1, SeqCst);
-    push(owned);
+    {
+        let mut queue = QUEUE.lock();
+        queue.push_back(owned);
+        GIVEN.fetch_add(1, SeqCst);
+    }
     if let Some(task) = TASK.get() {
         task.raise_priority(cause::priority());
         task.wake();
     }
 }
 
-fn push(mut owned: Box<Owned>) {
-    let mut list = LIST.lock();
-    owned.next = list.take();
-    *list = Some(owned);
-}
-
-/// Gives a few frames back. False when there is nothing on the way, but for what another CPU has in hand.
+/// Gives a few frames back. False when there is nothing on the way.
 pub fn step() -> bool {
-    let first = {
-        let mut list = LIST.lock();
-        let mut first = list.take();
-        *list = first.as_mut().and_then(|first| first.next.take());
-        first
-    };
-    let Some(mut owned) = first else { return false };
+    let mut queue = QUEUE.lock();
+    let Some(mut owned) = queue.pop_front() else { return false };
     if owned.give_back(STEP) {
         drop(owned);
         BACK.fetch_add(1, SeqCst);
     } else {
-        push(owned);
+        queue.push_front(owned);
     }
     true
 }
@@ -93,9 +90,10 @@ pub fn is_done() -> bool {
     BACK.load(SeqCst) == GIVEN.load(SeqCst)
 }
 
-/// Helps until everything that was given up is back.
+/// Helps until everything that has been given up by now is back.
 pub async fn finish() {
-    while !is_done() {
+    let given = GIVEN.load(SeqCst);
+    while BACK.load(SeqCst) < given {
         step();
         yield_now().await;
     }
