@@ -56,17 +56,36 @@ unsafe impl Object for Quota {
 struct Account {
     limit: u64,
     used: AtomicU64,
+    /// How much of it went back to the parent before the rest does. It counts as used.
+    returned: AtomicU64,
 }
 
 impl Account {
     const fn new(limit: u64) -> Self {
-        Self { limit, used: AtomicU64::new(0) }
+        Self { limit, used: AtomicU64::new(0), returned: AtomicU64::new(0) }
     }
 
     fn charge(&self, amount: u64) -> Result<(), Error> {
         let within = |used: u64| used.checked_add(amount).filter(|sum| *sum <= self.limit);
         self.used.try_update(Relaxed, Relaxed, within).map_err(|_| Error::QuotaExceeded)?;
         Ok(())
+    }
+
+    /// Uses up all that is left; how much that is.
+    fn return_unused(&self) -> u64 {
+        let left = self.limit - self.used.swap(self.limit, Relaxed);
+        self.returned.fetch_add(left, Relaxed);
+        left
+    }
+
+    /// What is paid for.
+    fn in_use(&self) -> u64 {
+        self.used.load(Relaxed).saturating_sub(self.returned.load(Relaxed))
+    }
+
+    /// What has not gone back to the parent.
+    fn rest(&self) -> u64 {
+        self.limit - self.returned.load(Relaxed)
     }
 
     fn refund(&self, amount: u64) {
@@ -118,6 +137,17 @@ impl Quota {
         }
     }
 
+    /// Gives back to the parent all that is not used: nothing more is to be paid. What is still in use follows
+    /// with the last reference.
+    pub fn return_unused(&self) {
+        if let Some(parent) = self.parent {
+            let (frames, kernel_bytes) =
+                (self.frames.return_unused(), self.kernel_bytes.return_unused());
+            // SAFETY: as in `drop`.
+            unsafe { parent.as_ref() }.refund(frames, kernel_bytes);
+        }
+    }
+
     /// Charges both, or neither.
     fn charge(&self, frames: u64, kernel_bytes: u64) -> Result<(), Error> {
         self.frames.charge(frames)?;
@@ -145,10 +175,10 @@ impl Quota {
     /// How much it allows, and how much of it is in use.
     pub fn usage(&self) -> Usage {
         Usage {
-            frames_limit: self.frames.limit,
-            frames_used: self.frames.used.load(Relaxed),
-            kernel_bytes_limit: self.kernel_bytes.limit,
-            kernel_bytes_used: self.kernel_bytes.used.load(Relaxed),
+            frames_limit: self.frames.rest(),
+            frames_used: self.frames.in_use(),
+            kernel_bytes_limit: self.kernel_bytes.rest(),
+            kernel_bytes_used: self.kernel_bytes.in_use(),
         }
     }
 }
@@ -158,7 +188,7 @@ impl Drop for Quota {
         debug_assert!(self.slabs.get_mut().is_empty(), "a slab outlived who pays for it");
         if let Some(parent) = self.parent {
             // SAFETY: this quota lies in one of its parent's slabs, or its maker has a reference.
-            unsafe { parent.as_ref() }.refund(self.frames.limit, self.kernel_bytes.limit);
+            unsafe { parent.as_ref() }.refund(self.frames.rest(), self.kernel_bytes.rest());
         }
     }
 }

@@ -311,6 +311,8 @@ impl Process {
 
     /// The end of the end: everything is given back.
     pub fn finish(&self) {
+        // Before anybody is told: who knows of this process keeps a little of its quota, and no more.
+        self.quota.return_unused();
         {
             let mut life = self.life.lock();
             let State::Ending(reason) = life.state else { return };

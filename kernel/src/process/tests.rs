@@ -113,6 +113,12 @@ fn what_a_process_had_comes_back_with_its_end() {
     let mut kernel = Kernel::boot();
     let quota = Quota::carve(&kernel.init.quota, CHILD_FRAMES, CHILD_BYTES).unwrap();
     let before = Counts::now();
+    // What is left to the parent, but for the slab that a quota lies in.
+    let usage = kernel.init.quota.usage();
+    let left = (
+        usage.frames_limit - usage.frames_used,
+        usage.kernel_bytes_limit - usage.kernel_bytes_used - 4096,
+    );
     let process = Process::first(Name::from("p").unwrap(), quota.clone()).unwrap();
     let (endpoint, slot) = endpoint(&process);
     // An endpoint that names its process's capability in turn, memory that is mapped, threads.
@@ -137,7 +143,12 @@ fn what_a_process_had_comes_back_with_its_end() {
     assert!(process.end(ExitReason::Killed));
     kernel.run_until_idle();
     assert_eq!(process.exit_reason(), Some(ExitReason::Killed));
-    assert!(Charge::new(&quota, CHILD_FRAMES, CHILD_BYTES).is_ok(), "everything it was charged");
+    // Whoever still names the process and its quota keeps none of what that promised.
+    let usage = quota.usage();
+    assert_eq!((usage.frames_used, usage.kernel_bytes_used), (0, 0), "everything it was charged");
+    let again = Quota::carve(&kernel.init.quota, left.0 + CHILD_FRAMES, left.1 + CHILD_BYTES);
+    assert!(again.is_ok(), "it is the parent's again");
+    drop(again);
     drop(process);
     assert_eq!(Counts::now(), before);
 }

@@ -35,6 +35,28 @@ fn used(quota: &Ref<Quota>) -> u64 {
 }
 
 #[test]
+fn what_is_not_used_is_returned_once_and_the_rest_later() {
+    let _machine = machine();
+    let root = Quota::root(10, 10 * SLAB).unwrap();
+    let child = Quota::carve(&root, 6, 6 * SLAB).unwrap();
+    let charge = Charge::new(&child, 2, SLAB).unwrap();
+    let before = root.usage();
+    child.return_unused();
+    child.return_unused();
+    let now = root.usage();
+    assert_eq!(before.frames_used - now.frames_used, 4);
+    assert_eq!(before.kernel_bytes_used - now.kernel_bytes_used, 5 * SLAB);
+    assert_eq!(child.charge_frames(1), Err(Error::QuotaExceeded), "nothing more is to be paid");
+    assert_eq!((child.usage().frames_used, child.usage().frames_limit), (2, 2));
+    drop(charge);
+    assert_eq!(root.usage(), now, "that goes with the child");
+    assert_eq!(child.usage().frames_used, 0);
+    drop(child);
+    let usage = root.usage();
+    assert_eq!((usage.frames_used, usage.kernel_bytes_used), (0, 0));
+}
+
+#[test]
 fn carving_is_backed_and_comes_back() {
     let _machine = machine();
     let root = Quota::root(10, 10 * SLAB).unwrap();

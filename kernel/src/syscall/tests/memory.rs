@@ -272,8 +272,8 @@ fn a_process_that_ends_while_others_map_into_it_is_gone_all_the_same() {
         kernel.run_until_idle();
         assert_eq!(mapper.exit_reason(), Some(orbital_abi::ExitReason::Exited(0)), "step {step}");
         assert!(child.exit_reason().is_some());
-        let whole = Charge::new(&child.quota, CHILD_FRAMES, CHILD_BYTES);
-        assert!(whole.is_ok(), "step {step}");
+        let usage = child.quota.usage();
+        assert_eq!((usage.frames_used, usage.kernel_bytes_used), (0, 0), "step {step}");
     }
 }
 
