@@ -107,13 +107,6 @@ fn begin(
     if state.change.is_some() {
         return Ok(Begun::Other);
     }
-    // A table that is still walked as another can't be made, nor paid, from its window's charge.
-    let is_split = |at: &u64| tables::splits_large(&state.tables, &state.regions, *at);
-    if !state.limbo.is_empty() && [start, end].iter().any(is_split) {
-        state.begun += 1;
-        state.change = Some(Change::forgetting());
-        return Ok(Begun::Other);
-    }
     // Both before either is used: what is refused divides nothing.
     let parts = [upper_part(space, state, start)?, upper_part(space, state, end)?];
     for part in parts.into_iter().flatten() {

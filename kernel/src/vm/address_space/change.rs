@@ -77,11 +77,6 @@ impl Change {
     pub fn felt(kind: Kind, start: u64, end: u64) -> Self {
         Self { is_felt: true, ..Self::new(kind, start, end) }
     }
-
-    /// One that changes nothing: all CPUs forget what they remember.
-    pub fn forgetting() -> Self {
-        Self::felt(Kind::Protect(None), 0, 0)
-    }
 }
 
 #[derive(Clone, Copy)]
@@ -160,6 +155,7 @@ impl AddressSpace {
                     if change.is_felt {
                         while let Some(table) = state.limbo.pop() {
                             change.tables.push(table);
+                            change.refund += 1;
                         }
                         change.stage = Stage::Forgetting(None);
                     }

@@ -93,11 +93,17 @@ impl AddressSpace {
         let protection = Protection { access, cache: object.cache() };
         if let Some(first) = large {
             let window = address / WINDOW * WINDOW;
-            match tables.join(window, first, protection) {
-                Some(table) => limbo.push(table),
-                None => tables.map(window, first, PageSize::Large, protection),
+            if !tables.has(window, Table::Leaf) {
+                tables.map(window, first, PageSize::Large, protection);
+                return Resolution::Mapped;
             }
-            return Resolution::Mapped;
+            // The table stays a while, and the window may need another one: both are paid.
+            if self.quota.charge_frames(1).is_ok()
+                && let Some(table) = tables.join(window, first, protection)
+            {
+                limbo.push(table);
+                return Resolution::Mapped;
+            }
         }
         if !tables.has(address, Table::Leaf) {
             // Charged when the region was made.

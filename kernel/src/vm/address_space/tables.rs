@@ -14,9 +14,9 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    arch::{PageSize, PageTables, Table, Translation},
+    arch::{PageTables, Table},
     memory::{self, FrameList},
-    vm::region::{Region, Regions},
+    vm::region::Region,
 };
 
 /// What a leaf table maps, in bytes.
@@ -55,14 +55,6 @@ fn above(level: Table) -> Option<Table> {
         Table::Directory => Some(Table::Pointers),
         Table::Pointers => None,
     }
-}
-
-/// Whether dividing the region at `at` there makes small pages of a large one.
-pub fn splits_large(tables: &PageTables, regions: &Regions, at: u64) -> bool {
-    let is_large = |found: Translation| found.size == PageSize::Large;
-    regions.at(at).is_some_and(|region| region.has_window(at / WINDOW * WINDOW))
-        && !at.is_multiple_of(WINDOW)
-        && tables.translate(at).is_some_and(is_large)
 }
 
 /// `region` is divided at `at`, which is inside of it: both parts have a part of a window then, unless they
