@@ -2,13 +2,16 @@
 
 use orbital_user::{
     Endpoint, Rights, Thread,
-    abi::{Syscall, fault::FaultMessage},
+    abi::{
+        Syscall,
+        fault::{FaultMessage, RESUME},
+    },
     start::{bootstrap, take_granted},
 };
 
 use crate::{
     measure::{MANY, Samples, measure},
-    roles,
+    roles, stub,
 };
 
 /// Where nothing is.
@@ -25,7 +28,10 @@ pub fn fault() -> Samples {
     let told = FaultMessage::decode(&first.message).expect("a fault");
     assert!(first.is_fault && told.fault.address == NOWHERE as u64);
     let slot = endpoint.slot().bits();
-    let samples = measure(MANY, || resume_and_receive(slot));
+    let samples = measure(MANY, || {
+        // SAFETY: the call changes no memory.
+        unsafe { stub::message(Syscall::ReplyReceive, [slot, u64::from(RESUME), NEVER]) }
+    });
     roles::end(&faulting);
     samples
 }
@@ -38,29 +44,4 @@ pub fn faulter() {
     let nowhere = core::ptr::with_exposed_provenance::<u8>(NOWHERE);
     // SAFETY: not sound, on purpose: nothing is there, and the read never ends.
     unsafe { nowhere.read_volatile() };
-}
-
-/// Answers with the label 0, and waits for the next fault.
-#[inline(always)]
-fn resume_and_receive(endpoint: u64) -> u64 {
-    let code;
-    // SAFETY: the call changes no memory; all registers that it changes are given as changed, or saved
-    // where the compiler does not give them away.
-    unsafe {
-        core::arch::asm!(
-            "push rbx",
-            "push rbp",
-            "syscall",
-            "pop rbp",
-            "pop rbx",
-            inlateout("rax") Syscall::ReplyReceive as u64 => code,
-            inlateout("rdi") endpoint => _,
-            inlateout("rsi") 0_u64 => _,
-            inlateout("rdx") NEVER => _,
-            lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r12") _,
-            lateout("r13") _, lateout("r14") _, lateout("r15") _,
-            lateout("rcx") _, lateout("r11") _,
-        );
-    }
-    code
 }

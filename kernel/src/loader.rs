@@ -172,7 +172,7 @@ fn bootstrap(
 ) -> Result<Bootstrap, Error> {
     let own = Rights::MANAGE | Rights::WAIT | Rights::GRANT;
     let all = Rights::LOG | Rights::SHUTDOWN | Rights::STATISTICS | Rights::DEVICES | Rights::GRANT;
-    let archive = MemoryObject::fixed(module.start, module.end, Cache::WriteBack)?;
+    let archive = MemoryObject::fixed(module.start, module.end, Cache::WriteBack, &process.quota)?;
     let mut block = Bootstrap::new();
     block.process = process.install(Capability::new(process.clone(), own))?;
     block.thread = process.install(Capability::new(thread.clone(), own))?;

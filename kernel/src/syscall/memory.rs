@@ -64,7 +64,7 @@ pub(super) fn device(current: &Current, registers: &Registers) -> Answer {
         DeviceCache::Uncached => Cache::Uncached,
         DeviceCache::WriteCombining => Cache::WriteCombining,
     };
-    let object = device::object(physical, bytes, cache)?;
+    let object = device::object(physical, bytes, cache, &current.process.quota)?;
     let rights = RIGHTS.difference(Rights::EXECUTE);
     Ok(value(current.process.install(Capability::new(object, rights))?.bits()))
 }

@@ -64,8 +64,8 @@ unsafe impl Object for AddressSpace {
 struct State {
     tables: PageTables,
     regions: Regions,
-    /// Leaf tables in whose place a large page is mapped. CPUs may still walk them until they forget their
-    /// translations the next time. Their windows pay for them.
+    /// Leaf tables in whose place a large page was mapped. CPUs may still walk them until they forget their
+    /// translations the next time. Each is paid apart from its window.
     limbo: FrameList,
     /// What goes on.
     change: Option<Change>,

@@ -14,7 +14,7 @@ use super::MemoryObject;
 use crate::{
     arch::{self, Cache},
     boot::BootInfo,
-    object::Ref,
+    object::{Quota, Ref},
 };
 
 /// Ranges of memory that are told apart; more are joined.
@@ -38,13 +38,18 @@ pub fn init(boot_info: &BootInfo) {
     });
 }
 
-/// A memory object over `[start, start + bytes)`.
+/// A memory object over `[start, start + bytes)`, paid by `quota`.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] for what is not whole pages, empty, or above 4 GiB in size;
 /// [`Error::InvalidAddress`] for what is no physical address, or is the kernel's own or memory;
 /// [`Error::QuotaExceeded`] without memory for the object.
-pub fn object(start: u64, bytes: u64, cache: Cache) -> Result<Ref<MemoryObject>, Error> {
+pub fn object(
+    start: u64,
+    bytes: u64,
+    cache: Cache,
+    quota: &Ref<Quota>,
+) -> Result<Ref<MemoryObject>, Error> {
     if !start.is_multiple_of(PAGE_SIZE) || !bytes.is_multiple_of(PAGE_SIZE) || bytes == 0 {
         return Err(Error::InvalidArgument);
     }
@@ -57,5 +62,5 @@ pub fn object(start: u64, bytes: u64, cache: Cache) -> Result<Ref<MemoryObject>,
     if is_memory || touches(&arch::own_device()) || end > arch::physical_end() {
         return Err(Error::InvalidAddress);
     }
-    MemoryObject::fixed(start, end, cache)
+    MemoryObject::fixed(start, end, cache, quota)
 }

@@ -51,8 +51,9 @@ pub struct Inner {
 enum Backing {
     /// Memory of the object's own, from the first touch of each page on.
     Anonymous(Box<Owned>),
-    /// A range of physical addresses that is there anyway: what a loader filled, or a device.
-    Fixed(Frame),
+    /// A range of physical addresses that is there anyway, what a loader filled or a device; and what was paid
+    /// for the object.
+    Fixed { first: Frame, _charge: Charge },
     /// The object is going.
     Gone,
 }
@@ -102,14 +103,20 @@ impl MemoryObject {
     }
 
     /// An object over the whole frames of `[start, end)`, which stay for good: what a loader filled, or a
-    /// device's.
+    /// device's. `quota` pays for the object itself.
     ///
     /// # Errors
-    /// [`Error::QuotaExceeded`] without memory for the object itself.
-    pub fn fixed(start: u64, end: u64, cache: Cache) -> Result<Ref<Self>, Error> {
+    /// [`Error::QuotaExceeded`].
+    pub fn fixed(
+        start: u64,
+        end: u64,
+        cache: Cache,
+        quota: &Ref<Quota>,
+    ) -> Result<Ref<Self>, Error> {
+        let charge = Charge::new(quota, 0, size_of::<Self>() as u64)?;
         let first = Frame::containing(start);
         let pages = end.div_ceil(PAGE_SIZE) - first.number();
-        Self::with(pages, cache, Backing::Fixed(first))
+        Self::with(pages, cache, Backing::Fixed { first, _charge: charge })
     }
 
     fn with(pages: u64, cache: Cache, backing: Backing) -> Result<Ref<Self>, Error> {
@@ -198,7 +205,7 @@ impl Inner {
         }
         let pages = match &mut self.backing {
             Backing::Anonymous(owned) => &mut owned.pages,
-            Backing::Fixed(first) => {
+            Backing::Fixed { first, .. } => {
                 let frame = Frame::new(first.number() + page);
                 return Touched::Page { frame, may_write: true, is_new: false };
             }
@@ -228,7 +235,7 @@ impl Inner {
             Backing::Anonymous(owned) => {
                 owned.pages.get(page).map(|page| (page.frame, !page.is_shared))
             }
-            Backing::Fixed(first) => Some((Frame::new(first.number() + page), true)),
+            Backing::Fixed { first, .. } => Some((Frame::new(first.number() + page), true)),
             Backing::Gone => None,
         }
     }
@@ -240,7 +247,7 @@ impl Inner {
         }
         match &self.backing {
             Backing::Anonymous(owned) => owned.pages.large(page),
-            Backing::Fixed(first) => {
+            Backing::Fixed { first, .. } => {
                 let frame = first.number() + page;
                 frame.is_multiple_of(512).then_some(Frame::new(frame))
             }
@@ -251,7 +258,7 @@ impl Inner {
     /// The frame of page `page` of an object whose frames are there anyway.
     pub fn fixed(&self, page: u64) -> Option<Frame> {
         match &self.backing {
-            Backing::Fixed(first) => Some(Frame::new(first.number() + page)),
+            Backing::Fixed { first, .. } => Some(Frame::new(first.number() + page)),
             Backing::Anonymous(_) | Backing::Gone => None,
         }
     }
@@ -260,7 +267,7 @@ impl Inner {
     pub fn anonymous(&mut self) -> Option<&mut Pages> {
         match &mut self.backing {
             Backing::Anonymous(owned) => Some(&mut owned.pages),
-            Backing::Fixed(_) | Backing::Gone => None,
+            Backing::Fixed { .. } | Backing::Gone => None,
         }
     }
 }

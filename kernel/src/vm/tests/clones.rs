@@ -152,8 +152,9 @@ fn a_clone_is_paid_in_full() {
 fn a_module_is_copied() {
     let kernel = Kernel::boot();
     let process = kernel.process("p");
-    let module =
-        MemoryObject::fixed(MODULE.start, MODULE.start + 9 * PAGE_SIZE, Cache::WriteBack).unwrap();
+    let (start, end) = (MODULE.start, MODULE.start + 9 * PAGE_SIZE);
+    let quota = &kernel.init.quota;
+    let module = MemoryObject::fixed(start, end, Cache::WriteBack, quota).unwrap();
     let first = Frame::containing(MODULE.start);
     direct_map::write(first, 77, b"module");
     let copy = cloned(&module, &kernel.init.quota);

@@ -119,10 +119,10 @@ fn a_machine_without_frames_is_told_and_loses_nothing() {
 
 #[test]
 fn a_module_is_an_object_over_the_loaders_frames() {
-    let _kernel = Kernel::boot();
+    let kernel = Kernel::boot();
     let free = memory::free_frames();
     let (start, end) = (MODULE.start, MODULE.start + 3 * PAGE_SIZE + 1);
-    let module = MemoryObject::fixed(start, end, Cache::WriteBack).unwrap();
+    let module = MemoryObject::fixed(start, end, Cache::WriteBack, &kernel.init.quota).unwrap();
     assert_eq!(module.pages(), 4, "the last page is not whole");
     assert_eq!(frame(&module, 3), Some(Frame::containing(MODULE.start + 3 * PAGE_SIZE)));
     drop(module);
