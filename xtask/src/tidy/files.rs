@@ -74,13 +74,15 @@ fn parents(file: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether there is `unsafe` in the code, or assembly, which says it without the word: comments and
-/// the names of lints do not count.
+/// Words that are, or stand for, unsafe code: assembly and a macro say it without the word.
+const WORDS: [&str; 3] = ["unsafe", "global_asm", "intrusive_adapter"];
+
+/// Whether there is `unsafe` in the code: comments and the names of lints do not count.
 fn uses_unsafe(text: &str) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    text.lines().map(|line| line.split("//").next().unwrap_or("")).any(|code| {
-        code.split(|c| !is_word(c)).any(|word| ["unsafe", "global_asm"].contains(&word))
-    })
+    text.lines()
+        .map(|line| line.split("//").next().unwrap_or(""))
+        .any(|code| code.split(|c| !is_word(c)).any(|word| WORDS.contains(&word)))
 }
 
 /// All Rust files of the project, by their names in it, sorted.

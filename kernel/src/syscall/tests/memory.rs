@@ -9,7 +9,7 @@ use crate::{
     arch::{Access, Trap, direct_map},
     memory,
     object::Charge,
-    tests::kernel::{CHILD_BYTES, CHILD_FRAMES, Counts, endpoint},
+    tests::kernel::{CHILD_FRAMES, Counts, endpoint},
     vm::address_space::{Resolution, Wanted},
 };
 
