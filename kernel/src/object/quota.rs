@@ -15,7 +15,10 @@
 
 use core::{
     ptr::{NonNull, drop_in_place},
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{
+        AtomicBool, AtomicU64,
+        Ordering::{AcqRel, Acquire, Relaxed},
+    },
 };
 
 use orbital_abi::{Error, ObjectKind};
@@ -38,6 +41,8 @@ pub struct Quota {
     kernel_bytes: Account,
     /// Where the objects lie that it pays for.
     slabs: Mutex<Slabs>,
+    /// Whether its process has ended, so it is to pay nothing more.
+    is_over: AtomicBool,
     /// What this quota was carved out of, and so is refunded with it. In a slab of its lies this quota.
     parent: Option<NonNull<Quota>>,
 }
@@ -65,15 +70,16 @@ impl Account {
         Self { limit, used: AtomicU64::new(0), returned: AtomicU64::new(0) }
     }
 
-    fn charge(&self, amount: u64) -> Result<(), Error> {
+    /// Whether so much was left.
+    #[must_use]
+    fn charge(&self, amount: u64) -> bool {
         let within = |used: u64| used.checked_add(amount).filter(|sum| *sum <= self.limit);
-        self.used.try_update(Relaxed, Relaxed, within).map_err(|_| Error::QuotaExceeded)?;
-        Ok(())
+        self.used.try_update(Relaxed, Acquire, within).is_ok()
     }
 
     /// Uses up all that is left; how much that is.
     fn return_unused(&self) -> u64 {
-        let left = self.limit - self.used.swap(self.limit, Relaxed);
+        let left = self.limit - self.used.swap(self.limit, AcqRel);
         self.returned.fetch_add(left, Relaxed);
         left
     }
@@ -133,13 +139,15 @@ impl Quota {
             frames: Account::new(frames),
             kernel_bytes: Account::new(kernel_bytes),
             slabs: Mutex::new(Slabs::new()),
+            is_over: AtomicBool::new(false),
             parent,
         }
     }
 
     /// Gives back to the parent all that is not used: nothing more is to be paid. What is still in use follows
-    /// with the last reference.
+    /// with the last reference. Whoever wants more is told [`Error::Ended`].
     pub fn return_unused(&self) {
+        self.is_over.store(true, Relaxed);
         if let Some(parent) = self.parent {
             let (frames, kernel_bytes) =
                 (self.frames.return_unused(), self.kernel_bytes.return_unused());
@@ -150,8 +158,8 @@ impl Quota {
 
     /// Charges both, or neither.
     fn charge(&self, frames: u64, kernel_bytes: u64) -> Result<(), Error> {
-        self.frames.charge(frames)?;
-        self.kernel_bytes.charge(kernel_bytes).inspect_err(|_| self.frames.refund(frames))
+        self.charge_frames(frames)?;
+        self.charge_kernel_bytes(kernel_bytes).inspect_err(|_| self.frames.refund(frames))
     }
 
     fn refund(&self, frames: u64, kernel_bytes: u64) {
@@ -162,9 +170,17 @@ impl Quota {
     /// Charges frames; give them back by [`Quota::refund_frames`].
     ///
     /// # Errors
-    /// [`Error::QuotaExceeded`].
+    /// [`Error::QuotaExceeded`]; [`Error::Ended`] after [`Quota::return_unused`].
     pub fn charge_frames(&self, frames: u64) -> Result<(), Error> {
-        self.frames.charge(frames)
+        if self.frames.charge(frames) { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    fn charge_kernel_bytes(&self, bytes: u64) -> Result<(), Error> {
+        if self.kernel_bytes.charge(bytes) { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    fn refusal(&self) -> Error {
+        if self.is_over.load(Relaxed) { Error::Ended } else { Error::QuotaExceeded }
     }
 
     /// Gives back what [`Quota::charge_frames`] took.
@@ -221,7 +237,7 @@ pub(super) fn allocate(quota: &Ref<Quota>, class: Class) -> Result<NonNull<u8>, 
 /// A block of 2^`order` frames, charged as kernel memory.
 fn take_block(quota: &Quota, order: usize) -> Result<Frame, Error> {
     let bytes = (SLAB_BYTES << order) as u64;
-    quota.kernel_bytes.charge(bytes)?;
+    quota.charge_kernel_bytes(bytes)?;
     memory::allocate_block(order).ok_or_else(|| {
         quota.kernel_bytes.refund(bytes);
         Error::QuotaExceeded

@@ -46,7 +46,7 @@ fn what_is_not_used_is_returned_once_and_the_rest_later() {
     let now = root.usage();
     assert_eq!(before.frames_used - now.frames_used, 4);
     assert_eq!(before.kernel_bytes_used - now.kernel_bytes_used, 5 * SLAB);
-    assert_eq!(child.charge_frames(1), Err(Error::QuotaExceeded), "nothing more is to be paid");
+    assert_eq!(child.charge_frames(1), Err(Error::Ended), "nothing more is to be paid");
     assert_eq!((child.usage().frames_used, child.usage().frames_limit), (2, 2));
     drop(charge);
     assert_eq!(root.usage(), now, "that goes with the child");
