@@ -1,6 +1,7 @@
 //! Inline room for one future of any type: what a thread control block holds instead of a stack.
 
 use core::{
+    any::TypeId,
     marker::{PhantomData, PhantomPinned},
     mem::MaybeUninit,
     pin::Pin,
@@ -44,20 +45,22 @@ use core::{
 /// slot.as_mut().set(std::future::ready(Aligned(0)));
 /// ```
 #[repr(C, align(16))]
-pub struct FutureSlot<T, const BYTES: usize> {
+pub struct FutureSlot<T: 'static, const BYTES: usize> {
     room: MaybeUninit<[u8; BYTES]>,
-    functions: Option<Functions<T>>,
+    functions: Option<&'static Functions<T>>,
     _pinned: PhantomPinned,
     /// The future may be bound to its thread.
     _not_send: PhantomData<*mut ()>,
 }
 
+/// What is known of the future in a slot.
 struct Functions<T> {
+    kind: TypeId,
     poll: unsafe fn(*mut u8, &mut Context<'_>) -> Poll<T>,
     drop: unsafe fn(*mut u8),
 }
 
-impl<T, const BYTES: usize> FutureSlot<T, BYTES> {
+impl<T: 'static, const BYTES: usize> FutureSlot<T, BYTES> {
     /// An empty slot.
     pub const fn new() -> Self {
         Self {
@@ -86,14 +89,38 @@ impl<T, const BYTES: usize> FutureSlot<T, BYTES> {
         let room = this.room.as_mut_ptr().cast::<u8>();
         // SAFETY: the room is large and aligned enough, by the assertions.
         unsafe { room.cast::<F>().write(future) };
-        this.functions = Some(Functions {
-            poll: |room, context| {
-                // SAFETY: the room holds an `F`, which has not moved since it was put in.
-                unsafe { Pin::new_unchecked(&mut *room.cast::<F>()) }.poll(context)
+        this.functions = Some(
+            const {
+                &Functions {
+                    kind: TypeId::of::<F>(),
+                    poll: |room, context| {
+                        // SAFETY: the room holds an `F`, which has not moved since it was put in.
+                        unsafe { Pin::new_unchecked(&mut *room.cast::<F>()) }.poll(context)
+                    },
+                    // SAFETY: as above; the caller forgets the future.
+                    drop: |room| unsafe { room.cast::<F>().drop_in_place() },
+                }
             },
-            // SAFETY: as above; the caller forgets the future.
-            drop: |room| unsafe { room.cast::<F>().drop_in_place() },
-        });
+        );
+    }
+
+    /// Whether it holds an `F`.
+    #[inline]
+    pub fn holds<F: 'static>(&self) -> bool {
+        self.functions.is_some_and(|functions| functions.kind == TypeId::of::<F>())
+    }
+
+    /// Takes the future out, if it is an `F`: one that does not mind to be moved.
+    #[inline]
+    pub fn take<F: Future<Output = T> + Unpin + 'static>(self: Pin<&mut Self>) -> Option<F> {
+        if !self.holds::<F>() {
+            return None;
+        }
+        // SAFETY: the slot itself is not moved, and an `F` may be.
+        let this = unsafe { self.get_unchecked_mut() };
+        this.functions = None;
+        // SAFETY: the room holds an `F`, which counts as gone from now on.
+        Some(unsafe { this.room.as_mut_ptr().cast::<F>().read() })
     }
 
     /// Polls the future; one that is ready is dropped at once.
@@ -103,7 +130,7 @@ impl<T, const BYTES: usize> FutureSlot<T, BYTES> {
     pub fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         // SAFETY: the future is polled in place.
         let this = unsafe { self.get_unchecked_mut() };
-        let functions = this.functions.as_ref().expect("polled an empty slot");
+        let functions = this.functions.expect("polled an empty slot");
         // SAFETY: the functions belong to the future that the room holds.
         let result = unsafe { (functions.poll)(this.room.as_mut_ptr().cast(), context) };
         if result.is_ready() {
@@ -127,13 +154,13 @@ impl<T, const BYTES: usize> FutureSlot<T, BYTES> {
     }
 }
 
-impl<T, const BYTES: usize> Default for FutureSlot<T, BYTES> {
+impl<T: 'static, const BYTES: usize> Default for FutureSlot<T, BYTES> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T, const BYTES: usize> Drop for FutureSlot<T, BYTES> {
+impl<T: 'static, const BYTES: usize> Drop for FutureSlot<T, BYTES> {
     fn drop(&mut self) {
         self.take_out();
     }

@@ -8,7 +8,7 @@
 //!    │ │ 7           │      ▼      │   ▼           │ │
 //!    │ └─────────────┼───► DONE ◄──┼───────────────┘ │
 //!    │               └─────────────┼─────────────────┘
-//!    └─────────────────────────────┘ 4
+//!    └─────────────────────────────┘ 4, back: 8
 //! ```
 //! 1. a wake: whoever makes this transition, and nobody else, puts the task on its queue;
 //! 2. the consumer took it off the queue and polls it;
@@ -17,7 +17,8 @@
 //! 5. nor did this one, but it was woken: the poller queues it again;
 //! 6. the poll (or the task's end, which may come from anywhere) finished it;
 //! 7. it was cancelled while nobody polled it. One that stands on its queue goes on standing there:
-//!    the consumer takes it off, and transition 2 is refused.
+//!    the consumer takes it off, and transition 2 is refused;
+//! 8. its poller goes on with it at once, without a wake: it stood on no queue.
 //!
 //! A wake in QUEUED, WOKEN or DONE changes nothing: the task will be polled after it anyway, or
 //! never again. So a task is on its queue at most once, and no wake is lost.
@@ -144,6 +145,13 @@ impl TaskHeader {
         let old = self.exchange(QUEUED, POLLING);
         debug_assert!(matches!(old, Ok(_) | Err(DONE)), "polled without being queued");
         old.is_ok()
+    }
+
+    /// Transition 8: whoever polls this task, and knows by other means that it can go on, does so without a
+    /// wake. False when it has been woken, and stands on its queue, or is done.
+    #[must_use]
+    pub fn start_unwoken(&self) -> bool {
+        self.exchange(IDLE, POLLING).is_ok()
     }
 
     /// Transitions 4 and 5: the poll found nothing.

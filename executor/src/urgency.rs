@@ -71,6 +71,11 @@ impl Urgency {
         self.0.swap(AWAKE, Ordering::Relaxed);
     }
 
+    /// What was published last; [`AWAKE`] too where a waker has kicked since. For the CPU itself.
+    pub fn level(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
     /// Publishes `level` and then asks whether there is `nothing_to_do`. True when so: from now on
     /// a wake that is more urgent kicks. False when there is something: the CPU is awake again.
     #[must_use]

@@ -22,8 +22,8 @@ pub fn statistic(statistic: Statistic) -> Result<u64, Error> {
     Ok(harmless(Syscall::SystemStatistics, &registers)?.control[0])
 }
 
-/// The longest stretch with interrupts off on `cpu` since boot, or since it was last taken, in ticks of
-/// the time-stamp counter; under `--icount` these are instructions.
+/// The longest stretch with interrupts off on `cpu` since it was asked for on any CPU first, or last taken on
+/// this one, in ticks of the time-stamp counter; under `--icount` these are instructions. 0 before there was one.
 ///
 /// # Errors
 /// [`Error::InvalidArgument`] without such a CPU; as [`statistic`].

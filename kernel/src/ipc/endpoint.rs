@@ -11,14 +11,14 @@ use orbital_abi::{
 use spin::Mutex;
 
 use super::{
-    reply::{self, Expects},
+    reply::Expects,
     transfer,
-    waiting::{Place, Waiting, claim_first},
+    waiting::{Place, Waiting, claim_first, wait},
 };
 use crate::{
     object::{Header, Object, Quota, Ref},
-    sched::{Completion, block},
-    thread::{BlockReason, Claim, Current, Phase, Sending, Tcb, WaitingQueue},
+    sched::Completion,
+    thread::{BlockReason, Claim, Current, Owed, Phase, Sending, Tcb, WaitingQueue},
 };
 
 /// A communication point.
@@ -142,7 +142,7 @@ impl Endpoint {
                     Expects::Nothing => BlockReason::Sending,
                     Expects::Reply => BlockReason::WaitingReply { from: None },
                 };
-                return block(current, reason, Waiting::in_queue(endpoint, current, deadline));
+                return wait(current, reason, Some(endpoint), deadline);
             }
             Ok(Found::Partner(claim)) => claim,
         };
@@ -152,7 +152,7 @@ impl Endpoint {
             Expects::Nothing => Completion::Done(Ok(Default::default())),
             Expects::Reply => {
                 let reason = BlockReason::WaitingReply { from: Some(receiver) };
-                block(current, reason, Waiting::<Self>::for_reply(current, deadline))
+                wait::<Self>(current, reason, None, deadline)
             }
         }
     }
@@ -166,13 +166,12 @@ impl Endpoint {
         fault: &Fault,
     ) -> Option<Waiting<Self>> {
         current.set_fault(badge, fault);
-        let deadline = Deadline::Never;
-        match endpoint.meet(current, Side::Senders, deadline).ok()? {
-            Found::Queued => Some(Waiting::in_queue(endpoint, current, deadline)),
+        match endpoint.meet(current, Side::Senders, Deadline::Never).ok()? {
+            Found::Queued => Some(Waiting::begun(current, Some(endpoint))),
             Found::Partner(claim) => {
                 let message = FaultMessage { fault: *fault, thread: current.id.0 }.encode();
                 hand(current, claim, badge, &message, Sending::Fault);
-                Some(Waiting::for_reply(current, deadline))
+                Some(Waiting::begun(current, None))
             }
         }
     }
@@ -181,10 +180,7 @@ impl Endpoint {
     pub fn receive(endpoint: &Ref<Self>, current: &Current, deadline: Deadline) -> Completion {
         match endpoint.meet(current, Side::Receivers, deadline) {
             Err(error) => Completion::Done(Err(error.into())),
-            Ok(Found::Queued) => {
-                let waiting = Waiting::in_queue(endpoint, current, deadline);
-                block(current, BlockReason::Receiving, waiting)
-            }
+            Ok(Found::Queued) => wait(current, BlockReason::Receiving, Some(endpoint), deadline),
             Ok(Found::Partner(claim)) => Completion::Done(Ok(take(current, claim))),
         }
     }
@@ -192,9 +188,9 @@ impl Endpoint {
 
 /// Gives the current thread's message to a receiver that has waited for it.
 fn hand(current: &Current, receiver: Claim, badge: u64, message: &Message, sending: Sending) {
-    let call = (sending != Sending::Message).then(|| current.begin_wait(Phase::Taken));
-    let previous =
-        call.and_then(|sequence| reply::owe(receiver.thread(), current.to_ref(), sequence));
+    let previous = (sending != Sending::Message)
+        .then(|| Owed { caller: current.to_ref(), sequence: current.begin_wait(Phase::Taken) })
+        .and_then(|owed| receiver.owe(owed));
     receiver.complete(Ok(transfer::delivered(badge, message, sending)));
     drop(previous);
 }
@@ -215,7 +211,7 @@ fn take(current: &Current, claim: Claim) -> orbital_abi::Registers {
         let (sender, sequence) = (claim.thread().clone(), claim.sequence());
         sender.set_block_reason(BlockReason::WaitingReply { from: Some(current.id) });
         claim.taken();
-        drop(reply::owe(current, sender, sequence));
+        drop(current.owe(Owed { caller: sender, sequence }));
     } else {
         claim.complete(Ok(Default::default()));
     }

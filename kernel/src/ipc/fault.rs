@@ -1,6 +1,7 @@
 //! Faults as messages: the thread's handler is told by a call that the kernel makes in its name. The thread
 //! waits for the answer as any caller does, with its registers as they were; so whatever ends a call ends this
 //! wait too: an answer, the handler's end, the endpoint's, a kill.
+#![forbid(unsafe_code)]
 
 use core::{
     pin::Pin,
@@ -13,28 +14,30 @@ use super::{Endpoint, waiting::Waiting};
 use crate::{
     object::Ref,
     sched::{Completion, block},
-    thread::{BlockReason, Current, Outcome, Tcb},
+    thread::{BlockReason, Current, Outcome},
 };
 
 /// The wait for a handler's word.
-struct Handled {
+pub(super) struct Handled {
     waiting: Waiting<Endpoint>,
-    thread: Ref<Tcb>,
     fault: Fault,
+}
+
+impl Handled {
+    /// Forgets the wait, which whoever has claimed it has ended: the thread goes on.
+    pub(super) fn resumed(self) {
+        self.waiting.ended();
+    }
 }
 
 impl Future for Handled {
     type Output = Outcome;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        // SAFETY: the wait is pinned with this; the rest is only read.
-        let this = unsafe { self.get_unchecked_mut() };
-        // SAFETY: as above.
-        let waiting = unsafe { Pin::new_unchecked(&mut this.waiting) };
-        ready!(waiting.poll(context));
-        Poll::Ready(match this.thread.is_resumed() {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        ready!(Pin::new(&mut self.waiting).poll(context));
+        Poll::Ready(match self.waiting.thread().is_resumed() {
             true => Outcome::Written,
-            false => Outcome::End(ExitReason::Faulted(this.fault)),
+            false => Outcome::End(ExitReason::Faulted(self.fault)),
         })
     }
 }
@@ -48,6 +51,6 @@ pub fn handle(current: &Current, fault: Fault) -> Result<Completion, Fault> {
     let handler = current.fault_handler().ok_or(fault)?;
     let endpoint: Ref<Endpoint> = handler.endpoint.downcast().map_err(|_| fault)?;
     let waiting = Endpoint::send_fault(&endpoint, current, handler.badge, &fault).ok_or(fault)?;
-    let handled = Handled { waiting, thread: current.to_ref(), fault };
+    let handled = Handled { waiting, fault };
     Ok(block(current, BlockReason::WaitingHandler, handled))
 }

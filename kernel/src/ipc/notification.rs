@@ -33,10 +33,10 @@
 use orbital_abi::{Deadline, Error, ObjectKind, Registers};
 use spin::Mutex;
 
-use super::waiting::{Place, Waiting, claim_first};
+use super::waiting::{Place, claim_first, wait};
 use crate::{
     object::{Header, Object, Quota, Ref},
-    sched::{Completion, block},
+    sched::Completion,
     thread::{BlockReason, Claim, Current, Phase, Tcb, WaitingQueue},
 };
 
@@ -159,7 +159,6 @@ impl Notification {
         current.begin_wait(Phase::Queued);
         state.waiters.push_back(current.to_ref());
         drop(state);
-        let waiting = Waiting::in_queue(notification, current, deadline);
-        block(current, BlockReason::WaitingSignal, waiting)
+        wait(current, BlockReason::WaitingSignal, Some(notification), deadline)
     }
 }

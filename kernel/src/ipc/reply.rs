@@ -5,10 +5,7 @@
 use orbital_abi::{IpcError, Message};
 
 use super::transfer;
-use crate::{
-    object::Ref,
-    thread::{Current, Owed, Tcb},
-};
+use crate::thread::Current;
 
 /// Whether a sender waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,18 +16,12 @@ pub enum Expects {
     Reply,
 }
 
-/// `server` has taken the call `sequence` of `caller`. Gives the call that it had not answered, to
-/// be dropped when no wait is claimed.
-pub(super) fn owe(server: &Tcb, caller: Ref<Tcb>, sequence: u64) -> Option<Owed> {
-    server.owed.lock().replace(Owed { caller, sequence })
-}
-
 /// Answers the call that the current thread has taken.
 ///
 /// # Errors
 /// [`IpcError::NoReplyOwed`] when there is none; [`IpcError::PeerGone`] when its caller has ended.
 pub fn reply(current: &Current, message: &Message) -> Result<(), IpcError> {
-    let owed = current.owed.lock().take().ok_or(IpcError::NoReplyOwed)?;
+    let owed = current.take_owed().ok_or(IpcError::NoReplyOwed)?;
     let claim = owed.caller.claim_taken(owed.sequence).ok_or(IpcError::PeerGone)?;
     claim.complete(Ok(transfer::replied(message)));
     Ok(())

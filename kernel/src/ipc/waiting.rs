@@ -1,9 +1,13 @@
 //! The leaf wait of a message operation or for signals, as a future in the thread's slot: it is ready
 //! once a partner has written the answer into the thread's registers, or its deadline has come and nobody
 //! will. Dropping it, when the thread is killed, cancels the wait.
+//!
+//! One without a deadline takes no more than two words, and can be ended by whoever has claimed it, without
+//! being polled: see `fast_path`.
 
 use core::{
     pin::Pin,
+    ptr::NonNull,
     task::{Context, Poll},
 };
 
@@ -12,8 +16,8 @@ use orbital_executor::timer::Sleep;
 
 use crate::{
     object::{Object, Ref},
-    sched::clock::sleep_until,
-    thread::{Claim, Current, Outcome, Phase, Tcb, WaitingQueue},
+    sched::{Completion, block, clock::sleep_until},
+    thread::{BlockReason, Claim, Current, Outcome, Phase, Tcb, WaitingQueue},
 };
 
 /// Where threads queue.
@@ -36,64 +40,92 @@ pub(super) fn claim_first(queue: &mut WaitingQueue) -> Option<Claim> {
     None
 }
 
-/// A wait that has begun.
+/// A wait that has begun, without a deadline.
 pub(super) struct Waiting<P: Place> {
-    thread: Ref<Tcb>,
+    /// In whose slot this lies, and so no longer than the thread itself.
+    thread: NonNull<Tcb>,
     /// Where it is queued, unless it waits for a reply alone.
     place: Option<Ref<P>>,
-    /// Until when. Pinned with the future.
+}
+
+/// The same, with one. Pinned with its timer.
+struct WaitingUntil<P: Place> {
+    waiting: Waiting<P>,
     sleep: Sleep<'static>,
 }
 
+/// The current thread has begun to wait: in a queue of `place`, or for the reply to a call that was taken at
+/// once. A call that is taken from a queue goes on waiting for its reply. A wait for a reply to a call that must
+/// not wait for a receiver has no end.
+pub(super) fn wait<P: Place>(
+    current: &Current,
+    reason: BlockReason,
+    place: Option<&Ref<P>>,
+    deadline: Deadline,
+) -> Completion {
+    let waiting = Waiting::begun(current, place);
+    match deadline {
+        Deadline::At(time) => {
+            block(current, reason, WaitingUntil { waiting, sleep: sleep_until(time) })
+        }
+        Deadline::Now | Deadline::Never => block(current, reason, waiting),
+    }
+}
+
 impl<P: Place> Waiting<P> {
-    fn new(current: &Current, place: Option<Ref<P>>, deadline: Deadline) -> Self {
-        // A wait that must not wait has not begun; that for the reply to a call that must not has no
-        // end.
-        let until = match deadline {
-            Deadline::At(time) => time,
-            Deadline::Now | Deadline::Never => u64::MAX,
-        };
-        Self { thread: current.to_ref(), place, sleep: sleep_until(until) }
+    /// What is to be put into the current thread's slot.
+    pub(super) fn begun(current: &Current, place: Option<&Ref<P>>) -> Self {
+        Self { thread: NonNull::from(&**current), place: place.cloned() }
     }
 
-    /// The current thread is in a queue of `place`; a call that is taken from there goes on waiting for
-    /// its reply.
-    pub(super) fn in_queue(place: &Ref<P>, current: &Current, deadline: Deadline) -> Self {
-        Self::new(current, Some(place.clone()), deadline)
-    }
-
-    /// The current thread's call was taken at once.
-    pub(super) fn for_reply(current: &Current, deadline: Deadline) -> Self {
-        Self::new(current, None, deadline)
+    pub(super) fn thread(&self) -> &Tcb {
+        // SAFETY: this lies in the thread's slot.
+        unsafe { self.thread.as_ref() }
     }
 
     /// Ends the wait; in which phase it was. Out of the queue first: so whoever finds the thread there
     /// finds it waiting.
     fn cancel(&self) -> Phase {
         if let Some(place) = &self.place {
-            place.forget(&self.thread);
+            place.forget(self.thread());
         }
-        self.thread.cancel_wait()
+        self.thread().cancel_wait()
     }
 
-    fn sleep(self: Pin<&mut Self>) -> Pin<&mut Sleep<'static>> {
-        // SAFETY: the timer is pinned with the future; nothing moves it.
-        unsafe { self.map_unchecked_mut(|this| &mut this.sleep) }
+    /// Forgets a wait that whoever has claimed it has ended.
+    pub(super) fn ended(mut self) {
+        let place = self.place.take();
+        core::mem::forget(self);
+        drop(place);
     }
 }
 
 impl<P: Place> Future for Waiting<P> {
     type Output = Outcome;
 
-    /// Registers no waker but the deadline's: the thread itself is what a completer wakes.
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
-        if self.thread.take_ready() {
+    /// Registers no waker: the thread itself is what a completer wakes.
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Outcome> {
+        match self.thread().take_ready() {
+            true => Poll::Ready(Outcome::Written),
+            false => Poll::Pending,
+        }
+    }
+}
+
+impl<P: Place> Future for WaitingUntil<P> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
+        // SAFETY: the timer is pinned with this, and nothing moves it.
+        let this = unsafe { self.get_unchecked_mut() };
+        if this.waiting.thread().take_ready() {
             return Poll::Ready(Outcome::Written);
         }
-        if self.sleep.deadline() == u64::MAX || self.as_mut().sleep().poll(context).is_pending() {
+        // SAFETY: as above.
+        if unsafe { Pin::new_unchecked(&mut this.sleep) }.poll(context).is_pending() {
             return Poll::Pending;
         }
-        Poll::Ready(match self.cancel() {
+        Poll::Ready(match this.waiting.cancel() {
             Phase::Taken => Outcome::Answer(Err(Error::Unanswered)),
             // A partner was quicker.
             Phase::Ready | Phase::Idle => Outcome::Written,
@@ -107,7 +139,7 @@ impl<P: Place> Drop for Waiting<P> {
         if self.cancel() == Phase::Ready
             && let Some(place) = &self.place
         {
-            place.unseen(&self.thread);
+            place.unseen(self.thread());
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{run_queue::RunQueue, tasks::Turns};
 use crate::{
     arch::{clock, timer},
     object::Ref,
-    percpu::PerCpu,
+    percpu::{MAX_CPUS, PerCpu},
     thread::{Current, Tcb},
 };
 
@@ -19,8 +19,26 @@ pub(super) const NEVER: u64 = u64::MAX;
 
 /// All CPUs.
 pub(super) static CPU: PerCpu<Cpu> = PerCpu::new([const { Cpu::new() }; _]);
-static SWITCHES: AtomicU64 = AtomicU64::new(0);
-static TIMER_INTERRUPTS: AtomicU64 = AtomicU64::new(0);
+static SWITCHES: PerCpu<Counter> = PerCpu::new([const { Counter::new() }; MAX_CPUS]);
+static TIMER_INTERRUPTS: PerCpu<Counter> = PerCpu::new([const { Counter::new() }; MAX_CPUS]);
+
+/// Counts what one CPU does, and others may look at.
+struct Counter(AtomicU64);
+
+impl Counter {
+    const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// For its CPU.
+    fn count(&self) {
+        self.0.store(self.0.load(Relaxed) + 1, Relaxed);
+    }
+
+    fn sum(all: &PerCpu<Self>) -> u64 {
+        (0..MAX_CPUS).map(|cpu| all.of(cpu).0.load(Relaxed)).sum()
+    }
+}
 
 /// What a CPU's dispatcher knows. Only its own CPU touches it.
 pub(super) struct Cpu {
@@ -62,8 +80,8 @@ impl Cpu {
 /// # Panics
 /// When none did: only entry code's callees ask.
 pub fn current() -> Current {
-    let thread = CPU.here().current.borrow().clone();
-    let thread = thread.expect("entered from user mode without a thread");
+    let thread = CPU.here().current.borrow();
+    let thread = thread.as_ref().expect("entered from user mode without a thread");
     // SAFETY: the entry code stored this thread's registers, and each entry asks once.
     unsafe { Current::new(thread) }
 }
@@ -73,24 +91,24 @@ pub fn describe_current() -> Option<(Ref<Tcb>, Option<u64>)> {
     let thread = CPU.here().current.try_borrow().ok()?.clone()?;
     // SAFETY: this CPU runs the thread, and whoever below us on the stack has a proof for it does not
     // go on: the machine ends.
-    let current = unsafe { Current::new(thread.clone()) };
+    let current = unsafe { Current::new(&thread) };
     let number = current.with_registers(|registers| registers.syscall_number());
     Some((thread, number))
 }
 
 /// Switches from one thread to another, and timer interrupts, since boot.
 pub fn counters() -> (u64, u64) {
-    (SWITCHES.load(Relaxed), TIMER_INTERRUPTS.load(Relaxed))
+    (Counter::sum(&SWITCHES), Counter::sum(&TIMER_INTERRUPTS))
 }
 
 /// A switch from one thread to another.
 pub(super) fn count_switch() {
-    SWITCHES.fetch_add(1, Relaxed);
+    SWITCHES.here().count();
 }
 
 /// The timer has come.
 pub fn timer_came() {
-    TIMER_INTERRUPTS.fetch_add(1, Relaxed);
+    TIMER_INTERRUPTS.here().count();
     let cpu = CPU.here();
     cpu.timer.set(NEVER);
     if clock::nanoseconds() >= cpu.slice_end.get() {
@@ -100,9 +118,9 @@ pub fn timer_came() {
 
 /// The thread that runs here, for the dispatcher.
 pub(super) fn running() -> Option<Current> {
-    let thread = CPU.here().current.borrow().clone()?;
+    let thread = CPU.here().current.borrow();
     // SAFETY: this CPU runs the thread, and the proof that entered with it is gone.
-    Some(unsafe { Current::new(thread) })
+    thread.as_ref().map(|thread| unsafe { Current::new(thread) })
 }
 
 /// Lets the timer come at `time`; a timer that comes earlier and for nothing is no harm.

@@ -230,7 +230,7 @@ fn keep_current() -> Option<*mut SavedRegisters> {
 /// on, or it has been killed.
 fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
     // SAFETY: it came out of this CPU's run queue, so nobody else runs it.
-    let next = unsafe { Current::new(thread) };
+    let next = unsafe { Current::new(&thread) };
     if next.state() == ThreadState::Woken {
         next.task().start_poll();
     }
@@ -265,7 +265,7 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
     count_switch();
     arch::set_current(next.register_pointer());
     let registers = next.register_pointer();
-    cpu.current.replace(Some(next.to_ref()));
+    cpu.current.replace(Some(thread));
     Some(registers)
 }
 

@@ -24,8 +24,10 @@ pub(super) fn block(current: &Current) {
     budget::stop(current);
     current.leave_cpu();
     current.set_slice_left(SLICE_NS);
-    CPU.here().current.take();
+    // Kept until its state is settled.
+    let thread = CPU.here().current.take();
     after_pending_poll(current);
+    drop(thread);
 }
 
 /// A poll found nothing: the thread is blocked, unless it was woken meanwhile.
@@ -85,7 +87,7 @@ pub(super) fn make_ready(thread: Ref<Tcb>, end: End) {
 /// Whether a thread of this CPU, which does not run, has to wait for its next period.
 fn must_wait(thread: &Ref<Tcb>) -> bool {
     // SAFETY: this CPU has the thread, and whoever made it ready uses no proof any more.
-    budget::must_wait(&unsafe { Current::new(thread.clone()) })
+    budget::must_wait(&unsafe { Current::new(thread) })
 }
 
 /// Takes a thread of this CPU out of its run queue; `None` when it is not there.
@@ -114,6 +116,7 @@ pub(super) fn put_off(current: &Current) {
     let left = cpu.slice_end.get().saturating_sub(clock::nanoseconds());
     current.set_slice_left(if slice_over { SLICE_NS } else { left });
     current.set_state(ThreadState::Preempted);
-    cpu.current.take();
-    make_ready(current.to_ref(), if slice_over { End::Back } else { End::Front });
+    if let Some(thread) = cpu.current.take() {
+        make_ready(thread, if slice_over { End::Back } else { End::Front });
+    }
 }

@@ -88,7 +88,7 @@ fn change(thread: &Ref<Tcb>) {
     thread.set_priority(thread.wanted_priority());
     if thread.budget_changes() {
         // SAFETY: this CPU has the thread, and nobody else below on the stack uses a proof for it.
-        let thread = unsafe { Current::new(thread.clone()) };
+        let thread = unsafe { Current::new(thread) };
         if thread.state() == ThreadState::Running {
             budget::stop(&thread);
             thread.take_budget();
@@ -101,6 +101,6 @@ fn change(thread: &Ref<Tcb>) {
 
 fn end(thread: &Ref<Tcb>) {
     // SAFETY: this CPU has the thread, and it neither runs nor is it being polled.
-    let thread = unsafe { Current::new(thread.clone()) };
+    let thread = unsafe { Current::new(thread) };
     place::end(&thread, ExitReason::Killed);
 }

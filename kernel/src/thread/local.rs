@@ -116,8 +116,7 @@ impl Current {
         let own = self.with_home(|home| (home.fpu.take(), home.budget.take()));
         drop(own);
         drop(self.take_wanted_budget());
-        let owed = self.owed.lock().take();
-        drop(owed);
+        drop(self.take_owed());
         *self.exit.lock() = Some(reason);
         self.set_state(ThreadState::Ended);
         self.drop_fault_handler();

@@ -1,7 +1,7 @@
 //! Who may touch a thread's registers: the CPU that runs it, by [`Current`], or whoever has
 //! claimed its wait, by [`Claim`](super::Claim). Both are proofs that nobody else does.
 
-use core::{cell::UnsafeCell, ops::Deref};
+use core::{cell::UnsafeCell, marker::PhantomData, ops::Deref, ptr::NonNull};
 
 use orbital_abi::{Error, Registers};
 
@@ -34,11 +34,11 @@ impl RegisterCell {
     }
 }
 
-/// The thread that this CPU runs, while it is in the kernel.
+/// The thread that this CPU runs, while it is in the kernel. Not counted: the CPU keeps the thread.
 pub struct Current {
-    thread: Ref<Tcb>,
+    thread: NonNull<Tcb>,
     /// The proof is this CPU's.
-    _not_send: core::marker::PhantomData<*mut ()>,
+    _not_send: PhantomData<*mut ()>,
 }
 
 impl Current {
@@ -46,15 +46,16 @@ impl Current {
     ///
     /// # Safety
     /// `thread` is the one that this CPU runs, or is about to run, and no other proof for it is
-    /// alive when this one is used.
-    pub unsafe fn new(thread: Ref<Tcb>) -> Self {
-        Self { thread, _not_send: core::marker::PhantomData }
+    /// alive when this one is used. Someone has a reference to it until then: for a thread that has not ended its
+    /// process does, and what ends it comes to pass on this CPU.
+    pub unsafe fn new(thread: &Tcb) -> Self {
+        Self { thread: NonNull::from(thread), _not_send: PhantomData }
     }
 
     /// Runs `f` on its registers.
     pub fn with_registers<R>(&self, f: impl FnOnce(&mut SavedRegisters) -> R) -> R {
         // SAFETY: this is the proof; `f` gets no second one, since nothing below makes any.
-        unsafe { self.thread.registers.with(f) }
+        unsafe { self.registers.with(f) }
     }
 
     /// Writes the answer of its system call.
@@ -65,7 +66,7 @@ impl Current {
 
     /// One more counted reference to it.
     pub fn to_ref(&self) -> Ref<Tcb> {
-        self.thread.clone()
+        Ref::from_object(self)
     }
 }
 
@@ -73,7 +74,8 @@ impl Deref for Current {
     type Target = Tcb;
 
     fn deref(&self) -> &Tcb {
-        &self.thread
+        // SAFETY: it is alive as long as the proof is used.
+        unsafe { self.thread.as_ref() }
     }
 }
 

@@ -55,6 +55,44 @@ pub enum BlockReason {
     Working,
 }
 
+impl BlockReason {
+    /// In one word: which one, and above that the number in it. Threads count from 1.
+    pub(super) const fn to_bits(self) -> u64 {
+        let (kind, number) = match self {
+            Self::Sending => (0, 0),
+            Self::Receiving => (1, 0),
+            Self::WaitingReply { from: None } => (2, 0),
+            Self::WaitingReply { from: Some(ThreadId(id)) } => (2, id),
+            Self::WaitingSignal => (3, 0),
+            Self::WaitingHandler => (4, 0),
+            Self::WaitingThread(ThreadId(id)) => (5, id),
+            Self::WaitingProcess(id) => (6, id),
+            Self::Asking(ThreadId(id)) => (7, id),
+            Self::Sleeping => (8, 0),
+            Self::Working => (9, 0),
+        };
+        number << 4 | kind
+    }
+
+    /// What [`BlockReason::to_bits`] gave.
+    pub(super) const fn from_bits(bits: u64) -> Self {
+        let number = bits >> 4;
+        match bits & 0xf {
+            0 => Self::Sending,
+            1 => Self::Receiving,
+            2 if number == 0 => Self::WaitingReply { from: None },
+            2 => Self::WaitingReply { from: Some(ThreadId(number)) },
+            3 => Self::WaitingSignal,
+            4 => Self::WaitingHandler,
+            5 => Self::WaitingThread(ThreadId(number)),
+            6 => Self::WaitingProcess(number),
+            7 => Self::Asking(ThreadId(number)),
+            8 => Self::Sleeping,
+            _ => Self::Working,
+        }
+    }
+}
+
 /// The states of the diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -82,4 +120,30 @@ pub enum Outcome {
     Answer(Result<Registers, Error>),
     /// The thread ends.
     End(ExitReason),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BlockReason::*, ThreadId};
+
+    #[test]
+    fn reasons_survive_in_a_word() {
+        let id = ThreadId(u64::MAX >> 4);
+        let reasons = [
+            Sending,
+            Receiving,
+            WaitingReply { from: None },
+            WaitingReply { from: Some(id) },
+            WaitingSignal,
+            WaitingHandler,
+            WaitingThread(id),
+            WaitingProcess(1),
+            Asking(id),
+            Sleeping,
+            Working,
+        ];
+        for reason in reasons {
+            assert_eq!(super::BlockReason::from_bits(reason.to_bits()), reason);
+        }
+    }
 }

@@ -12,9 +12,10 @@ use orbital_executor::task::{TaskHeader, TaskVtable};
 use spin::Mutex;
 
 use super::{
-    BlockReason, Owed, ThreadId,
+    BlockReason, ThreadId,
     control::Control,
     home::HomeCell,
+    owed::OwedCell,
     queue::{KINDS, Link},
     registers::RegisterCell,
     state::ThreadState,
@@ -60,8 +61,9 @@ pub struct Tcb {
     /// Its place among that process's threads.
     member: Member,
     /// The call that it has taken and not answered.
-    pub owed: Mutex<Option<Owed>>,
-    reason: Mutex<BlockReason>,
+    pub(super) owed: OwedCell,
+    /// What it waits for: a [`BlockReason`].
+    reason: AtomicU64,
     /// Where its faults are handled.
     handler: Mutex<Option<FaultHandler>>,
     pub(super) exit: Mutex<Option<ExitReason>>,
@@ -172,8 +174,8 @@ impl Tcb {
             id: ThreadId(NEXT.fetch_add(1, Ordering::Relaxed)),
             process: process.clone(),
             member: Member::new(),
-            owed: Mutex::new(None),
-            reason: Mutex::new(BlockReason::Working),
+            owed: OwedCell::new(),
+            reason: AtomicU64::new(BlockReason::Working.to_bits()),
             handler: Mutex::new(None),
             exit: Mutex::new(None),
             local: HomeCell::new(),
@@ -269,12 +271,12 @@ impl Tcb {
 
     /// What it waits for.
     pub fn block_reason(&self) -> BlockReason {
-        *self.reason.lock()
+        BlockReason::from_bits(self.reason.load(Ordering::Relaxed))
     }
 
     /// Notes what it waits for.
     pub fn set_block_reason(&self, reason: BlockReason) {
-        *self.reason.lock() = reason;
+        self.reason.store(reason.to_bits(), Ordering::Relaxed);
     }
 
     /// Where its faults are handled; `None` where they end it.

@@ -102,7 +102,7 @@ fn a_wait_has_one_completer() {
     claim.complete(Ok(answer));
     assert!(thread.take_ready() && !thread.take_ready(), "once");
     // SAFETY: the thread does not run, and this is the only proof.
-    let current = unsafe { Current::new(thread) };
+    let current = unsafe { Current::new(&thread) };
     assert_eq!(current.with_registers(|registers| registers.answer()), Ok(answer));
 }
 
@@ -122,7 +122,7 @@ fn a_reply_answers_the_call_that_it_was_made_for_and_no_later_one() {
     drop(Owed { caller: thread.clone(), sequence: second });
     assert!(thread.take_ready());
     // SAFETY: as above.
-    let current = unsafe { Current::new(thread) };
+    let current = unsafe { Current::new(&thread) };
     let answer = current.with_registers(|registers| registers.answer());
     assert_eq!(answer, Err(Error::PeerGone), "it was dropped");
 }

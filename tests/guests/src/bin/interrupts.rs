@@ -53,6 +53,8 @@ fn wrong_questions_are_refused() {
 
 /// After a CPU has done something it has a longest stretch; taken, that is gone; the others' stay.
 fn each_cpu_has_its_counter() {
+    // From here on they are measured.
+    interrupts_off(0).unwrap();
     for cpu in 0..cpus::count() {
         let worker = Worker::on(cpus::bit(cpu), MIDDLE, |_| clock::sleep(1000), 0);
         worker.wait().unwrap();
