@@ -35,8 +35,11 @@ fn orbital_trap(trap: Trap) -> *mut SavedRegisters {
                 Completion::End(ExitReason::Killed)
             }
         },
-        Trap::PageFault(fault) => page(&current, fault),
-        Trap::Fault(fault) => handle(&current, fault),
+        Trap::PageFault(fault) => match page(&current, &fault) {
+            Some(completion) => completion,
+            None => return unresolved(current, fault),
+        },
+        Trap::Fault(fault) => return unresolved(current, fault),
     };
     dispatch::complete(current, completion)
 }
@@ -52,16 +55,16 @@ fn orbital_interrupt_in_kernel(trap: Trap) {
 }
 
 /// A page fault: what the address space can resolve is resolved, and the thread tries again.
-fn page(current: &Current, fault: Fault) -> Completion {
+fn page(current: &Current, fault: &Fault) -> Option<Completion> {
     let wanted = match fault.kind {
         FaultKind::PageWrite => Wanted::Write,
         FaultKind::PageExecute => Wanted::Execute,
         _ => Wanted::Read,
     };
     let cpu = arch::cpu_index();
-    match current.process.space.touch(fault.address, wanted, cpu) {
+    Some(match current.process.space.touch(fault.address, wanted, cpu) {
         Resolution::Mapped => Completion::Resumed,
-        Resolution::Refused => handle(current, fault),
+        Resolution::Refused => return None,
         Resolution::Unsettled(object) => block(current, BlockReason::Working, async move {
             object.settle().await;
             Outcome::Written
@@ -74,15 +77,18 @@ fn page(current: &Current, fault: Fault) -> Completion {
             log::error!("{}: no frame for a page that is paid for", current.process.name);
             Completion::End(ExitReason::Killed)
         }
-    }
+    })
 }
 
 /// A fault that the kernel does not resolve: the thread's handler decides, and without one it ends the thread.
-fn handle(current: &Current, fault: Fault) -> Completion {
-    match ipc::fault::handle(current, fault) {
-        Ok(completion) => completion,
-        Err(fault) => unhandled(current, fault),
+fn unresolved(current: Current, fault: Fault) -> *mut SavedRegisters {
+    if let Some(registers) = ipc::fault_at_once(&current, &fault) {
+        irq_off::end();
+        return registers;
     }
+    let completion = ipc::fault::handle(&current, fault);
+    let completion = completion.unwrap_or_else(|fault| unhandled(&current, fault));
+    dispatch::complete(current, completion)
 }
 
 fn unhandled(current: &Current, fault: Fault) -> Completion {

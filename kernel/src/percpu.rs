@@ -24,6 +24,12 @@ impl<T> PerCpu<T> {
     pub fn here(&self) -> &T {
         &self.0[arch::cpu_index()]
     }
+
+    /// The same, where a lock may be held.
+    #[inline]
+    pub fn here_locked(&self) -> &T {
+        &self.0[arch::cpu_index_locked()]
+    }
 }
 
 impl<T: Sync> PerCpu<T> {

@@ -32,6 +32,16 @@ impl Capability {
         if self.rights.contains(needed) { Ok(object) } else { Err(Error::MissingRights) }
     }
 
+    /// The object as a `T`, as long as the capability is there.
+    ///
+    /// # Errors
+    /// As [`Capability::object`].
+    #[inline]
+    pub fn get<T: Object>(&self, needed: Rights) -> Result<&T, Error> {
+        let object = self.object.get()?;
+        if self.rights.contains(needed) { Ok(object) } else { Err(Error::MissingRights) }
+    }
+
     /// The same capability with at most `rights`, and with `badge` where that is not 0.
     ///
     /// # Errors

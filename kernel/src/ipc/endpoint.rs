@@ -70,7 +70,8 @@ enum Found {
 /// Which of the two queues.
 #[derive(Clone, Copy)]
 enum Side {
-    Senders,
+    /// With what they send.
+    Senders(Sending),
     Receivers,
 }
 
@@ -100,13 +101,17 @@ impl Endpoint {
 
     /// Takes a partner off the other queue, or puts the comer into its own.
     fn meet(&self, current: &Current, own: Side, deadline: Deadline) -> Result<Found, IpcError> {
+        let sending = match own {
+            Side::Senders(sending) => sending,
+            Side::Receivers => Sending::Message,
+        };
         let mut queues = self.queues.lock();
         if queues.closed {
             return Err(IpcError::EndpointGone);
         }
         let Queues { senders, receivers, .. } = &mut *queues;
         let (mine, others) = match own {
-            Side::Senders => (senders, receivers),
+            Side::Senders(_) => (senders, receivers),
             Side::Receivers => (receivers, senders),
         };
         if let Some(partner) = claim_first(others) {
@@ -115,7 +120,7 @@ impl Endpoint {
         if deadline == Deadline::Now {
             return Err(IpcError::WouldBlock);
         }
-        current.begin_wait(Phase::Queued);
+        current.begin_wait(Phase::Queued, sending);
         mine.push_back(current.to_ref());
         Ok(Found::Queued)
     }
@@ -134,8 +139,8 @@ impl Endpoint {
             Expects::Nothing => Sending::Message,
             Expects::Reply => Sending::Call,
         };
-        current.set_sending(badge, sending);
-        let claim = match endpoint.meet(current, Side::Senders, deadline) {
+        current.set_badge(badge);
+        let claim = match endpoint.meet(current, Side::Senders(sending), deadline) {
             Err(error) => return Completion::Done(Err(error.into())),
             Ok(Found::Queued) => {
                 let reason = match expects {
@@ -166,7 +171,7 @@ impl Endpoint {
         fault: &Fault,
     ) -> Option<Waiting<Self>> {
         current.set_fault(badge, fault);
-        match endpoint.meet(current, Side::Senders, Deadline::Never).ok()? {
+        match endpoint.meet(current, Side::Senders(Sending::Fault), Deadline::Never).ok()? {
             Found::Queued => Some(Waiting::begun(current, Some(endpoint))),
             Found::Partner(claim) => {
                 let message = FaultMessage { fault: *fault, thread: current.id.0 }.encode();
@@ -174,6 +179,38 @@ impl Endpoint {
                 Some(Waiting::begun(current, None))
             }
         }
+    }
+
+    /// Takes the first receiver, if there is one and `choose` takes it, whose wait is over then: with what
+    /// that gave. `choose` is called under the lock.
+    #[inline]
+    pub(super) fn take_receiver<T>(
+        &self,
+        choose: impl FnOnce(&Tcb) -> Option<T>,
+    ) -> Option<(Ref<Tcb>, T)> {
+        let mut queues = self.queues.lock();
+        let chosen = choose(queues.receivers.first()?)?;
+        let thread = queues.receivers.pop_front()?;
+        thread.end_claimed();
+        Some((thread, chosen))
+    }
+
+    /// Lets the current thread wait for a message, if none waits for it, and `prepare` gives a reference to it.
+    /// That is called under the lock, and is all that can fail.
+    #[inline]
+    pub(super) fn queue_receiver(
+        &self,
+        current: &Current,
+        prepare: impl FnOnce() -> Option<Ref<Tcb>>,
+    ) -> Option<()> {
+        let mut queues = self.queues.lock();
+        if queues.closed || !queues.senders.is_empty() {
+            return None;
+        }
+        let thread = prepare()?;
+        current.begin_wait(Phase::Queued, Sending::Message);
+        queues.receivers.push_back(thread);
+        Some(())
     }
 
     /// Receives a message for the current thread.
@@ -189,7 +226,10 @@ impl Endpoint {
 /// Gives the current thread's message to a receiver that has waited for it.
 fn hand(current: &Current, receiver: Claim, badge: u64, message: &Message, sending: Sending) {
     let previous = (sending != Sending::Message)
-        .then(|| Owed { caller: current.to_ref(), sequence: current.begin_wait(Phase::Taken) })
+        .then(|| Owed {
+            caller: current.to_ref(),
+            sequence: current.begin_wait(Phase::Taken, sending),
+        })
         .and_then(|owed| receiver.owe(owed));
     receiver.complete(Ok(transfer::delivered(badge, message, sending)));
     drop(previous);

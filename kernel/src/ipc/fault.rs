@@ -24,6 +24,11 @@ pub(super) struct Handled {
 }
 
 impl Handled {
+    /// The current thread's fault was taken at once.
+    pub(super) fn begun(current: &Current, fault: Fault) -> Self {
+        Self { waiting: Waiting::begun(current, None), fault }
+    }
+
     /// Forgets the wait, which whoever has claimed it has ended: the thread goes on.
     pub(super) fn resumed(self) {
         self.waiting.ended();

@@ -1,6 +1,7 @@
 //! Messages between threads, and signals.
 
 pub mod endpoint;
+mod fast_path;
 pub mod fault;
 pub mod notification;
 pub mod reply;
@@ -12,6 +13,7 @@ mod waiting;
 mod tests;
 
 pub use endpoint::Endpoint;
+pub use fast_path::{fault_at_once, message_at_once};
 pub use notification::Notification;
 pub use timer::Timer;
 

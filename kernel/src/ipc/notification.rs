@@ -37,7 +37,7 @@ use super::waiting::{Place, claim_first, wait};
 use crate::{
     object::{Header, Object, Quota, Ref},
     sched::Completion,
-    thread::{BlockReason, Claim, Current, Phase, Tcb, WaitingQueue},
+    thread::{BlockReason, Claim, Current, Phase, Sending, Tcb, WaitingQueue},
 };
 
 /// A word of signals.
@@ -156,7 +156,7 @@ impl Notification {
         if deadline == Deadline::Now {
             return Completion::Done(Err(Error::WouldBlock));
         }
-        current.begin_wait(Phase::Queued);
+        current.begin_wait(Phase::Queued, Sending::Message);
         state.waiters.push_back(current.to_ref());
         drop(state);
         wait(current, BlockReason::WaitingSignal, Some(notification), deadline)

@@ -153,6 +153,19 @@ impl AnyRef {
         Ok(Ref(ManuallyDrop::new(self).0.cast(), PhantomData))
     }
 
+    /// The object as a `T`.
+    ///
+    /// # Errors
+    /// [`Error::WrongKind`] when it is of another kind.
+    #[inline]
+    pub fn get<T: Object>(&self) -> Result<&T, Error> {
+        if T::KIND.is_none() || self.header().kind() != T::KIND {
+            return Err(Error::WrongKind);
+        }
+        // SAFETY: each kind belongs to one type, and the object lives as long as this reference.
+        Ok(unsafe { self.0.cast().as_ref() })
+    }
+
     /// The reference as one to a `T`, whatever its kind.
     ///
     /// # Safety

@@ -178,6 +178,17 @@ impl Process {
         self.table.lock().lookup(slot).cloned()
     }
 
+    /// Runs `f` on what `slot` of its table holds, under the table's lock, which keeps that from being closed;
+    /// `None` also where there is nothing.
+    #[inline]
+    pub fn with_capability<R>(
+        &self,
+        slot: CapSlot,
+        f: impl FnOnce(&Capability) -> Option<R>,
+    ) -> Option<R> {
+        f(self.table.lock().lookup(slot).ok()?)
+    }
+
     /// Puts a capability into its table.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ pub mod block;
 mod budget;
 pub mod clock;
 mod cpu;
+pub mod direct;
 pub mod dispatch;
 pub mod irq_off;
 mod place;

@@ -30,13 +30,15 @@ pub(super) fn block(current: &Current) {
     drop(thread);
 }
 
-/// A poll found nothing: the thread is blocked, unless it was woken meanwhile.
-pub(super) fn after_pending_poll(thread: &Current) {
+/// A poll found nothing: the thread is blocked, unless it was woken meanwhile, which is told.
+pub(super) fn after_pending_poll(thread: &Current) -> bool {
     thread.set_state(ThreadState::Blocked);
-    if let AfterPoll::Requeue = thread.task().finish_poll() {
-        thread.set_state(ThreadState::Woken);
-        make_ready(thread.to_ref(), End::Back);
+    if let AfterPoll::Idle = thread.task().finish_poll() {
+        return false;
     }
+    thread.set_state(ThreadState::Woken);
+    make_ready(thread.to_ref(), End::Back);
+    true
 }
 
 /// Ends a thread that this CPU has.

@@ -54,6 +54,12 @@ pub fn look_out() {
     URGENCY.here().look_out();
 }
 
+/// Whether a thread of this priority is at least as urgent as what `cpu`, this one, has published: so nothing that
+/// is more urgent waits here.
+pub fn is_as_urgent_as_published(priority: u8, cpu: usize) -> bool {
+    URGENCY.of(cpu).level() <= usize::from(priority) + 1
+}
+
 /// This CPU is about to run a thread of this priority. False when there is something to look at first.
 pub fn may_run(priority: u8) -> bool {
     LEFT.here().set(false);

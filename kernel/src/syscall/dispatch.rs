@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     arch::SavedRegisters,
+    ipc::message_at_once,
     sched::{Completion, dispatch, irq_off},
     thread::Current,
 };
@@ -17,6 +18,10 @@ use crate::{
 extern "C-unwind" fn orbital_syscall(_: *mut SavedRegisters, number: u64) -> *mut SavedRegisters {
     irq_off::begin();
     let current = dispatch::current();
+    if let Some(registers) = message_at_once(&current, number) {
+        irq_off::end();
+        return registers;
+    }
     let completion = handle(&current, number);
     dispatch::complete(current, completion)
 }

@@ -160,6 +160,12 @@ impl Tcb {
         self.control.wishes.load(Acquire) & SUSPEND != 0
     }
 
+    /// Whether someone asked for its end, or that it shall not run.
+    #[inline]
+    pub fn has_wishes(&self) -> bool {
+        self.control.wishes.load(Acquire) != 0
+    }
+
     /// Whether it may run on `cpu`.
     #[inline]
     pub fn may_run_on(&self, cpu: usize) -> bool {

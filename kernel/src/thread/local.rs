@@ -37,6 +37,18 @@ impl Current {
         self.with_home(|home| !home.slot().is_empty())
     }
 
+    /// Whether its operation is an `F`.
+    #[inline]
+    pub fn is_in<F: 'static>(&self) -> bool {
+        self.with_home(|home| home.slot().holds::<F>())
+    }
+
+    /// Takes its operation, if that is an `F`, out of the slot.
+    #[inline]
+    pub fn take_operation<F: Future<Output = Outcome> + Unpin + 'static>(&self) -> Option<F> {
+        self.with_home(|home| home.slot().take())
+    }
+
     /// Polls the operation. The slot is empty afterwards where it is ready.
     pub fn poll_operation(&self) -> Poll<Outcome> {
         // SAFETY: the pointer is for the whole TCB, which outlives the poll.

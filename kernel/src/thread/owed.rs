@@ -1,7 +1,7 @@
 //! A call that a thread has taken and not answered. It stands in the TCB, beside the registers, and whoever may
 //! touch those may touch it.
 
-use core::cell::UnsafeCell;
+use core::{cell::UnsafeCell, mem::ManuallyDrop};
 
 use orbital_abi::Error;
 
@@ -14,6 +14,15 @@ pub struct Owed {
     pub caller: Ref<Tcb>,
     /// Which of its waits.
     pub sequence: u64,
+}
+
+impl Owed {
+    /// The call is answered: whoever waited goes on.
+    pub fn answered(self) -> Ref<Tcb> {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: it is read once, and never dropped there.
+        unsafe { core::ptr::read(&this.caller) }
+    }
 }
 
 impl Drop for Owed {
@@ -49,6 +58,12 @@ impl Current {
     pub fn owe(&self, owed: Owed) -> Option<Owed> {
         // SAFETY: this is the proof.
         unsafe { self.owed.replace(Some(owed)) }
+    }
+
+    /// Whether it has a call to answer.
+    pub fn owes(&self) -> bool {
+        // SAFETY: this is the proof; nothing is borrowed any longer than this.
+        unsafe { (*self.owed.0.get()).is_some() }
     }
 
     /// The call that it has to answer; from here on it is the caller's.

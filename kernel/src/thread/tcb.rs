@@ -284,6 +284,11 @@ impl Tcb {
         self.handler.lock().clone()
     }
 
+    /// Runs `f` on where its faults are handled, under the lock that keeps that.
+    pub fn with_fault_handler<R>(&self, f: impl FnOnce(&FaultHandler) -> Option<R>) -> Option<R> {
+        f(self.handler.lock().as_ref()?)
+    }
+
     /// Lets its faults be handled elsewhere. An ended thread has no handler, whose endpoint it would keep.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 
 use orbital_abi::{Error, Registers};
 
-use super::{Claim, Current, Owed, Phase, ReadyQueue, SLOT_BYTES, Tcb, WaitingQueue};
+use super::{Claim, Current, Owed, Phase, ReadyQueue, SLOT_BYTES, Sending, Tcb, WaitingQueue};
 use crate::{object::Ref, tests::kernel::Kernel};
 
 fn threads(kernel: &mut Kernel, count: usize) -> Vec<Ref<Tcb>> {
@@ -92,7 +92,7 @@ fn a_wait_has_one_completer() {
     let mut kernel = Kernel::boot();
     let thread = threads(&mut kernel, 1).remove(0);
     assert!(Claim::queued(thread.clone()).is_none(), "it does not wait");
-    let sequence = thread.begin_wait(Phase::Queued);
+    let sequence = thread.begin_wait(Phase::Queued, Sending::Call);
     assert!(thread.claim_taken(sequence).is_none(), "nobody took it");
     assert!(!thread.take_ready());
     let claim = Claim::queued(thread.clone()).unwrap();
@@ -110,11 +110,11 @@ fn a_wait_has_one_completer() {
 fn a_reply_answers_the_call_that_it_was_made_for_and_no_later_one() {
     let mut kernel = Kernel::boot();
     let thread = threads(&mut kernel, 1).remove(0);
-    let first = thread.begin_wait(Phase::Queued);
+    let first = thread.begin_wait(Phase::Queued, Sending::Call);
     Claim::queued(thread.clone()).unwrap().taken();
     thread.cancel_wait();
     assert!(thread.claim_taken(first).is_none(), "it was cancelled");
-    let second = thread.begin_wait(Phase::Taken);
+    let second = thread.begin_wait(Phase::Taken, Sending::Call);
     assert_ne!(first, second);
     assert!(thread.claim_taken(first).is_none());
     drop(Owed { caller: thread.clone(), sequence: first });
@@ -132,17 +132,17 @@ fn a_wait_is_cancelled_in_every_phase() {
     let mut kernel = Kernel::boot();
     let thread = threads(&mut kernel, 1).remove(0);
     thread.cancel_wait();
-    thread.begin_wait(Phase::Queued);
+    thread.begin_wait(Phase::Queued, Sending::Call);
     thread.cancel_wait();
     assert!(Claim::queued(thread.clone()).is_none());
-    let sequence = thread.begin_wait(Phase::Taken);
+    let sequence = thread.begin_wait(Phase::Taken, Sending::Call);
     thread.cancel_wait();
     assert!(thread.claim_taken(sequence).is_none());
-    let sequence = thread.begin_wait(Phase::Taken);
+    let sequence = thread.begin_wait(Phase::Taken, Sending::Call);
     thread.claim_taken(sequence).unwrap().complete(Err(Error::PeerGone));
     thread.cancel_wait();
     assert!(!thread.take_ready());
-    assert_eq!(thread.begin_wait(Phase::Queued), sequence + 1);
+    assert_eq!(thread.begin_wait(Phase::Queued, Sending::Call), sequence + 1);
     thread.cancel_wait();
 }
 
@@ -150,10 +150,10 @@ fn a_wait_is_cancelled_in_every_phase() {
 fn what_a_sender_notes_is_found_by_its_partner() {
     let mut kernel = Kernel::boot();
     let thread = threads(&mut kernel, 1).remove(0);
-    use super::Sending::{Call, Message};
+    use Sending::{Call, Message};
     for (badge, sending) in [(0, Message), (u64::MAX, Call), (7, Message)] {
-        thread.set_sending(badge, sending);
-        thread.begin_wait(Phase::Queued);
+        thread.set_badge(badge);
+        thread.begin_wait(Phase::Queued, sending);
         let claim = Claim::queued(thread.clone()).unwrap();
         assert_eq!(claim.sending(), (badge, sending));
         claim.taken();

@@ -60,7 +60,7 @@ pub(super) struct Wait {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Sending {
-    /// A message. Its words stand in the thread's registers.
+    /// A message, whose words stand in the thread's registers; or nothing.
     Message,
     /// The same, and it waits for the reply.
     Call,
@@ -114,24 +114,26 @@ impl Wait {
 
 impl Tcb {
     /// Starts a wait of the current thread in `phase` (queued, or taken where the partner was
-    /// there already). Gives its sequence number. Before anyone can find the thread.
-    pub fn begin_wait(&self, phase: Phase) -> u64 {
+    /// there already); one that receives, or waits for signals, sends nothing. Gives its sequence number.
+    /// Before anyone can find the thread.
+    pub fn begin_wait(&self, phase: Phase, sending: Sending) -> u64 {
         let (sequence, old) = self.wait.load();
         debug_assert!(matches!(old, Phase::Idle), "a wait begins while another goes on");
         let sequence = (sequence + 1) & (u64::MAX >> PHASE_BITS);
+        self.wait.sending.store(sending as u8, Ordering::Relaxed);
         self.wait.word.store(word(sequence, phase), Ordering::Release);
         sequence
     }
 
-    /// Notes what the partner of a queued sender must know. Before [`Tcb::begin_wait`].
-    pub fn set_sending(&self, badge: u64, sending: Sending) {
+    /// Notes the badge of what it sends, for the partner that takes it off a queue. Before
+    /// [`Tcb::begin_wait`].
+    pub fn set_badge(&self, badge: u64) {
         self.wait.badge.store(badge, Ordering::Relaxed);
-        self.wait.sending.store(sending as u8, Ordering::Relaxed);
     }
 
     /// Notes the fault that it sends word of. Before [`Tcb::begin_wait`].
     pub fn set_fault(&self, badge: u64, fault: &Fault) {
-        self.set_sending(badge, Sending::Fault);
+        self.set_badge(badge);
         self.wait.fault_kind.store(fault.kind as u8, Ordering::Relaxed);
         self.wait.fault_address.store(fault.address, Ordering::Relaxed);
     }
@@ -163,6 +165,32 @@ impl Tcb {
                 _ => return None,
             }
         }
+    }
+
+    /// Claims the call `sequence` in the name of this CPU, which has the thread, blocked, and lets it go on by
+    /// itself: by [`Tcb::end_claimed`]. False where it does not wait for its reply any more, or someone looks at it.
+    #[inline]
+    pub fn try_claim_taken(&self, sequence: u64) -> bool {
+        self.wait.exchange(sequence, Phase::Taken, Phase::Claimed)
+    }
+
+    /// Gives back what [`Tcb::try_claim_taken`] claimed.
+    pub fn unclaim(&self, sequence: u64) {
+        self.wait.word.store(word(sequence, Phase::Taken), Ordering::Release);
+    }
+
+    /// Ends a wait that nobody else can claim: it is claimed by [`Tcb::try_claim_taken`], or stands in a queue
+    /// whose lock is held. The thread's CPU, which calls, lets it go on without a wake.
+    #[inline]
+    pub fn end_claimed(&self) {
+        let (sequence, _) = self.wait.load();
+        self.wait.word.store(word(sequence, Phase::Idle), Ordering::Release);
+    }
+
+    /// Whether what it sends is word of its fault. While it waits.
+    #[inline]
+    pub fn sends_fault(&self) -> bool {
+        self.wait.sending() == Sending::Fault
     }
 
     /// Takes back the signals that [`Claim::give_signals`] gave it last: once. For whoever has ended the

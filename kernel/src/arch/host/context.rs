@@ -55,6 +55,20 @@ impl SavedRegisters {
         self.registers = *registers;
     }
 
+    /// The first three control words of a system call.
+    pub fn request(&self) -> [u64; 3] {
+        let [first, second, third, _] = self.registers.control;
+        [first, second, third]
+    }
+
+    /// Stores in `to` the answer of a system call that succeeded: `control`, and the first `words` message words
+    /// that the call in these registers was given; the others are zero.
+    pub fn deliver(&self, to: &mut Self, control: [u64; 4], words: usize) {
+        to.code = 0;
+        to.registers = Registers { control, words: [0; _] };
+        to.registers.words[..words].copy_from_slice(&self.registers.words[..words]);
+    }
+
     /// The number of the system call that it is in or comes from.
     pub fn syscall_number(&self) -> Option<u64> {
         self.by_syscall.then_some(self.number)

@@ -111,6 +111,29 @@ impl SavedRegisters {
             registers.words;
     }
 
+    /// The first three control words of a system call.
+    #[inline]
+    pub fn request(&self) -> [u64; 3] {
+        [self.rdi, self.rsi, self.rdx]
+    }
+
+    /// Stores in `to` the answer of a system call that succeeded: `control`, and the first `words` message words
+    /// that the call in these registers was given; the others are zero.
+    #[inline]
+    pub fn deliver(&self, to: &mut Self, control: [u64; 4], words: usize) {
+        to.rax = 0;
+        [to.rdi, to.rsi, to.rdx, to.r8] = control;
+        let word = |index, value| if index < words { value } else { 0 };
+        to.r9 = word(0, self.r9);
+        to.r10 = word(1, self.r10);
+        to.r12 = word(2, self.r12);
+        to.r13 = word(3, self.r13);
+        to.r14 = word(4, self.r14);
+        to.r15 = word(5, self.r15);
+        to.rbx = word(6, self.rbx);
+        to.rbp = word(7, self.rbp);
+    }
+
     /// The number of the system call that it is in or comes from; `None` after an interrupt.
     pub fn syscall_number(&self) -> Option<u64> {
         (self.entered_by == ENTERED_BY_SYSCALL).then_some(self.error_code)

@@ -210,3 +210,30 @@ fn handlers_are_set_by_who_manages_the_thread_and_may_send() {
     kernel.run_until_idle();
     assert_eq!(setter.exit_reason(), Some(ExitReason::Exited(0)));
 }
+
+/// A wait that comes after a handled fault is an ordinary one: what it is given arrives.
+#[test]
+fn who_was_resumed_receives_messages_again() {
+    for (server, client) in ORDERS {
+        let mut kernel = Kernel::boot();
+        let pair = pair(&kernel);
+        let (receiver, own) = (pair.receiver, crate::tests::kernel::endpoint(&pair.client));
+        let to_client = grant(&pair.server, &own.0, Rights::SEND, 5);
+        kernel.spawn(&pair.server, server, async move {
+            take(receiver).await;
+            let resume = message(RESUME, &[]);
+            user::reply(resume).await.unwrap();
+            user::send(to_client, words(), Never).await.unwrap();
+        });
+        let thread = kernel.thread(&pair.client, client, async move {
+            user::fault(ADDRESS).await;
+            let received = user::receive(own.1, Never).await.unwrap();
+            assert_eq!((received.message, received.badge), (words(), 5));
+            0
+        });
+        thread.set_fault_handler(Some(handler(&pair))).unwrap();
+        thread.start().unwrap();
+        kernel.run_until_idle();
+        assert_eq!(thread.exit_reason(), Some(ExitReason::Exited(0)));
+    }
+}

@@ -70,6 +70,8 @@ fn each_cpu_has_its_counter() {
 /// A null call's stretch is short, and the same each time; a longer one raises the counter, and a shorter
 /// one after that does not lower it.
 fn a_stretch_is_counted_once_and_anew() {
+    // From here on they are measured.
+    interrupts_off(0).unwrap();
     let null = || {
         take_interrupts_off(0).unwrap();
         raw::call(Syscall::Null, raw::NOISE);

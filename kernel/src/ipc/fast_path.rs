@@ -1,0 +1,167 @@
+//! The fast path of messages: a call, an answer, or word of a fault that finds its partner waiting on this CPU is
+//! a direct switch ([`direct`]): the words go from register to register, and the partner goes on. No future is
+//! polled, nothing is queued that does not stay in its queue, and nobody is woken.
+//!
+//! It is a short cut through the general path, and leads to the same: everything is looked at first, and where
+//! anything is out of the ordinary (a deadline, another CPU, a waiting sender, a budget, a kill, an error) the
+//! answer is `None`, nothing has changed, and the general path is gone from its beginning.
+//!
+//! The capability stays locked in its table meanwhile, which keeps the endpoint. Lock order: the table, or the
+//! thread's handler; then the endpoint's queues. Who waits in a queue whose lock is held can't be claimed or
+//! cancelled by anybody else.
+
+#![forbid(unsafe_code)]
+
+use orbital_abi::{CapSlot, Deadline, Fault, Rights, Syscall, Tag, fault, fault::FaultMessage};
+
+use super::{
+    Endpoint,
+    fault::Handled,
+    transfer::{self, IS_CALL},
+    waiting::Waiting,
+};
+use crate::{
+    arch::{self, SavedRegisters},
+    object::Ref,
+    sched::direct,
+    thread::{BlockReason, Current, Owed, Phase, Sending, Tcb},
+};
+
+/// The system call `number`, if it is one of those that can be quick, and can be now.
+#[inline]
+pub fn message_at_once(current: &Current, number: u64) -> Option<*mut SavedRegisters> {
+    const CALL: u64 = Syscall::Call as u64;
+    const REPLY_RECEIVE: u64 = Syscall::ReplyReceive as u64;
+    if number != CALL && number != REPLY_RECEIVE {
+        return None;
+    }
+    let [slot, tag, deadline] = current.with_registers(|registers| registers.request());
+    if deadline != Deadline::Never.bits() || !direct::is_possible() {
+        return None;
+    }
+    let (slot, tag) = (CapSlot::from_bits(slot), Tag::from_bits(tag).ok()?);
+    if number == CALL { call(current, slot, tag) } else { reply_receive(current, slot, tag) }
+}
+
+/// Word of the current thread's fault, to be answered like a call.
+pub fn fault_at_once(current: &Current, fault: &Fault) -> Option<*mut SavedRegisters> {
+    if !direct::is_possible() {
+        return None;
+    }
+    let cpu = arch::cpu_index();
+    let (handler, next, badge) = current.with_fault_handler(|handler| {
+        let endpoint: &Endpoint = handler.endpoint.get().ok()?;
+        let (thread, next) = endpoint.take_receiver(|thread| receiver(thread, cpu))?;
+        Some((thread, next, handler.badge))
+    })?;
+    current.set_fault(badge, fault);
+    let message = FaultMessage { fault: *fault, thread: current.id.0 }.encode();
+    let delivered = transfer::delivered(badge, &message, Sending::Fault);
+    next.with_registers(|registers| registers.set_answer(0, &delivered));
+    let waiting = Handled::begun(current, *fault);
+    current.set_block_reason(BlockReason::WaitingHandler);
+    current.set_operation(waiting);
+    taken(current, Sending::Fault, handler, &next)
+}
+
+/// A thread that waits at an endpoint for a message and may get it at once.
+#[inline]
+fn receiver(thread: &Tcb, cpu: usize) -> Option<Current> {
+    let next = direct::candidate(thread, cpu)?;
+    let is_ready = next.is_in::<Waiting<Endpoint>>() && !next.owes() && next.task().start_unwoken();
+    is_ready.then_some(next)
+}
+
+fn call(current: &Current, slot: CapSlot, tag: Tag) -> Option<*mut SavedRegisters> {
+    let cpu = arch::cpu_index();
+    let (server, next, badge) = current.process.with_capability(slot, |capability| {
+        let endpoint: &Endpoint = capability.get(Rights::SEND).ok()?;
+        let (thread, next) = endpoint.take_receiver(|thread| receiver(thread, cpu))?;
+        Some((thread, next, capability.badge))
+    })?;
+    current.with_registers(|from| {
+        next.with_registers(|to| from.deliver(to, [badge, tag.bits(), IS_CALL, 0], tag.words()));
+    });
+    current.set_block_reason(BlockReason::WaitingReply { from: Some(next.id) });
+    current.set_operation(Waiting::<Endpoint>::begun(current, None));
+    taken(current, Sending::Call, server, &next)
+}
+
+/// The current thread's call was taken by `server`, for which `next` is the proof.
+#[inline]
+fn taken(
+    current: &Current,
+    sending: Sending,
+    server: Ref<Tcb>,
+    next: &Current,
+) -> Option<*mut SavedRegisters> {
+    if let Some(waiting) = next.take_operation::<Waiting<Endpoint>>() {
+        waiting.ended();
+    }
+    let sequence = current.begin_wait(Phase::Taken, sending);
+    let caller = direct::leave()?;
+    let previous = next.owe(Owed { caller, sequence });
+    debug_assert!(previous.is_none(), "who owes a reply is no receiver here");
+    Some(direct::switch(current, server, next))
+}
+
+fn reply_receive(current: &Current, slot: CapSlot, tag: Tag) -> Option<*mut SavedRegisters> {
+    let owed = current.take_owed()?;
+    let done = answer(current, &owed, slot, tag);
+    let Some((next, endpoint)) = done else {
+        let none = current.owe(owed);
+        debug_assert!(none.is_none());
+        return None;
+    };
+    current.set_block_reason(BlockReason::Receiving);
+    current.set_operation(Waiting::begun(current, Some(&endpoint)));
+    if let Some(waiting) = next.take_operation::<Waiting<Endpoint>>() {
+        waiting.ended();
+    } else if let Some(handled) = next.take_operation::<Handled>() {
+        handled.resumed();
+    }
+    Some(direct::switch(current, owed.answered(), &next))
+}
+
+/// Answers the call with the current thread's words, and lets it wait at the endpoint in `slot`: the proof for
+/// the caller, and the endpoint.
+#[inline]
+fn answer(
+    current: &Current,
+    owed: &Owed,
+    slot: CapSlot,
+    tag: Tag,
+) -> Option<(Current, Ref<Endpoint>)> {
+    let cpu = arch::cpu_index();
+    let next = direct::candidate(&owed.caller, cpu)?;
+    let is_fault = next.sends_fault();
+    let is_ready = match is_fault {
+        true => tag.label() == fault::RESUME && next.is_in::<Handled>(),
+        false => next.is_in::<Waiting<Endpoint>>(),
+    };
+    if !is_ready {
+        return None;
+    }
+    let endpoint = current.process.with_capability(slot, |capability| {
+        let endpoint: &Endpoint = capability.get(Rights::RECEIVE).ok()?;
+        endpoint.queue_receiver(current, || {
+            if !next.try_claim_taken(owed.sequence) {
+                return None;
+            }
+            if !next.task().start_unwoken() {
+                next.unclaim(owed.sequence);
+                return None;
+            }
+            // Before the current thread is found in the queue, and its registers are another's.
+            if !is_fault {
+                current.with_registers(|from| {
+                    next.with_registers(|to| from.deliver(to, [0, tag.bits(), 0, 0], tag.words()));
+                });
+            }
+            next.end_claimed();
+            direct::leave()
+        })?;
+        Some(Ref::from_object(endpoint))
+    })?;
+    Some((next, endpoint))
+}
