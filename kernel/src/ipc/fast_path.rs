@@ -1,5 +1,5 @@
 //! The fast path of messages: a call, an answer, or word of a fault that finds its partner waiting on this CPU is
-//! a direct switch ([`direct`]): the words go from register to register, and the partner goes on. No future is
+//! a direct switch (`sched::direct`): the words go from register to register, and the partner goes on. No future is
 //! polled, nothing is queued that does not stay in its queue, and nobody is woken.
 //!
 //! It is a short cut through the general path, and leads to the same: everything is looked at first, and where

@@ -12,12 +12,17 @@ mod waiting;
 #[cfg(test)]
 mod tests;
 
+use crate::{boot::CommandLine, sched};
+
 pub use endpoint::Endpoint;
 pub use fast_path::{fault_at_once, message_at_once};
 pub use notification::Notification;
 pub use timer::Timer;
 
-/// Starts message passing: nothing to set up yet but the log's line.
-pub fn init() {
-    log::debug!("messages of up to {} words", orbital_abi::message::REGISTER_WORDS);
+/// Starts message passing: `fast_path=off` on the command line lets all messages go the general way.
+pub fn init(command_line: &CommandLine) {
+    let is_off = command_line.get("fast_path") == Some("off");
+    sched::set_short_cuts(!is_off);
+    let path = if is_off { "the general path alone" } else { "with a fast path" };
+    log::debug!("messages of up to {} words, {path}", orbital_abi::message::REGISTER_WORDS);
 }

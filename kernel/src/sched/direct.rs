@@ -4,7 +4,7 @@
 //! It is what the dispatcher would do, where nothing else is left for it: the other thread is this CPU's and
 //! neither killed nor suspended, no budget is to be charged, and nobody who is more urgent waits. The last is
 //! known without a look at any queue: when this CPU left the kernel last, it had looked at them all, and
-//! published how urgent its thread was ([`wake`]); so none was more urgent than that, and whoever came since and
+//! published how urgent its thread was (`wake`); so none was more urgent than that, and whoever came since and
 //! is has either raised that word or left a note for the dispatcher.
 
 use super::{

@@ -52,7 +52,6 @@ pub fn complete(current: Current, completion: Completion) -> *mut SavedRegisters
         Completion::Blocked => block(&current),
         Completion::End(reason) => end(&current, reason),
     }
-    drop(current);
     let registers = next();
     irq_off::end();
     registers
