@@ -33,9 +33,8 @@ impl Tag {
     /// [`IpcError::InvalidMessage`] when it names more words than a message has, or has bits that
     /// mean nothing.
     pub const fn from_bits(bits: u64) -> Result<Self, IpcError> {
-        let words = bits >> Self::COUNT_SHIFT & Self::COUNT_MASK;
-        let known = Self::COUNT_MASK << Self::COUNT_SHIFT | u32::MAX as u64;
-        if bits & !known != 0 || words > REGISTER_WORDS as u64 {
+        // Everything above the label is the count, or has to be zero.
+        if bits >> Self::COUNT_SHIFT > REGISTER_WORDS as u64 {
             return Err(IpcError::InvalidMessage);
         }
         Ok(Self(bits))

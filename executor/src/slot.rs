@@ -60,6 +60,24 @@ struct Functions<T> {
     drop: unsafe fn(*mut u8),
 }
 
+impl<T: 'static> Functions<T> {
+    /// Those of an `F`.
+    #[inline]
+    const fn of<F: Future<Output = T> + 'static>() -> &'static Self {
+        const {
+            &Self {
+                kind: TypeId::of::<F>(),
+                poll: |room, context| {
+                    // SAFETY: the room holds an `F`, which has not moved since it was put in.
+                    unsafe { Pin::new_unchecked(&mut *room.cast::<F>()) }.poll(context)
+                },
+                // SAFETY: as above; the caller forgets the future.
+                drop: |room| unsafe { room.cast::<F>().drop_in_place() },
+            }
+        }
+    }
+}
+
 impl<T: 'static, const BYTES: usize> FutureSlot<T, BYTES> {
     /// An empty slot.
     pub const fn new() -> Self {
@@ -89,25 +107,16 @@ impl<T: 'static, const BYTES: usize> FutureSlot<T, BYTES> {
         let room = this.room.as_mut_ptr().cast::<u8>();
         // SAFETY: the room is large and aligned enough, by the assertions.
         unsafe { room.cast::<F>().write(future) };
-        this.functions = Some(
-            const {
-                &Functions {
-                    kind: TypeId::of::<F>(),
-                    poll: |room, context| {
-                        // SAFETY: the room holds an `F`, which has not moved since it was put in.
-                        unsafe { Pin::new_unchecked(&mut *room.cast::<F>()) }.poll(context)
-                    },
-                    // SAFETY: as above; the caller forgets the future.
-                    drop: |room| unsafe { room.cast::<F>().drop_in_place() },
-                }
-            },
-        );
+        this.functions = Some(Functions::of::<F>());
     }
 
     /// Whether it holds an `F`.
     #[inline]
-    pub fn holds<F: 'static>(&self) -> bool {
-        self.functions.is_some_and(|functions| functions.kind == TypeId::of::<F>())
+    pub fn holds<F: Future<Output = T> + 'static>(&self) -> bool {
+        // In most builds a type's functions stand in one place, and its address tells.
+        self.functions.is_some_and(|functions| {
+            core::ptr::eq(functions, Functions::of::<F>()) || functions.kind == TypeId::of::<F>()
+        })
     }
 
     /// Takes the future out, if it is an `F`: one that does not mind to be moved.

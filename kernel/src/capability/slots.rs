@@ -97,7 +97,16 @@ impl Slots {
     }
 
     /// The slot with that index.
+    #[inline]
     pub fn get(&self, index: u32) -> Option<&Slot> {
+        // Most tables are one leaf.
+        if let Some(Node::Leaf(slots)) = &self.root {
+            return slots.get(index as usize);
+        }
+        self.find(index)
+    }
+
+    fn find(&self, index: u32) -> Option<&Slot> {
         let (leaf, offset) = (index as usize / LEAF_SLOTS, index as usize % LEAF_SLOTS);
         if leaf >= self.leaves {
             return None;

@@ -195,7 +195,7 @@ kernel_test! {
         let fixture = Fixture::new();
         let address = 0x40_0000;
         fixture.map(address, arch::Access::ReadWrite);
-        fixture.space.enter();
+        fixture.space.enter(kernel::arch::cpu_index());
         let has_smap = Cr4::read().contains(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION);
         assert_eq!(is_readable(address), !has_smap);
         let mut byte = [0];

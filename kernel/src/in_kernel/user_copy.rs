@@ -18,7 +18,7 @@ kernel_test! {
     fn claims_outside_user_space_are_refused() {
         let fixture = Fixture::new();
         fixture.map(USER_END - PAGE_SIZE, Access::Read);
-        fixture.space.enter();
+        fixture.space.enter(kernel::arch::cpu_index());
         let local = 0_u64;
         let mut buffer = [0x55; 8];
         for address in [
@@ -58,7 +58,7 @@ kernel_test! {
             assert_eq!(copy_from_user(&mut buffer, address), REFUSED, "{address:#x}");
         }
         let fixture = Fixture::new();
-        fixture.space.enter();
+        fixture.space.enter(kernel::arch::cpu_index());
         for address in addresses {
             assert_eq!(copy_from_user(&mut buffer, address), REFUSED, "{address:#x}");
         }
@@ -79,7 +79,7 @@ kernel_test! {
             direct_map::write(object.frame(0).unwrap(), 4096 - 128, &bytes[..128]);
             direct_map::write(object.frame(1).unwrap(), 0, &bytes[128..]);
             fixture.map_object(&object, at, access).unwrap();
-            fixture.space.enter();
+            fixture.space.enter(kernel::arch::cpu_index());
             let start = at + 4096 - 128;
             for length in 0..=256 {
                 for skip in [0, 1, 127, 128, 129].into_iter().filter(|skip| skip + length <= 256) {
@@ -104,7 +104,7 @@ kernel_test! {
         for page in [0, 1, 3, 4] {
             fixture.map(ADDRESS + page * PAGE_SIZE, Access::Read);
         }
-        fixture.space.enter();
+        fixture.space.enter(kernel::arch::cpu_index());
         let mut buffer = alloc::vec![0; 5 * 4096];
         let page = |n: u64| ADDRESS + n * PAGE_SIZE;
         for (address, length, result) in [
@@ -129,7 +129,7 @@ kernel_test! {
     /// What was unmapped is out of reach at once, and what comes in its place is seen at once.
     fn translations_are_not_remembered() {
         let fixture = Fixture::new();
-        fixture.space.enter();
+        fixture.space.enter(kernel::arch::cpu_index());
         for round in 1..=5 {
             let frame = fixture.map(ADDRESS, Access::Read);
             direct_map::write(frame, 0, &[round]);
@@ -153,7 +153,7 @@ kernel_test! {
         }
         for _ in 0..3 {
             for (fixture, value) in spaces.iter().zip(1..) {
-                fixture.space.enter();
+                fixture.space.enter(kernel::arch::cpu_index());
                 let mut byte = [0];
                 let result = copy_from_user(&mut byte, ADDRESS);
                 let expected = if value < 3 { (Ok(()), [value]) } else { (REFUSED, [0]) };

@@ -172,7 +172,7 @@ impl Endpoint {
     ) -> Option<Waiting<Self>> {
         current.set_fault(badge, fault);
         match endpoint.meet(current, Side::Senders(Sending::Fault), Deadline::Never).ok()? {
-            Found::Queued => Some(Waiting::begun(current, Some(endpoint))),
+            Found::Queued => Some(Waiting::begun(current, Some(endpoint.clone()))),
             Found::Partner(claim) => {
                 let message = FaultMessage { fault: *fault, thread: current.id.0 }.encode();
                 hand(current, claim, badge, &message, Sending::Fault);

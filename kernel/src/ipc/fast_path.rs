@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// The system call `number`, if it is one of those that can be quick, and can be now.
-#[inline]
+#[inline(always)]
 pub fn message_at_once(current: &Current, number: u64) -> Option<*mut SavedRegisters> {
     const CALL: u64 = Syscall::Call as u64;
     const REPLY_RECEIVE: u64 = Syscall::ReplyReceive as u64;
@@ -40,7 +40,11 @@ pub fn message_at_once(current: &Current, number: u64) -> Option<*mut SavedRegis
         return None;
     }
     let (slot, tag) = (CapSlot::from_bits(slot), Tag::from_bits(tag).ok()?);
-    if number == CALL { call(current, slot, tag) } else { reply_receive(current, slot, tag) }
+    let (partner, next) = match number {
+        CALL => call(current, slot, tag)?,
+        _ => reply_receive(current, slot, tag)?,
+    };
+    Some(direct::switch(current, partner, &next))
 }
 
 /// Word of the current thread's fault, to be answered like a call.
@@ -61,18 +65,21 @@ pub fn fault_at_once(current: &Current, fault: &Fault) -> Option<*mut SavedRegis
     let waiting = Handled::begun(current, *fault);
     current.set_block_reason(BlockReason::WaitingHandler);
     current.set_operation(waiting);
-    taken(current, Sending::Fault, handler, &next)
+    taken(current, Sending::Fault, &next);
+    Some(direct::switch(current, handler, &next))
 }
 
 /// A thread that waits at an endpoint for a message and may get it at once.
-#[inline]
+#[inline(always)]
 fn receiver(thread: &Tcb, cpu: usize) -> Option<Current> {
     let next = direct::candidate(thread, cpu)?;
     let is_ready = next.is_in::<Waiting<Endpoint>>() && !next.owes() && next.task().start_unwoken();
     is_ready.then_some(next)
 }
 
-fn call(current: &Current, slot: CapSlot, tag: Tag) -> Option<*mut SavedRegisters> {
+/// Gives the current thread's message to a server: that, and the proof for it.
+#[inline(always)]
+fn call(current: &Current, slot: CapSlot, tag: Tag) -> Option<(Ref<Tcb>, Current)> {
     let cpu = arch::cpu_index();
     let (server, next, badge) = current.process.with_capability(slot, |capability| {
         let endpoint: &Endpoint = capability.get(Rights::SEND).ok()?;
@@ -84,28 +91,26 @@ fn call(current: &Current, slot: CapSlot, tag: Tag) -> Option<*mut SavedRegister
     });
     current.set_block_reason(BlockReason::WaitingReply { from: Some(next.id) });
     current.set_operation(Waiting::<Endpoint>::begun(current, None));
-    taken(current, Sending::Call, server, &next)
+    taken(current, Sending::Call, &next);
+    Some((server, next))
 }
 
-/// The current thread's call was taken by `server`, for which `next` is the proof.
-#[inline]
-fn taken(
-    current: &Current,
-    sending: Sending,
-    server: Ref<Tcb>,
-    next: &Current,
-) -> Option<*mut SavedRegisters> {
+/// The current thread's call was taken by the one for which `next` is the proof.
+#[inline(always)]
+fn taken(current: &Current, sending: Sending, next: &Current) {
     if let Some(waiting) = next.take_operation::<Waiting<Endpoint>>() {
         waiting.ended();
     }
     let sequence = current.begin_wait(Phase::Taken, sending);
-    let caller = direct::leave()?;
-    let previous = next.owe(Owed { caller, sequence });
-    debug_assert!(previous.is_none(), "who owes a reply is no receiver here");
-    Some(direct::switch(current, server, next))
+    if let Some(caller) = direct::leave() {
+        let previous = next.owe(Owed { caller, sequence });
+        debug_assert!(previous.is_none(), "who owes a reply is no receiver here");
+    }
 }
 
-fn reply_receive(current: &Current, slot: CapSlot, tag: Tag) -> Option<*mut SavedRegisters> {
+/// Answers the call that the current thread owes, and lets it receive: the caller, and the proof for it.
+#[inline(always)]
+fn reply_receive(current: &Current, slot: CapSlot, tag: Tag) -> Option<(Ref<Tcb>, Current)> {
     let owed = current.take_owed()?;
     let done = answer(current, &owed, slot, tag);
     let Some((next, endpoint)) = done else {
@@ -114,18 +119,18 @@ fn reply_receive(current: &Current, slot: CapSlot, tag: Tag) -> Option<*mut Save
         return None;
     };
     current.set_block_reason(BlockReason::Receiving);
-    current.set_operation(Waiting::begun(current, Some(&endpoint)));
+    current.set_operation(Waiting::begun(current, Some(endpoint)));
     if let Some(waiting) = next.take_operation::<Waiting<Endpoint>>() {
         waiting.ended();
     } else if let Some(handled) = next.take_operation::<Handled>() {
         handled.resumed();
     }
-    Some(direct::switch(current, owed.answered(), &next))
+    Some((owed.answered(), next))
 }
 
 /// Answers the call with the current thread's words, and lets it wait at the endpoint in `slot`: the proof for
 /// the caller, and the endpoint.
-#[inline]
+#[inline(always)]
 fn answer(
     current: &Current,
     owed: &Owed,

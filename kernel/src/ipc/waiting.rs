@@ -63,7 +63,7 @@ pub(super) fn wait<P: Place>(
     place: Option<&Ref<P>>,
     deadline: Deadline,
 ) -> Completion {
-    let waiting = Waiting::begun(current, place);
+    let waiting = Waiting::begun(current, place.cloned());
     match deadline {
         Deadline::At(time) => {
             block(current, reason, WaitingUntil { waiting, sleep: sleep_until(time) })
@@ -74,8 +74,8 @@ pub(super) fn wait<P: Place>(
 
 impl<P: Place> Waiting<P> {
     /// What is to be put into the current thread's slot.
-    pub(super) fn begun(current: &Current, place: Option<&Ref<P>>) -> Self {
-        Self { thread: NonNull::from(&**current), place: place.cloned() }
+    pub(super) fn begun(current: &Current, place: Option<Ref<P>>) -> Self {
+        Self { thread: NonNull::from(&**current), place }
     }
 
     pub(super) fn thread(&self) -> &Tcb {

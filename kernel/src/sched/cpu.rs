@@ -3,6 +3,7 @@
 
 use core::{
     cell::{Cell, RefCell},
+    ptr::NonNull,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
@@ -43,7 +44,7 @@ impl Counter {
 /// What a CPU's dispatcher knows. Only its own CPU touches it.
 pub(super) struct Cpu {
     /// The thread that runs.
-    pub current: RefCell<Option<Ref<Tcb>>>,
+    pub current: Running,
     /// Those that wait for their turn.
     pub ready: RefCell<RunQueue>,
     /// Whether the current thread has used up its slice, or gave it away.
@@ -63,7 +64,7 @@ pub(super) struct Cpu {
 impl Cpu {
     const fn new() -> Self {
         Self {
-            current: RefCell::new(None),
+            current: Running::none(),
             ready: RefCell::new(RunQueue::new()),
             slice_over: Cell::new(false),
             slice_end: Cell::new(0),
@@ -75,25 +76,74 @@ impl Cpu {
     }
 }
 
+/// The thread that a CPU runs, with a reference to it. Looked at often, so it is no `RefCell`.
+pub(super) struct Running(Cell<Option<NonNull<Tcb>>>);
+
+impl Running {
+    const fn none() -> Self {
+        Self(Cell::new(None))
+    }
+
+    /// The proof for it.
+    ///
+    /// # Safety
+    /// No other one for it is alive when this is used.
+    #[inline]
+    unsafe fn proof(&self) -> Option<Current> {
+        // SAFETY: there is a reference to it in here; the rest is the caller's.
+        self.0.get().map(|thread| unsafe { Current::new(thread.as_ref()) })
+    }
+
+    /// Its priority.
+    #[inline]
+    pub fn priority(&self) -> Option<u8> {
+        // SAFETY: there is a reference to it in here.
+        self.0.get().map(|thread| unsafe { thread.as_ref() }.priority())
+    }
+
+    /// Whether there is none.
+    #[inline]
+    pub fn is_none(&self) -> bool {
+        self.0.get().is_none()
+    }
+
+    /// Whether it is `thread`.
+    pub fn is(&self, thread: &Tcb) -> bool {
+        self.0.get() == Some(NonNull::from(thread))
+    }
+
+    /// Takes the reference: the CPU runs nobody any more.
+    #[inline]
+    pub fn take(&self) -> Option<Ref<Tcb>> {
+        // SAFETY: `set` gave it away, and it is taken once.
+        self.0.take().map(|thread| unsafe { Ref::from_raw(thread) })
+    }
+
+    /// The CPU, which runs nobody, runs `thread` from now on.
+    #[inline]
+    pub fn set(&self, thread: Ref<Tcb>) {
+        let previous = self.0.replace(Some(thread.into_raw()));
+        debug_assert!(previous.is_none(), "a CPU runs two threads");
+    }
+}
+
 /// The thread that entered the kernel.
 ///
 /// # Panics
 /// When none did: only entry code's callees ask.
 pub fn current() -> Current {
-    let thread = CPU.here().current.borrow();
-    let thread = thread.as_ref().expect("entered from user mode without a thread");
     // SAFETY: the entry code stored this thread's registers, and each entry asks once.
-    unsafe { Current::new(thread) }
+    let current = unsafe { CPU.here().current.proof() };
+    current.expect("entered from user mode without a thread")
 }
 
 /// The thread that runs, and the number of the system call that it is in, for a panic's report.
 pub fn describe_current() -> Option<(Ref<Tcb>, Option<u64>)> {
-    let thread = CPU.here().current.try_borrow().ok()?.clone()?;
     // SAFETY: this CPU runs the thread, and whoever below us on the stack has a proof for it does not
     // go on: the machine ends.
-    let current = unsafe { Current::new(&thread) };
+    let current = unsafe { CPU.here().current.proof() }?;
     let number = current.with_registers(|registers| registers.syscall_number());
-    Some((thread, number))
+    Some((current.to_ref(), number))
 }
 
 /// Switches from one thread to another, and timer interrupts, since boot.
@@ -118,9 +168,8 @@ pub fn timer_came() {
 
 /// The thread that runs here, for the dispatcher.
 pub(super) fn running() -> Option<Current> {
-    let thread = CPU.here().current.borrow();
     // SAFETY: this CPU runs the thread, and the proof that entered with it is gone.
-    thread.as_ref().map(|thread| unsafe { Current::new(thread) })
+    unsafe { CPU.here().current.proof() }
 }
 
 /// Lets the timer come at `time`; a timer that comes earlier and for nothing is no harm.

@@ -28,7 +28,7 @@ pub fn is_possible() -> bool {
 
 /// The proof for `thread`, if it is blocked, this CPU's (which is `cpu`), and may run in the current one's place.
 /// Nothing is changed. May be asked under a lock.
-#[inline]
+#[inline(always)]
 pub fn candidate(thread: &Tcb, cpu: usize) -> Option<Current> {
     let is_here = thread.home() == cpu && thread.state() == ThreadState::Blocked;
     if !is_here || thread.has_wishes() || !thread.may_run_on(cpu) {
@@ -51,20 +51,20 @@ pub fn leave() -> Option<Ref<Tcb>> {
 
 /// `from`, which has begun to wait, gives the CPU to `to`, for which `next` is the proof and whose poll was
 /// started. Gives the registers to leave the kernel with.
+#[inline(always)]
 pub fn switch(from: &Current, to: Ref<Tcb>, next: &Current) -> *mut SavedRegisters {
-    from.leave_cpu();
+    from.give_cpu_to(next);
     from.set_slice_left(SLICE_NS);
-    space::enter(&next.process);
-    next.enter_cpu();
+    space::enter(&next.process.space);
     next.set_state(ThreadState::Running);
     cause::set(next.priority());
     count_switch();
     let registers = next.register_pointer();
     arch::set_current(registers);
-    CPU.here().current.replace(Some(to));
+    CPU.here().current.set(to);
     // Last: whoever has claimed its wait since may have woken it.
-    match after_pending_poll(from) {
-        false => registers,
-        true => dispatch::next(),
+    if after_pending_poll(from) {
+        return dispatch::next();
     }
+    registers
 }

@@ -113,8 +113,7 @@ fn let_interrupts_in() {
 fn tasks_go_first() -> bool {
     let Some(task) = wake::executor().top() else { return false };
     let cpu = CPU.here();
-    let current = cpu.current.borrow().as_ref().map(|current| current.priority());
-    let thread = cpu.ready.borrow().top().max(current);
+    let thread = cpu.ready.borrow().top().max(cpu.current.priority());
     match thread.map(|thread| task.cmp(&thread)) {
         Some(Ordering::Less) => false,
         Some(Ordering::Equal) => cpu.tasks.have_come(clock::nanoseconds()),
@@ -124,7 +123,7 @@ fn tasks_go_first() -> bool {
 
 fn poll_task() {
     let cpu = CPU.here();
-    if cpu.current.borrow().is_none() {
+    if cpu.current.is_none() {
         // Nobody waits for this CPU to forget a translation while there is no thread to run.
         space::leave();
     }
@@ -145,8 +144,7 @@ fn poll_task() {
 fn may_leave() -> bool {
     let cpu = CPU.here();
     balance::share(&mut cpu.ready.borrow_mut());
-    let priority = cpu.current.borrow().as_ref().map(|current| current.priority());
-    let priority = priority.unwrap_or_default();
+    let priority = cpu.current.priority().unwrap_or_default();
     if !wake::may_run(priority) {
         return false;
     }
@@ -240,7 +238,7 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
     cause::set(next.priority());
     budget::begin(&next);
     // Before the poll: an operation may touch the thread's memory.
-    space::enter(&next.process);
+    space::enter(&next.process.space);
     if next.has_operation() {
         match next.poll_operation() {
             Poll::Ready(Outcome::Written) => {}
@@ -264,7 +262,7 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
     count_switch();
     arch::set_current(next.register_pointer());
     let registers = next.register_pointer();
-    cpu.current.replace(Some(thread));
+    cpu.current.set(thread);
     Some(registers)
 }
 

@@ -31,22 +31,27 @@ pub(super) fn block(current: &Current) {
 }
 
 /// A poll found nothing: the thread is blocked, unless it was woken meanwhile, which is told.
+#[inline]
 pub(super) fn after_pending_poll(thread: &Current) -> bool {
     thread.set_state(ThreadState::Blocked);
     if let AfterPoll::Idle = thread.task().finish_poll() {
         return false;
     }
+    woken_meanwhile(thread);
+    true
+}
+
+#[cold]
+fn woken_meanwhile(thread: &Current) {
     thread.set_state(ThreadState::Woken);
     make_ready(thread.to_ref(), End::Back);
-    true
 }
 
 /// Ends a thread that this CPU has.
 pub(super) fn end(thread: &Current, reason: ExitReason) {
-    let runs = |current: &Ref<Tcb>| current.is(thread);
-    let mut current = CPU.here().current.borrow_mut();
-    let running = current.take_if(|current| runs(current));
-    drop(current);
+    let current = &CPU.here().current;
+    // Kept until the end of this.
+    let running = current.is(thread).then(|| current.take()).flatten();
     if running.is_some() {
         budget::stop(thread);
         thread.leave_cpu();

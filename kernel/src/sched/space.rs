@@ -1,39 +1,44 @@
 //! Which address space each CPU has loaded. A CPU keeps one until it runs a thread of another process,
 //! or sleeps; whoever changes tables or ends a process looks at that
 //! ([`AddressSpace::loaded`](crate::vm::AddressSpace::loaded)).
-#![forbid(unsafe_code)]
 
-use core::cell::RefCell;
+use core::{cell::Cell, ptr::NonNull};
 
 use crate::{
-    arch::PageTables,
-    object::Ref,
+    arch::{self, PageTables},
     percpu::{MAX_CPUS, PerCpu},
-    process::Process,
+    vm::AddressSpace,
 };
 
-static LOADED: PerCpu<RefCell<Option<Ref<Process>>>> =
-    PerCpu::new([const { RefCell::new(None) }; MAX_CPUS]);
+/// Not counted: the end of a process waits until no CPU has its address space loaded, and keeps it until then.
+static LOADED: PerCpu<Cell<Option<NonNull<AddressSpace>>>> =
+    PerCpu::new([const { Cell::new(None) }; MAX_CPUS]);
 
-/// Loads the address space of `process`, unless it is loaded.
-pub fn enter(process: &Ref<Process>) {
-    let mut loaded = LOADED.here().borrow_mut();
-    if loaded.as_ref().is_some_and(|loaded| loaded.is(process)) {
+/// Loads `space`, unless it is loaded.
+#[inline]
+pub fn enter(space: &AddressSpace) {
+    let cpu = arch::cpu_index();
+    let own = Some(NonNull::from(space));
+    let loaded = LOADED.here();
+    if loaded.get() == own {
         return;
     }
-    process.space.enter();
-    let previous = loaded.replace(process.clone());
-    drop(loaded);
-    if let Some(previous) = previous {
-        previous.space.left();
-    }
+    space.enter(cpu);
+    left(loaded.replace(own), cpu);
 }
 
 /// Loads the kernel's own tables: nobody waits for this CPU to forget a translation.
 pub fn leave() {
     let previous = LOADED.here().take();
-    if let Some(previous) = previous {
+    if previous.is_some() {
         PageTables::load_kernel();
-        previous.space.left();
+        left(previous, arch::cpu_index());
+    }
+}
+
+fn left(previous: Option<NonNull<AddressSpace>>, cpu: usize) {
+    if let Some(previous) = previous {
+        // SAFETY: it is kept as long as this CPU counts as one that has it loaded; that is until here.
+        unsafe { AddressSpace::left(previous, cpu) };
     }
 }

@@ -15,13 +15,23 @@ use crate::{
 /// Called by the entry code: takes the call `number` of the current thread, whose registers are
 /// saved; gives the registers to leave with, its own or another thread's.
 #[unsafe(no_mangle)]
-extern "C-unwind" fn orbital_syscall(_: *mut SavedRegisters, number: u64) -> *mut SavedRegisters {
+extern "C-unwind" fn orbital_syscall(
+    registers: *mut SavedRegisters,
+    number: u64,
+) -> *mut SavedRegisters {
     irq_off::begin();
-    let current = dispatch::current();
-    if let Some(registers) = message_at_once(&current, number) {
-        irq_off::end();
-        return registers;
-    }
+    // SAFETY: the entry code has stored the current thread's registers there, and asks once.
+    let current = unsafe { Current::entered(registers) };
+    let Some(registers) = message_at_once(&current, number) else {
+        return any_call(current, number);
+    };
+    irq_off::end();
+    registers
+}
+
+/// The general way. Apart, so that its stack frame is not made for what is quick.
+#[inline(never)]
+fn any_call(current: Current, number: u64) -> *mut SavedRegisters {
     let completion = handle(&current, number);
     dispatch::complete(current, completion)
 }

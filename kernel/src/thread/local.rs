@@ -15,10 +15,7 @@ use super::{
     home::Home,
     state::ThreadState,
 };
-use crate::{
-    arch::{FpuState, SavedRegisters},
-    object::PaidRoom,
-};
+use crate::{arch::FpuState, object::PaidRoom};
 
 impl Current {
     fn with_home<R>(&self, f: impl FnOnce(&mut Home) -> R) -> R {
@@ -39,7 +36,7 @@ impl Current {
 
     /// Whether its operation is an `F`.
     #[inline]
-    pub fn is_in<F: 'static>(&self) -> bool {
+    pub fn is_in<F: Future<Output = Outcome> + 'static>(&self) -> bool {
         self.with_home(|home| home.slot().holds::<F>())
     }
 
@@ -82,11 +79,6 @@ impl Current {
         drop(self.with_home(|home| core::mem::replace(&mut home.budget, new)));
     }
 
-    /// Where the entry code stores and finds its registers.
-    pub fn register_pointer(&self) -> *mut SavedRegisters {
-        self.registers.pointer()
-    }
-
     /// Gives it floating point, or says why not.
     ///
     /// # Errors
@@ -119,6 +111,25 @@ impl Current {
                 None => FpuState::forbid(),
             }
         });
+    }
+
+    /// It leaves the CPU to `next`: does what [`Current::leave_cpu`] and [`Current::enter_cpu`] do.
+    #[inline]
+    pub fn give_cpu_to(&self, next: &Current) {
+        let done = self.with_home(|own| {
+            next.with_home(|next| {
+                let is_plain = own.fpu.is_none() && next.fpu.is_none();
+                // Neither has floating point, whose use traps and goes on to do so.
+                if is_plain {
+                    own.segments.switch(&next.segments);
+                }
+                is_plain
+            })
+        });
+        if !done {
+            self.leave_cpu();
+            next.enter_cpu();
+        }
     }
 
     /// Ends it: cancels its operation, drops the reply that it owes, tells those who wait. It never

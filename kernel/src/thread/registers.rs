@@ -8,7 +8,8 @@ use orbital_abi::{Error, Registers};
 use super::Tcb;
 use crate::{arch::SavedRegisters, object::Ref};
 
-/// A thread's registers, while they are not in a CPU.
+/// A thread's registers, while they are not in a CPU. At the beginning of the cell.
+#[repr(transparent)]
 pub(super) struct RegisterCell(UnsafeCell<SavedRegisters>);
 
 // SAFETY: every access goes through a proof of exclusive access: see the module's text.
@@ -26,11 +27,6 @@ impl RegisterCell {
     pub(super) unsafe fn with<R>(&self, f: impl FnOnce(&mut SavedRegisters) -> R) -> R {
         // SAFETY: the caller's.
         f(unsafe { &mut *self.0.get() })
-    }
-
-    /// Where the entry code finds them.
-    pub(super) fn pointer(&self) -> *mut SavedRegisters {
-        self.0.get()
     }
 }
 
@@ -50,6 +46,26 @@ impl Current {
     /// process does, and what ends it comes to pass on this CPU.
     pub unsafe fn new(thread: &Tcb) -> Self {
         Self { thread: NonNull::from(thread), _not_send: PhantomData }
+    }
+
+    /// The proof for the thread whose registers the entry code has stored at `registers`.
+    ///
+    /// # Safety
+    /// It is this CPU's current thread, and `registers` came from [`Current::register_pointer`]. No other proof for
+    /// it is alive when this one is used.
+    #[inline]
+    pub unsafe fn entered(registers: *mut SavedRegisters) -> Self {
+        // SAFETY: the registers lie in their thread, and the pointer is good for all of it.
+        let thread = unsafe { registers.byte_sub(Tcb::REGISTERS).cast::<Tcb>() };
+        // SAFETY: the CPU has a reference to its current thread.
+        Self { thread: unsafe { NonNull::new_unchecked(thread) }, _not_send: PhantomData }
+    }
+
+    /// Where the entry code stores and finds its registers: a pointer that is good for the whole thread.
+    #[inline]
+    pub fn register_pointer(&self) -> *mut SavedRegisters {
+        // SAFETY: the registers are inside of the thread. Whoever writes there has the proof.
+        unsafe { self.thread.byte_add(Tcb::REGISTERS).cast().as_ptr() }
     }
 
     /// Runs `f` on its registers.

@@ -148,6 +148,9 @@ unsafe fn release_task(task: NonNull<TaskHeader>) {
 }
 
 impl Tcb {
+    /// Where its registers are.
+    pub(super) const REGISTERS: usize = offset_of!(Self, registers);
+
     /// A thread of `process` that starts with `registers` once it is started, on the CPUs of `affinity`.
     ///
     /// # Errors

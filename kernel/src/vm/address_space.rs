@@ -16,10 +16,13 @@ mod pages;
 mod tables;
 mod withdrawal;
 
-use core::sync::atomic::{
-    AtomicU64,
-    Ordering::{Relaxed, SeqCst},
-    fence,
+use core::{
+    ptr::NonNull,
+    sync::atomic::{
+        AtomicU64,
+        Ordering::{Relaxed, SeqCst},
+        fence,
+    },
 };
 
 use orbital_abi::{
@@ -36,7 +39,7 @@ pub use self::{
 };
 use super::{region::Regions, tags};
 use crate::{
-    arch::{self, PageTables, Root, Translation},
+    arch::{PageTables, Root, Translation},
     memory::{self, FrameList},
     object::{AnyRef, Header, Object, Quota, Ref},
 };
@@ -130,16 +133,23 @@ impl AddressSpace {
         unsafe { any.cast() }
     }
 
-    /// Loads it on this CPU.
-    pub fn enter(&self) {
+    /// Loads it on `cpu`, which is this one.
+    #[inline]
+    pub fn enter(&self, cpu: usize) {
         // First, so that no translation gets in here unseen: see `shootdown`.
-        self.loaded.fetch_or(1 << arch::cpu_index(), SeqCst);
+        self.loaded.fetch_or(1 << cpu, SeqCst);
         self.root.load(tags::choose(self.number, self.changes.load(SeqCst)));
     }
 
-    /// This CPU has loaded another.
-    pub fn left(&self) {
-        self.loaded.fetch_and(!(1 << arch::cpu_index()), SeqCst);
+    /// `cpu`, which is this one, has loaded another.
+    ///
+    /// # Safety
+    /// It is there until this has happened: its process's end waits for it. It need not be afterwards, so this takes
+    /// no reference.
+    #[inline]
+    pub unsafe fn left(space: NonNull<Self>, cpu: usize) {
+        // SAFETY: the caller's; a reference to the word alone, which is a cell.
+        unsafe { &(*space.as_ptr()).loaded }.fetch_and(!(1 << cpu), SeqCst);
     }
 
     /// The CPUs that have it loaded, a bit each.

@@ -26,6 +26,12 @@ impl UserSegments {
         self.0 = registers();
     }
 
+    /// Keeps the registers of the thread that leaves this CPU, and loads those of the one that comes.
+    pub fn switch(&mut self, next: &Self) {
+        self.save();
+        next.restore();
+    }
+
     /// Loads the registers for the thread that comes.
     pub fn restore(&self) {
         set_registers(self.0);

@@ -123,6 +123,10 @@ impl SavedRegisters {
     pub fn deliver(&self, to: &mut Self, control: [u64; 4], words: usize) {
         to.rax = 0;
         [to.rdi, to.rsi, to.rdx, to.r8] = control;
+        if words == 0 {
+            [to.r9, to.r10, to.r12, to.r13, to.r14, to.r15, to.rbx, to.rbp] = [0; 8];
+            return;
+        }
         let word = |index, value| if index < words { value } else { 0 };
         to.r9 = word(0, self.r9);
         to.r10 = word(1, self.r10);

@@ -22,6 +22,8 @@ pub struct CpuArea {
     /// Where the system-call entry keeps the user's stack pointer for a moment.
     scratch: UnsafeCell<u64>,
     index: AtomicU64,
+    /// Where the task state says at whose end the CPU pushes an interrupt's frame.
+    interrupt_stack: AtomicPtr<VirtAddr>,
 }
 
 // SAFETY: only the entry code of the CPU that the area belongs to touches `scratch`, with
@@ -43,6 +45,7 @@ static AREAS: [CpuArea; MAX_CPUS] = [const {
         current: AtomicPtr::new(core::ptr::null_mut()),
         scratch: UnsafeCell::new(0),
         index: AtomicU64::new(0),
+        interrupt_stack: AtomicPtr::new(core::ptr::null_mut()),
     }
 }; MAX_CPUS];
 
@@ -59,9 +62,19 @@ impl CpuArea {
         GsBase::write(VirtAddr::from_ptr(self));
     }
 
-    /// Where the entry code stores the next thread's registers.
+    /// The task state's stack pointer for interrupts from user mode, which is this CPU's and stays.
+    pub fn set_interrupt_stack(&self, pointer: *mut VirtAddr) {
+        self.interrupt_stack.store(pointer, Relaxed);
+    }
+
+    /// Where the entry code stores the next thread's registers, and the CPU its frame when it interrupts that.
+    #[inline]
     pub fn set_current(&self, registers: *mut SavedRegisters) {
         self.current.store(registers, Relaxed);
+        let end = VirtAddr::new_truncate(registers.wrapping_add(1) as u64);
+        // SAFETY: this CPU's own task state, which lives for ever, is there before the first thread; the CPU reads
+        // it only on an entry from user mode, which can't happen now. It may be unaligned: the structure is packed.
+        unsafe { self.interrupt_stack.load(Relaxed).write_unaligned(end) };
     }
 
     /// The address of this area, which the IST stacks carry.
@@ -75,12 +88,12 @@ impl CpuArea {
 pub fn cpu_index() -> usize {
     let index: u64;
     // SAFETY: in the kernel GS points to this CPU's area from `install` on; before it, GS is 0 and
-    // the load would fault, so `install` is the first thing that the start-up code does. Not
-    // `pure`: an asm block that is could be moved over a point where the CPU changes, were there
-    // one.
+    // the load would fault, so `install` is the first thing that the start-up code does. `pure` and
+    // `nomem`: what is asked on one stack has one answer, since no stack changes its CPU, and the area's
+    // index is never written again; so a function need ask but once.
     unsafe {
         core::arch::asm!("mov {}, gs:[{offset}]", out(reg) index, offset = const INDEX,
-            options(nostack, preserves_flags, readonly));
+            options(pure, nomem, nostack, preserves_flags));
     }
     // Below `MAX_CPUS` by construction; the mask spares the bounds checks and Spectre.
     index as usize & (MAX_CPUS - 1)

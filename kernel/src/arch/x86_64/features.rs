@@ -1,5 +1,7 @@
 //! Turns on what the CPU has: protections always, conveniences where they help.
 
+use core::sync::atomic::{AtomicU16, Ordering::Relaxed};
+
 use raw_cpuid::CpuId;
 use x86_64::registers::{
     control::{Cr0, Cr0Flags, Cr4, Cr4Flags},
@@ -31,11 +33,45 @@ pub struct Features {
     pub tsc_deadline: bool,
 }
 
-static FEATURES: spin::Once<Features> = spin::Once::new();
+/// What the CPU has, a bit each: one load and one test tell.
+static FOUND: AtomicU16 = AtomicU16::new(0);
 
 /// What the CPU has. All false before [`init`].
+#[inline]
 pub fn features() -> Features {
-    FEATURES.get().copied().unwrap_or_default()
+    let found = FOUND.load(Relaxed);
+    let has = |bit: u32| found & 1 << bit != 0;
+    Features {
+        smep: has(0),
+        smap: has(1),
+        umip: has(2),
+        fsgsbase: has(3),
+        machine_check: has(4),
+        xsave: has(5),
+        huge_pages: has(6),
+        pcid: has(7),
+        x2apic: has(8),
+        tsc_deadline: has(9),
+    }
+}
+
+impl Features {
+    /// In the order in which [`features`] reads them.
+    fn bits(self) -> u16 {
+        let all = [
+            self.smep,
+            self.smap,
+            self.umip,
+            self.fsgsbase,
+            self.machine_check,
+            self.xsave,
+            self.huge_pages,
+            self.pcid,
+            self.x2apic,
+            self.tsc_deadline,
+        ];
+        all.iter().rev().fold(0, |bits, has| bits << 1 | u16::from(*has))
+    }
 }
 
 /// One past the highest physical address that page tables can name: the bits above are reserved (Intel SDM
@@ -61,7 +97,7 @@ pub fn init() {
     let cpuid = CpuId::new();
     let extended = cpuid.get_extended_feature_info();
     let extended = extended.as_ref();
-    let found = *FEATURES.call_once(|| Features {
+    let found = Features {
         smep: extended.is_some_and(|e| e.has_smep()),
         smap: extended.is_some_and(|e| e.has_smap()),
         umip: extended.is_some_and(|e| e.has_umip()),
@@ -74,7 +110,9 @@ pub fn init() {
         pcid: cpuid.get_feature_info().is_some_and(|f| f.has_pcid()),
         x2apic: cpuid.get_feature_info().is_some_and(|f| f.has_x2apic()),
         tsc_deadline: cpuid.get_feature_info().is_some_and(|f| f.has_tsc_deadline()),
-    });
+    };
+    // All CPUs are alike.
+    FOUND.store(found.bits(), Relaxed);
     let mut wanted = Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE | Cr4Flags::PAGE_GLOBAL;
     wanted.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, found.smep);
     wanted.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, found.smap);

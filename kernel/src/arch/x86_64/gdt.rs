@@ -15,8 +15,7 @@ use x86_64::{
     },
 };
 
-use super::{context::SavedRegisters, cpu_area, window};
-use crate::percpu::PerCpu;
+use super::{cpu_area, window};
 
 /// Kernel code.
 pub const KERNEL_CODE: u16 = 0x08;
@@ -48,16 +47,6 @@ pub enum Ist {
 }
 
 const IST_STACKS: usize = 4;
-
-static TASK_STATE: PerCpu<spin::Once<TaskState>> = PerCpu::new([const { spin::Once::new() }; _]);
-
-/// The pointer to a leaked TSS: the CPU reads it by itself, so no reference to it is kept.
-struct TaskState(*mut TaskStateSegment);
-
-// SAFETY: only its own CPU writes through the pointer.
-unsafe impl Send for TaskState {}
-// SAFETY: as above.
-unsafe impl Sync for TaskState {}
 
 /// Loads segments and task state on this CPU. After the heap and the window are there.
 pub fn init() {
@@ -93,18 +82,7 @@ pub fn init() {
         // a program could map descriptors of its own, call gates into the kernel among them.
         asm!("lldt {:x}", in(reg) 0u16, options(nostack, nomem, preserves_flags));
     }
-    TASK_STATE.here().call_once(|| TaskState(pointer));
-}
-
-/// Makes the CPU push the interrupt frame at the end of `registers` when user mode is interrupted.
-#[inline]
-pub fn set_interrupt_frame(registers: *mut SavedRegisters) {
-    let end = registers.wrapping_add(1) as u64;
-    if let Some(state) = TASK_STATE.here().get() {
-        // SAFETY: this CPU's own TSS, which lives for ever; the CPU reads it only on an entry from
-        // user mode, which can't happen now. The field may be unaligned: the structure is packed.
-        unsafe {
-            (&raw mut (*state.0).privilege_stack_table[0]).write_unaligned(VirtAddr::new(end))
-        };
-    }
+    // SAFETY: the task state is leaked; nothing is read.
+    let stack = unsafe { &raw mut (*pointer).privilege_stack_table[0] };
+    cpu_area::area(cpu).set_interrupt_stack(stack);
 }

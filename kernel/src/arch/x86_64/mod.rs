@@ -71,7 +71,6 @@ pub fn init_user_entry() {
 #[inline]
 pub fn set_current(registers: *mut SavedRegisters) {
     cpu_area::area(cpu_index()).set_current(registers);
-    gdt::set_interrupt_frame(registers);
 }
 
 /// Enters user mode for the first time on this CPU. From then on the entry code does it.

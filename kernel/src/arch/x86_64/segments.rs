@@ -49,6 +49,35 @@ impl UserSegments {
         }
     }
 
+    /// Keeps the registers of the thread that leaves this CPU, and loads those of the one that comes: writes none
+    /// that both have alike.
+    #[inline]
+    pub fn switch(&mut self, next: &Self) {
+        if features::features().fsgsbase {
+            // SAFETY: as in `save` and `restore`.
+            unsafe {
+                asm!("rdfsbase {}", out(reg) self.fs_base, options(nomem, nostack, preserves_flags));
+                asm!("swapgs", "rdgsbase {}", "swapgs", out(reg) self.gs_base,
+                    options(nomem, nostack, preserves_flags));
+            }
+        }
+        let any: u32;
+        // SAFETY: reading selectors changes nothing.
+        unsafe {
+            asm!("mov {0:e}, ds", "mov {1:e}, es", "or {0:e}, {1:e}", "mov {1:e}, fs", "or {0:e}, {1:e}",
+                "mov {1:e}, gs", "or {0:e}, {1:e}", out(reg) any, out(reg) _,
+                options(nomem, nostack));
+        }
+        if any != 0 || next.selectors != [0; 4] {
+            self.save();
+            return next.restore();
+        }
+        self.selectors = [0; 4];
+        if self.fs_base != next.fs_base || self.gs_base != next.gs_base {
+            next.restore();
+        }
+    }
+
     /// Loads the registers for the thread that comes.
     #[inline]
     pub fn restore(&self) {

@@ -159,6 +159,12 @@ pub extern "C" fn start(cpu: usize) -> ! {
         idle::stop();
     }
     cpu_area::area(cpu).install(cpu, own_stack_top());
+    run(cpu)
+}
+
+/// The rest, which knows which CPU this is. A function of its own, so that nothing of it comes before `install`.
+#[inline(never)]
+fn run(cpu: usize) -> ! {
     features::init();
     leftovers::clear();
     gdt::init();

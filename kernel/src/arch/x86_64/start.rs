@@ -21,6 +21,12 @@ const BOOT_MAP_END: u64 = 1 << 32;
 pub extern "C" fn start(magic: u32, information: u32) -> ! {
     // Everything reaches its per-CPU state through GS, so that comes first.
     cpu_area::area(0).install(0, &raw const boot_stack_end as u64);
+    run(magic, information)
+}
+
+/// The rest, which knows which CPU this is. A function of its own, so that nothing of it comes before `install`.
+#[inline(never)]
+fn run(magic: u32, information: u32) -> ! {
     clock::init(boot_ticks);
     features::init();
     leftovers::clear();
