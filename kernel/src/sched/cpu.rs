@@ -62,6 +62,11 @@ pub(super) struct Cpu {
 }
 
 impl Cpu {
+    /// When the timer comes.
+    pub fn timer(&self) -> u64 {
+        self.timer.get()
+    }
+
     const fn new() -> Self {
         Self {
             current: Running::none(),

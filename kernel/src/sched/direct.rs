@@ -7,14 +7,16 @@
 //! published how urgent its thread was (`wake`); so none was more urgent than that, and whoever came since and
 //! is has either raised that word or left a note for the dispatcher.
 
+use orbital_abi::Registers;
+
 use super::{
-    cpu::{CPU, NEVER, count_switch},
+    cpu::{CPU, NEVER, count_switch, set_timer},
     dispatch,
     place::{SLICE_NS, after_pending_poll},
     space, wake,
 };
 use crate::{
-    arch::{self, SavedRegisters},
+    arch::{self, SavedRegisters, clock},
     cause,
     object::Ref,
     thread::{Current, Tcb, state::ThreadState},
@@ -53,8 +55,19 @@ pub fn leave() -> Option<Ref<Tcb>> {
 /// started. Gives the registers to leave the kernel with.
 #[inline(always)]
 pub fn switch(from: &Current, to: Ref<Tcb>, next: &Current) -> *mut SavedRegisters {
-    from.give_cpu_to(next);
     from.set_slice_left(SLICE_NS);
+    let registers = give_cpu(from, to, next);
+    // Last: whoever has claimed its wait since may have woken it.
+    if after_pending_poll(from) {
+        return dispatch::next();
+    }
+    registers
+}
+
+/// What the CPU has of `from` is kept, and `to` has the CPU.
+#[inline(always)]
+fn give_cpu(from: &Current, to: Ref<Tcb>, next: &Current) -> *mut SavedRegisters {
+    from.give_cpu_to(next);
     space::enter(&next.process.space);
     next.set_state(ThreadState::Running);
     cause::set(next.priority());
@@ -62,9 +75,44 @@ pub fn switch(from: &Current, to: Ref<Tcb>, next: &Current) -> *mut SavedRegiste
     let registers = next.register_pointer();
     arch::set_current(registers);
     CPU.here().current.set(to);
-    // Last: whoever has claimed its wait since may have woken it.
-    if after_pending_poll(from) {
-        return dispatch::next();
-    }
     registers
+}
+
+/// The current thread lets the next one of its priority run, if that was interrupted in user mode or has yielded
+/// itself; or goes on, where there is none. `None` when it is for the dispatcher to decide; nothing is changed then.
+#[inline]
+pub fn yield_to_equal(current: &Current) -> Option<*mut SavedRegisters> {
+    if !is_possible() {
+        return None;
+    }
+    let cpu = CPU.here();
+    let mut ready = cpu.ready.borrow_mut();
+    let Some(first) = ready.first(current.priority()) else {
+        // Nobody who is more urgent waits, so it goes on.
+        current.answer(Ok(Registers::default()));
+        return Some(current.register_pointer());
+    };
+    if first.state() != ThreadState::Preempted || first.has_wishes() {
+        return None;
+    }
+    // SAFETY: it is in this CPU's run queue, and nobody else below on the stack uses a proof for it.
+    let next = unsafe { Current::new(first) };
+    if next.has_operation() || next.with_budget(|_| ()).is_some() {
+        return None;
+    }
+    let to = ready.pop_first(current.priority())?;
+    if let Some(own) = cpu.current.take() {
+        ready.push_back(own);
+    }
+    drop(ready);
+    current.answer(Ok(Registers::default()));
+    current.set_slice_left(SLICE_NS);
+    current.set_state(ThreadState::Preempted);
+    let slice_end = clock::nanoseconds() + next.slice_left();
+    cpu.slice_end.set(slice_end);
+    // One that comes too early finds nothing to do, and is set again.
+    if slice_end < cpu.timer() {
+        set_timer(slice_end);
+    }
+    Some(give_cpu(current, to, &next))
 }

@@ -108,13 +108,25 @@ impl RunQueue {
         Some((word * WORD_BITS + bit) as u8)
     }
 
-    /// Takes the next thread: the first of the highest priority.
-    pub fn pop(&mut self) -> Option<Ref<Tcb>> {
-        let level = usize::from(self.top()?);
+    /// The first thread of `priority`.
+    #[inline]
+    pub fn first(&self, priority: u8) -> Option<&Tcb> {
+        self.levels[usize::from(priority)].first()
+    }
+
+    /// Takes that.
+    #[inline]
+    pub fn pop_first(&mut self, priority: u8) -> Option<Ref<Tcb>> {
+        let level = usize::from(priority);
         let thread = self.levels[level].pop_front();
         self.length -= usize::from(thread.is_some());
         self.unmark_if_empty(level);
         thread
+    }
+
+    /// Takes the next thread: the first of the highest priority.
+    pub fn pop(&mut self) -> Option<Ref<Tcb>> {
+        self.pop_first(self.top()?)
     }
 }
 

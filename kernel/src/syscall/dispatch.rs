@@ -8,7 +8,7 @@ use super::{
 use crate::{
     arch::SavedRegisters,
     ipc::message_at_once,
-    sched::{Completion, dispatch, irq_off},
+    sched::{Completion, direct, dispatch, irq_off},
     thread::Current,
 };
 
@@ -22,11 +22,21 @@ extern "C-unwind" fn orbital_syscall(
     irq_off::begin();
     // SAFETY: the entry code has stored the current thread's registers there, and asks once.
     let current = unsafe { Current::entered(registers) };
-    let Some(registers) = message_at_once(&current, number) else {
+    let Some(registers) = at_once(&current, number) else {
         return any_call(current, number);
     };
     irq_off::end();
     registers
+}
+
+/// The calls that are quick where nothing is out of the ordinary: then they leave nothing for the dispatcher.
+#[inline(always)]
+fn at_once(current: &Current, number: u64) -> Option<*mut SavedRegisters> {
+    const YIELD: u64 = Syscall::ThreadYield as u64;
+    match number {
+        YIELD => direct::yield_to_equal(current),
+        _ => message_at_once(current, number),
+    }
 }
 
 /// The general way. Apart, so that its stack frame is not made for what is quick.
