@@ -9,7 +9,7 @@
 
 use core::{cmp::Ordering, task::Poll};
 
-use orbital_abi::ExitReason;
+use orbital_abi::{ExitReason, Registers};
 
 pub use super::cpu::{counters, current, describe_current, timer_came};
 use super::{
@@ -63,6 +63,15 @@ pub fn complete(current: Current, completion: Completion) -> *mut SavedRegisters
 fn go_on(current: &Current) -> *mut SavedRegisters {
     irq_off::end();
     current.register_pointer()
+}
+
+/// The current thread goes on with an answer that says nothing, where nothing was left for the dispatcher.
+#[inline]
+pub fn go_on_with_nothing(current: &Current) -> Option<*mut SavedRegisters> {
+    wake::nothing_is_left().then(|| {
+        current.answer(Ok(Registers::default()));
+        current.register_pointer()
+    })
 }
 
 /// Who runs next on this CPU. Does not return before there is someone.

@@ -32,8 +32,10 @@ extern "C-unwind" fn orbital_syscall(
 /// The calls that are quick where nothing is out of the ordinary: then they leave nothing for the dispatcher.
 #[inline(always)]
 fn at_once(current: &Current, number: u64) -> Option<*mut SavedRegisters> {
+    const NULL: u64 = Syscall::Null as u64;
     const YIELD: u64 = Syscall::ThreadYield as u64;
     match number {
+        NULL => dispatch::go_on_with_nothing(current),
         YIELD => direct::yield_to_equal(current),
         _ => message_at_once(current, number),
     }
