@@ -103,8 +103,7 @@ fn taken(current: &Current, sending: Sending, next: &Current) {
     }
     let sequence = current.begin_wait(Phase::Taken, sending);
     if let Some(caller) = direct::leave() {
-        let previous = next.owe(Owed { caller, sequence });
-        debug_assert!(previous.is_none(), "who owes a reply is no receiver here");
+        next.owe_first(Owed { caller, sequence });
     }
 }
 
@@ -114,8 +113,7 @@ fn reply_receive(current: &Current, slot: CapSlot, tag: Tag) -> Option<(Ref<Tcb>
     let owed = current.take_owed()?;
     let done = answer(current, &owed, slot, tag);
     let Some((next, endpoint)) = done else {
-        let none = current.owe(owed);
-        debug_assert!(none.is_none());
+        current.owe_first(owed);
         return None;
     };
     current.set_block_reason(BlockReason::Receiving);

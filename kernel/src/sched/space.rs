@@ -15,7 +15,7 @@ static LOADED: PerCpu<Cell<Option<NonNull<AddressSpace>>>> =
     PerCpu::new([const { Cell::new(None) }; MAX_CPUS]);
 
 /// Loads `space`, unless it is loaded.
-#[inline]
+#[inline(always)]
 pub fn enter(space: &AddressSpace) {
     let cpu = arch::cpu_index();
     let own = Some(NonNull::from(space));

@@ -60,6 +60,14 @@ impl Current {
         unsafe { self.owed.replace(Some(owed)) }
     }
 
+    /// It has taken a call, and owed none.
+    #[inline]
+    pub fn owe_first(&self, owed: Owed) {
+        debug_assert!(!self.owes(), "the call that it owed is lost");
+        // SAFETY: this is the proof; there is nothing to be dropped.
+        unsafe { self.owed.0.get().write(Some(owed)) };
+    }
+
     /// Whether it has a call to answer.
     pub fn owes(&self) -> bool {
         // SAFETY: this is the proof; nothing is borrowed any longer than this.

@@ -134,7 +134,7 @@ impl AddressSpace {
     }
 
     /// Loads it on `cpu`, which is this one.
-    #[inline]
+    #[inline(always)]
     pub fn enter(&self, cpu: usize) {
         // First, so that no translation gets in here unseen: see `shootdown`.
         self.loaded.fetch_or(1 << cpu, SeqCst);

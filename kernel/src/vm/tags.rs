@@ -39,12 +39,15 @@ impl Tags {
     }
 }
 
-/// The tag by which this CPU remembers the space with this number, which has changed so often.
-pub fn choose(space: u64, changes: u64) -> Tag {
+/// The tag by which this CPU remembers the space with this number, which has changed so often; `None` on a CPU
+/// without tags.
+#[inline(always)]
+pub fn choose(space: u64, changes: u64) -> Option<Tag> {
     let count = arch::tags().min(MOST);
-    if count == 0 {
-        return Tag::New(0);
-    }
+    (count != 0).then(|| choose_of(count, space, changes))
+}
+
+fn choose_of(count: usize, space: u64, changes: u64) -> Tag {
     let tags = TAGS.here();
     let now = Known { space, changes };
     let own = tags.known[..count].iter().position(|known| known.get().space == space);

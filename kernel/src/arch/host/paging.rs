@@ -112,7 +112,7 @@ impl Root {
     ///
     /// # Panics
     /// When they were taken apart.
-    pub fn load(&self, _tag: Tag) {
+    pub fn load(&self, _tag: Option<Tag>) {
         assert!(self.lock().root.is_some(), "tables are loaded that were taken apart");
         LOADED.with(|loaded| loaded.here().replace(Some(self.clone())));
         forget();

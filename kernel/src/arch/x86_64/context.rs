@@ -119,7 +119,7 @@ impl SavedRegisters {
 
     /// Stores in `to` the answer of a system call that succeeded: `control`, and the first `words` message words
     /// that the call in these registers was given; the others are zero.
-    #[inline]
+    #[inline(always)]
     pub fn deliver(&self, to: &mut Self, control: [u64; 4], words: usize) {
         to.rax = 0;
         [to.rdi, to.rsi, to.rdx, to.r8] = control;

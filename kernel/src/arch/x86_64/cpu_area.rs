@@ -71,10 +71,10 @@ impl CpuArea {
     #[inline]
     pub fn set_current(&self, registers: *mut SavedRegisters) {
         self.current.store(registers, Relaxed);
-        let end = VirtAddr::new_truncate(registers.wrapping_add(1) as u64);
+        let end = registers.wrapping_add(1) as u64;
         // SAFETY: this CPU's own task state, which lives for ever, is there before the first thread; the CPU reads
         // it only on an entry from user mode, which can't happen now. It may be unaligned: the structure is packed.
-        unsafe { self.interrupt_stack.load(Relaxed).write_unaligned(end) };
+        unsafe { self.interrupt_stack.load(Relaxed).cast::<u64>().write_unaligned(end) };
     }
 
     /// The address of this area, which the IST stacks carry.

@@ -13,7 +13,10 @@ use x86_64::{
     structures::paging::{PageTable, PageTableFlags as Flags, page_table::PageTableEntry},
 };
 
-use super::{direct_map, kernel_space, root::Root};
+use super::{
+    direct_map, kernel_space,
+    root::{Root, tags},
+};
 use crate::{
     arch::{Access, Cache, PageSize, Protection, Table, Tag, Translation},
     memory::frame::Frame,
@@ -349,6 +352,6 @@ impl PageTables {
 
     /// Loads the tables that map nothing but the kernel.
     pub fn load_kernel() {
-        Root::new(kernel_space::root()).load(Tag::Kernel);
+        Root::new(kernel_space::root()).load((tags() > 0).then_some(Tag::Kernel));
     }
 }

@@ -15,6 +15,7 @@ const TAGS: usize = 7;
 const KEEP: u64 = 1 << 63;
 
 /// How many tags a CPU has for address spaces.
+#[inline]
 pub fn tags() -> usize {
     if features::features().pcid { TAGS } else { 0 }
 }
@@ -24,14 +25,15 @@ impl Root {
         Self(frame)
     }
 
-    /// Loads the tables on this CPU. Without tags it forgets all user translations.
-    pub fn load(&self, tag: Tag) {
+    /// Loads the tables on this CPU. Without a tag, as where there are none, it forgets all user translations.
+    #[inline(always)]
+    pub fn load(&self, tag: Option<Tag>) {
         let tag = match tag {
-            _ if tags() == 0 => 0,
+            None => 0,
             // Nothing of user space was ever remembered by it.
-            Tag::Kernel => KEEP,
-            Tag::Kept(number) => KEEP | (number as u64 + 1),
-            Tag::New(number) => number as u64 + 1,
+            Some(Tag::Kernel) => KEEP,
+            Some(Tag::Kept(number)) => KEEP | (number as u64 + 1),
+            Some(Tag::New(number)) => number as u64 + 1,
         };
         // SAFETY: each root has the kernel's upper half, so the code that runs stays where it is; the tag is
         // below 4096, and the highest bit is known where there are tags.
