@@ -94,7 +94,7 @@ impl Programs {
     fn measure(&self, benchmark: &Benchmark, machine: &RunOptions) -> Result<Figures, Failure> {
         let name = benchmark.name;
         let step = Step::begin(format!("measuring {name}"));
-        let command_line = format!("bench={name}");
+        let command_line = format!("bench={name}{}", benchmark.options);
         let system = System::assemble(self.kernel.clone(), self.files.clone(), &command_line)?;
         let mut log = Vec::new();
         let ending = boot(&system, machine, Console::Output)?.watch(&mut log)?;
