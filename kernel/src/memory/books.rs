@@ -131,16 +131,20 @@ impl<'a> Books<'a> {
         }
     }
 
-    /// Makes the allocated block of 2^`order` frames as many allocated frames, with one owner each.
-    /// It belongs to the caller. Debug builds panic where it is no such block, others leave it.
-    pub(super) fn split(&self, frame: Frame, order: usize) {
+    /// Makes the allocated block of 2^`order` frames as many allocated blocks of 2^`into`, with one owner
+    /// each. It belongs to the caller. Debug builds panic where it is no such block, or a smaller one; others
+    /// leave it.
+    pub(super) fn split(&self, frame: Frame, order: usize, into: usize) {
         let first = self.number(frame);
-        let is_block = self.is_block(first, order);
-        debug_assert!(is_block, "frame {first:#x} is split as a block of order {order}");
+        let is_block = self.is_block(first, order) && into <= order;
+        debug_assert!(
+            is_block,
+            "frame {first:#x} is split as a block of order {order} into {into}"
+        );
         if is_block {
-            for frame in first..first + (1 << order) {
-                self.set_first(frame, 0);
-                self.set_state(frame, USED);
+            for part in (first..first + (1 << order)).step_by(1 << into) {
+                self.set_first(part, 0);
+                self.set_state(part, USED + into as u8);
             }
         }
     }

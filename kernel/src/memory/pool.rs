@@ -190,14 +190,14 @@ pub fn free_block(frame: Frame, order: usize) {
     }
 }
 
-/// Makes a block of the caller's, of 2^`order` frames, as many frames, each of which is freed or
-/// shared by itself. Writes as many records.
+/// Makes a block of the caller's, of 2^`order` frames, as many blocks of 2^`into`, each of which is freed by
+/// itself; those of one frame can be shared too. Writes as many records.
 ///
 /// # Panics
-/// In debug builds, when it is no such block.
-pub fn split_block(frame: Frame, order: usize) {
+/// In debug builds, when it is no such block, or a smaller one.
+pub fn split_block(frame: Frame, order: usize, into: usize) {
     if let Some(pool) = pool() {
-        pool.books.split(frame, order);
+        pool.books.split(frame, order, into);
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod address_space;
 mod changing;
+mod chunk;
 mod clone;
 mod copy;
 pub mod device;

@@ -12,11 +12,9 @@ pub const ENTRIES: usize = 512;
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Entry(u64);
 
-const FLAG_BITS: u32 = 2;
+const FLAG_BITS: u32 = 1;
 /// Other objects have the frame too: who writes copies it.
 const SHARED: u64 = 1 << 0;
-/// The frame is the object's, but nobody has touched the page: what is in it is not zeroed.
-const RESERVED: u64 = 1 << 1;
 
 impl Entry {
     /// Nobody has touched the page.
@@ -33,19 +31,9 @@ impl Entry {
         Self(Self::present(frame).0 | SHARED)
     }
 
-    /// A frame for a page that nobody has touched.
-    pub fn reserved(frame: Frame) -> Self {
-        Self(Self::present(frame).0 | RESERVED)
-    }
-
-    /// Its frame, if it has one.
-    pub fn frame(self) -> Option<Frame> {
-        (self.0 != 0).then_some(Frame::new(self.0 >> FLAG_BITS))
-    }
-
     /// Its frame, if the page was touched.
     pub fn page(self) -> Option<Frame> {
-        self.frame().filter(|_| self.0 & RESERVED == 0)
+        (self.0 != 0).then_some(Frame::new(self.0 >> FLAG_BITS))
     }
 
     /// Whether others have its frame too.
@@ -55,7 +43,7 @@ impl Entry {
 
     /// Gives its frame back, unless another object has it too.
     pub fn free(self) {
-        if let Some(frame) = self.frame()
+        if let Some(frame) = self.page()
             && (!self.is_shared() || memory::unshare(frame))
         {
             memory::free_frame(frame);

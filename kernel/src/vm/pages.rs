@@ -1,12 +1,9 @@
 //! The pages of anonymous memory: which frames an object has. A page gets its frame when it is first
 //! touched, zeroed.
 //!
-//! A small object has an entry for each page on the kernel heap. A larger one is divided into chunks of
-//! 2 MiB, as leaf tables and large pages divide addresses; a chunk has a frame full of entries from its
-//! first touch on. If there is a block of 2 MiB then, it is set aside for the chunk (Navarro, Iyer,
-//! Druschel, Cox: "Practical, transparent operating system support for superpages", OSDI 2002): each
-//! page goes to its place in the block, and once all are there a large page can map them. Nothing is
-//! ever zeroed before it is needed, and no step is longer than a page.
+//! A small object has an entry for each page on the kernel heap. A larger one is divided into
+//! [chunks](super::chunk) of 2 MiB. Nothing is ever zeroed before it is needed, and no step is longer than a
+//! page.
 //!
 //! All frames that an object can ever have are charged when it is made, so a touch finds one.
 #![forbid(unsafe_code)]
@@ -15,23 +12,19 @@ use alloc::{boxed::Box, vec::Vec};
 
 use orbital_abi::Error;
 
-use super::node::{ENTRIES, Entry, Node};
+use super::{
+    chunk::{CHUNK, Chunk},
+    node::Entry,
+};
 use crate::{
-    arch::{PageSize, direct_map},
+    arch::direct_map,
     memory::{self, frame::Frame},
 };
 
 /// Objects up to this size in pages have their entries on the kernel heap.
 const FEW: u64 = 64;
-/// Pages of a chunk: those of a large page.
-const CHUNK: u64 = ENTRIES as u64;
 /// Objects up to this size in pages are given back at once.
 const LITTLE: u64 = 16;
-/// The order of a block for a whole chunk.
-const CHUNK_ORDER: usize = 9;
-
-const _: () = assert!(CHUNK * PageSize::Small.bytes() == PageSize::Large.bytes());
-const _: () = assert!(CHUNK == 1 << CHUNK_ORDER);
 
 /// Pages 0 to `count`, touched or not.
 pub struct Pages {
@@ -42,16 +35,6 @@ pub struct Pages {
 enum Store {
     Few(Box<[Entry]>),
     Many(Box<[Chunk]>),
-}
-
-#[derive(Default)]
-struct Chunk {
-    /// There once a page was touched.
-    node: Option<Node>,
-    /// The block that was set aside for it, of which its pages have their places.
-    block: Option<Frame>,
-    /// How many pages were touched.
-    touched: u64,
 }
 
 /// A page that was touched.
@@ -68,66 +51,6 @@ fn boxed<T: Default>(count: u64) -> Result<Box<[T]>, Error> {
     list.try_reserve_exact(count as usize).map_err(|_| Error::QuotaExceeded)?;
     list.resize_with(count as usize, T::default);
     Ok(list.into_boxed_slice())
-}
-
-impl Chunk {
-    fn entry(&self, index: u64) -> Entry {
-        self.node.as_ref().map_or(Entry::ABSENT, |node| node.get(index as usize))
-    }
-
-    fn set(&mut self, index: u64, entry: Entry) -> Option<()> {
-        self.node.as_mut()?.set(index as usize, entry);
-        Some(())
-    }
-
-    /// A frame for page `index`, which was not touched, of a chunk that has so many.
-    fn touch(&mut self, index: u64, pages: u64) -> Option<Frame> {
-        if self.node.is_none() {
-            self.node = Some(Node::new()?);
-            if pages == CHUNK {
-                self.block = memory::allocate_block(CHUNK_ORDER);
-            }
-        }
-        let own = self.entry(index).frame();
-        let set_aside = || self.block.map(|block| Frame::new(block.number() + index));
-        let frame = own.or_else(set_aside).or_else(memory::allocate_frame)?;
-        self.touched += 1;
-        self.set(index, Entry::present(frame))?;
-        Some(frame)
-    }
-
-    /// Makes single frames of the block, those of pages that were not touched among them.
-    fn loosen(&mut self) {
-        let (Some(block), Some(node)) = (self.block.take(), &mut self.node) else { return };
-        memory::split_block(block, CHUNK_ORDER);
-        for index in 0..ENTRIES {
-            if node.get(index) == Entry::ABSENT {
-                let frame = Frame::new(block.number() + index as u64);
-                node.set(index, Entry::reserved(frame));
-            }
-        }
-    }
-
-    /// Frees entries from `from` on, at most so many; whether all are gone.
-    fn free(&mut self, from: &mut usize, budget: &mut usize) -> bool {
-        if let Some(block) = self.block.take() {
-            memory::free_block(block, CHUNK_ORDER);
-            self.node = None;
-        }
-        let Some(node) = &mut self.node else { return true };
-        while *from < ENTRIES && *budget > 0 {
-            node.get(*from).free();
-            node.set(*from, Entry::ABSENT);
-            *from += 1;
-            *budget -= 1;
-        }
-        if *from < ENTRIES {
-            return false;
-        }
-        *from = 0;
-        self.node = None;
-        true
-    }
 }
 
 impl Pages {
@@ -214,8 +137,7 @@ impl Pages {
         if !page.is_multiple_of(CHUNK) {
             return None;
         }
-        let chunk = &chunks[(page / CHUNK) as usize];
-        chunk.block.filter(|_| chunk.touched == CHUNK)
+        chunks[(page / CHUNK) as usize].large()
     }
 
     /// Makes `other`'s page `page`, which was not touched, that of these: both have the frame from now on,
@@ -223,18 +145,13 @@ impl Pages {
     /// for writing. False without memory.
     pub fn share(&mut self, page: u64, other: &mut Pages) -> bool {
         let Some(found) = self.get(page) else { return true };
-        if let Store::Many(chunks) = &mut other.store {
-            let chunk = &mut chunks[(page / CHUNK) as usize];
-            if chunk.node.is_none() {
-                chunk.node = Node::new();
-            }
-            if chunk.node.is_none() {
-                return false;
-            }
-            chunk.touched += 1;
+        if let Store::Many(chunks) = &mut other.store
+            && !chunks[(page / CHUNK) as usize].expect()
+        {
+            return false;
         }
         if let Store::Many(chunks) = &mut self.store {
-            chunks[(page / CHUNK) as usize].loosen();
+            chunks[(page / CHUNK) as usize].loosen(page % CHUNK);
         }
         memory::share(found.frame);
         self.set(page, Entry::shared(found.frame));
@@ -245,8 +162,7 @@ impl Pages {
     /// Where page `page` lies in a chunk of which no page was touched: the first page behind that chunk.
     pub fn behind_untouched(&self, page: u64) -> Option<u64> {
         let Store::Many(chunks) = &self.store else { return None };
-        let is_untouched = chunks[(page / CHUNK) as usize].node.is_none();
-        is_untouched.then_some((page / CHUNK + 1) * CHUNK)
+        chunks[(page / CHUNK) as usize].is_untouched().then_some((page / CHUNK + 1) * CHUNK)
     }
 
     /// Whether page `page`, which was shared, is shared no more: the others have gone or have copied it.

@@ -31,7 +31,7 @@ fn a_block_that_is_split_goes_back_frame_by_frame() {
     for order in 0..=9 {
         with(0..1024, |frames, books| {
             let block = frames.allocate(order).unwrap().number();
-            books.split(Frame::new(block), order);
+            books.split(Frame::new(block), order, 0);
             let parts = block..block + (1 << order);
             assert_eq!(frames.free_frames(), 1024 - (1 << order), "it is still the caller's");
             for part in parts.clone() {
@@ -48,7 +48,7 @@ fn a_block_that_is_split_goes_back_frame_by_frame() {
 fn a_part_of_a_split_block_can_stay_while_others_go() {
     with(0..16, |frames, books| {
         let block = frames.allocate(4).unwrap();
-        books.split(block, 4);
+        books.split(block, 4, 0);
         (0..16).filter(|part| *part != 5).for_each(|part| frames.free(Frame::new(part), 0));
         assert_eq!(frames.allocate(3), Some(Frame::new(8)));
         assert_eq!(frames.allocate(2), Some(Frame::new(0)));
@@ -59,16 +59,47 @@ fn a_part_of_a_split_block_can_stay_while_others_go() {
 }
 
 #[test]
+fn a_block_is_split_into_smaller_ones_and_these_again() {
+    with(0..64, |frames, books| {
+        let block = frames.allocate(6).unwrap();
+        books.split(block, 6, 3);
+        books.split(Frame::new(8), 3, 0);
+        assert_eq!(frames.free_frames(), 0, "all is still the caller's");
+        for part in [0, 16, 24, 32, 40, 48, 56].map(Frame::new) {
+            assert_eq!(books.owners(part), 0, "a block");
+            frames.free(part, 3);
+        }
+        assert_eq!(
+            (frames.allocate(5), frames.allocate(4)),
+            (Some(Frame::new(32)), Some(Frame::new(16)))
+        );
+        for part in (8..16).map(Frame::new) {
+            assert_eq!(books.owners(part), 1);
+            frames.free(part, 0);
+        }
+        assert_eq!(frames.allocate(4), Some(Frame::new(0)));
+    });
+}
+
+#[test]
+fn a_split_into_larger_blocks_is_caught() {
+    wrong(|frames, books| {
+        let block = frames.allocate(3).unwrap();
+        books.split(block, 3, 4);
+    });
+}
+
+#[test]
 fn a_split_of_another_order_is_caught() {
     wrong(|frames, books| {
         let block = frames.allocate(3).unwrap();
-        books.split(block, 2);
+        books.split(block, 2, 0);
     });
 }
 
 #[test]
 fn a_split_of_what_is_free_is_caught() {
-    wrong(|_, books| books.split(Frame::new(0), 6));
+    wrong(|_, books| books.split(Frame::new(0), 6, 0));
 }
 
 #[test]
@@ -76,7 +107,7 @@ fn a_split_of_an_order_that_does_not_exist_is_caught() {
     wrong(|frames, books| {
         let block = frames.allocate(3).unwrap();
         // As a number this order and the state of an allocated block make that of a listed frame.
-        books.split(block, 0x40);
+        books.split(block, 0x40, 0);
     });
 }
 
@@ -93,8 +124,8 @@ fn an_order_that_does_not_exist_can_not_be_freed() {
 fn a_second_split_is_caught() {
     wrong(|frames, books| {
         let block = frames.allocate(3).unwrap();
-        books.split(block, 3);
-        books.split(block, 3);
+        books.split(block, 3, 0);
+        books.split(block, 3, 0);
     });
 }
 
@@ -102,7 +133,7 @@ fn a_second_split_is_caught() {
 fn a_split_block_can_not_be_freed_whole() {
     wrong(|frames, books| {
         let block = frames.allocate(3).unwrap();
-        books.split(block, 3);
+        books.split(block, 3, 0);
         frames.free(block, 3);
     });
 }

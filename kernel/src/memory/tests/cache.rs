@@ -212,7 +212,7 @@ mod wrong {
         is_caught(|pool| {
             let frame = pool.allocate(0).unwrap();
             pool.free(0, frame);
-            pool.books.split(frame, 0);
+            pool.books.split(frame, 0, 0);
         });
         is_caught(|pool| {
             let frame = pool.allocate(0).unwrap();

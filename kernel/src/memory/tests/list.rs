@@ -34,7 +34,7 @@ fn a_list_that_is_dropped_frees_its_frames() {
     let before = free_frames();
     let mut lists = [FrameList::new(), FrameList::default()];
     let block = allocate_block(5).unwrap();
-    split_block(block, 5);
+    split_block(block, 5, 0);
     for part in 0..32 {
         lists[part as usize % 2].push(Frame::new(block.number() + part));
     }

@@ -23,7 +23,8 @@ enum Step {
     /// Those that follow choose the frame or block by its index, counted round.
     Free(usize, usize),
     FreeBlock(usize),
-    Split(usize),
+    /// Into blocks of this order, or one less than its own.
+    Split(usize, usize),
     Share(usize),
 }
 
@@ -34,7 +35,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (1..8_usize).prop_map(Step::AllocateBlock),
         5 => (cpu, any).prop_map(|(cpu, frame)| Step::Free(cpu, frame)),
         1 => any.prop_map(Step::FreeBlock),
-        1 => any.prop_map(Step::Split),
+        1 => (any, 0..4_usize).prop_map(|(block, into)| Step::Split(block, into)),
         1 => any.prop_map(Step::Share),
     ];
     prop::collection::vec(step, 0..400)
@@ -149,10 +150,15 @@ fn play(pool: &Pool<'_>, model: &mut Model, step: Step) -> Result<(), TestCaseEr
                 model.free.extend(start..start + (1 << order));
             }
         }
-        Step::Split(index) => {
+        Step::Split(index, into) => {
             if let Some((start, order)) = model.take_block(index) {
-                pool.books.split(Frame::new(start), order);
-                model.owners.extend((start..start + (1 << order)).map(|frame| (frame, 1)));
+                let into = into.min(order - 1);
+                pool.books.split(Frame::new(start), order, into);
+                let parts = (start..start + (1 << order)).step_by(1 << into);
+                match into {
+                    0 => model.owners.extend(parts.map(|frame| (frame, 1))),
+                    _ => model.blocks.extend(parts.map(|part| (part, into))),
+                }
             }
         }
         Step::Share(index) => {

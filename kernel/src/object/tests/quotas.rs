@@ -243,7 +243,7 @@ fn threads_share_large_slabs_where_there_are_blocks() {
     let hog: Vec<_> = core::iter::from_fn(|| memory::allocate_block(2)).collect();
     let mut frames: Vec<_> = core::iter::from_fn(memory::allocate_frame).collect();
     for block in &hog[..2] {
-        memory::split_block(*block, 2);
+        memory::split_block(*block, 2, 0);
         memory::free_frame(*block);
         frames.extend((1..4).map(|part| Frame::new(block.number() + part)));
     }
