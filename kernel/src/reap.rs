@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How many things one step ends.
-const STEP: usize = 16;
+const STEP: usize = 4;
 
 /// Makes a process's reaper: see [`Process`]. It is asleep until the process wakes it, and runs on this
 /// CPU.
@@ -113,6 +113,7 @@ async fn give_back(process: &Ref<Process>) {
             yield_now().await;
         }
     }
+    yield_now().await;
     process.space.refuse_mappings();
     // Dividing nothing, it can't fail.
     let all = || {

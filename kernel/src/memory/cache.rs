@@ -1,5 +1,5 @@
 //! Frames that each CPU keeps at hand, so that most take and give back frames without the lock that
-//! all share. Refilled and emptied by half, under one lock of the allocator.
+//! all share. Refilled and emptied a few at a time, under one lock of the allocator.
 //!
 //! The lock of a cache is its own CPU's nearly always. Another takes it only when the machine is out
 //! of frames, or to count them.
@@ -13,8 +13,9 @@ use crate::percpu::{MAX_CPUS, PerCpu};
 
 /// How many frames a CPU keeps at most.
 pub(super) const CAPACITY: usize = 64;
-/// How many go to or come from the allocator at once.
-const BATCH: usize = CAPACITY / 2;
+/// How many go to or come from the allocator at once: few, for each may be divided or put together with others
+/// at every order, all with interrupts off.
+pub(super) const BATCH: usize = 8;
 
 /// One CPU's frames, the one that was freed last at the end: it may still be in the CPU's cache.
 pub(super) type Frames = ArrayVec<Frame, CAPACITY>;

@@ -7,6 +7,7 @@ use orbital_abi::{
     arguments::{DeviceCache, MemoryDevice, MemoryMap, MemoryProtect, MemoryUnmap},
     layout::PAGE_SIZE,
 };
+use orbital_executor::yield_now;
 
 use super::{Answer, lookup, process_or_own, value};
 use crate::{
@@ -31,8 +32,6 @@ const RIGHTS: Rights =
     Rights::READ.union(Rights::WRITE).union(Rights::EXECUTE).union(Rights::GRANT);
 /// What a mapping can ever allow.
 const MAPPED: Rights = Rights::READ.union(Rights::WRITE).union(Rights::EXECUTE);
-/// Steps that a change makes before its thread lets others run.
-const STEPS_AT_ONCE: usize = 4;
 
 /// Does what takes memory. Before it fails for want of that, whatever is on its way back comes back: it may be
 /// this process's.
@@ -215,17 +214,15 @@ pub(super) fn protect(current: &Current, registers: &Registers) -> Completion {
     })
 }
 
-/// Finishes a change that has begun: a small one at once.
+/// Finishes a change that has begun: at once, if that takes no more than a step.
 fn finish(current: &Current, unfinished: Unfinished, number: u64) -> Completion {
     let space = &unfinished.0.space;
-    for _ in 0..STEPS_AT_ONCE {
-        match space.advance(number, arch::cpu_index()) {
-            Progress::Over => return Completion::Done(Ok(Registers::default())),
-            Progress::More => {}
-            Progress::Waiting(_) => break,
-        }
+    if let Progress::Over = space.advance(number, arch::cpu_index()) {
+        return Completion::Done(Ok(Registers::default()));
     }
     block(current, BlockReason::Working, async move {
+        // That was the first step.
+        yield_now().await;
         let answer = vm::finish_change(&unfinished.0.space, number).await;
         Outcome::Answer(answer.map(|()| Registers::default()))
     })

@@ -9,6 +9,7 @@
 
 mod at_once;
 mod begin;
+mod budget;
 pub mod change;
 mod fault;
 mod map;

@@ -18,8 +18,8 @@ use spin::{Mutex, Once};
 use super::pages::{Pages, Progress};
 use crate::{cause, object::Charge};
 
-/// Frames that one step gives back.
-const STEP: usize = 32;
+/// Frames that one step gives back, or frames full of entries with the block that they lead to.
+const STEP: usize = 10;
 
 /// Pages, and what was paid for them.
 pub struct Owned {

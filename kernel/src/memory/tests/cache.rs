@@ -3,7 +3,10 @@
 
 use super::{Frame, PAGE, Room};
 use crate::{
-    memory::{cache::CAPACITY, pool::Pool},
+    memory::{
+        cache::{BATCH, CAPACITY},
+        pool::Pool,
+    },
     percpu::MAX_CPUS,
 };
 
@@ -29,7 +32,7 @@ fn what_a_cpu_frees_it_gets_first() {
 }
 
 #[test]
-fn a_cache_has_a_limit_and_goes_over_by_half() {
+fn a_full_cache_gives_a_few_to_the_allocator() {
     with(1024, |pool| {
         let frames = all(pool, 0);
         assert_eq!((frames.len(), pool.counts().cached), (1024, 0));
@@ -38,19 +41,20 @@ fn a_cache_has_a_limit_and_goes_over_by_half() {
             assert_eq!(counts.free, freed as u64);
             let before = counts.cached as usize;
             pool.free(0, frame);
-            let expected = if before == CAPACITY { CAPACITY / 2 + 1 } else { before + 1 };
+            let expected = if before == CAPACITY { CAPACITY - BATCH + 1 } else { before + 1 };
             assert_eq!(pool.counts().cached as usize, expected);
         }
     });
 }
 
 #[test]
-fn a_cache_is_refilled_by_half() {
+fn an_empty_cache_is_refilled_by_a_few() {
     with(1024, |pool| {
         for taken in 0..1024 {
             let counts = pool.counts();
             assert_eq!((counts.free, counts.total), (1024 - taken, 1024));
-            assert_eq!(counts.cached, (32 - taken % 32) % 32);
+            let batch = BATCH as u64;
+            assert_eq!(counts.cached, (batch - taken % batch) % batch);
             assert!(pool.allocate(3).is_some());
         }
         assert_eq!(pool.allocate(3), None);

@@ -29,6 +29,29 @@ fn the_last_that_was_pushed_comes_first() {
 }
 
 #[test]
+fn a_list_is_appended_with_its_order() {
+    let _machine = machine();
+    let before = free_frames();
+    let frames: Vec<Frame> = (0..6).map(|_| allocate_frame().unwrap()).collect();
+    for split in 0..=frames.len() {
+        let (mut one, mut other) = (FrameList::new(), FrameList::new());
+        frames[..split].iter().for_each(|frame| one.push(*frame));
+        frames[split..].iter().for_each(|frame| other.push(*frame));
+        one.append(&mut other);
+        assert_eq!((one.len(), other.len(), other.pop()), (frames.len(), 0, None));
+        // Both are lists as before.
+        other.push(one.pop().unwrap());
+        other.append(&mut one);
+        let taken: Vec<Frame> = core::iter::from_fn(|| other.pop()).collect();
+        let expected = frames[..5].iter().rev().chain(&frames[5..]);
+        assert!(taken.iter().eq(expected), "{taken:?}");
+        assert!(one.is_empty() && one.pop().is_none());
+    }
+    frames.into_iter().for_each(free_frame);
+    assert_eq!(free_frames(), before);
+}
+
+#[test]
 fn a_list_that_is_dropped_frees_its_frames() {
     let _machine = machine();
     let before = free_frames();

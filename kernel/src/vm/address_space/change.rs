@@ -26,7 +26,8 @@ use arrayvec::ArrayVec;
 
 use super::{
     AddressSpace, State,
-    pages::{Budget, each_part},
+    budget::{self, Budget},
+    pages::each_part,
     tables,
 };
 use crate::{
@@ -38,10 +39,8 @@ use crate::{
     },
 };
 
-/// Regions that one step retires.
+/// Regions that are taken out under one lock at most.
 const STEP_REGIONS: usize = 4;
-/// Tables that one step frees.
-const STEP_TABLES: usize = 32;
 
 /// What is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,15 +115,17 @@ impl AddressSpace {
     /// Does a step of the change that goes on, unless the one with this number is over, or there is none.
     /// `cpu` is this one.
     pub fn advance(&self, number: u64, cpu: usize) -> Progress {
-        // Dropped after unlocking: perhaps an object's last reference is among them.
-        let mut gone = Gone::new();
-        let (range, number) = {
+        let mut budget = Budget::new();
+        let (range, number) = loop {
+            // Dropped after unlocking: perhaps an object's last reference is among them.
+            let mut gone = Gone::new();
             let mut state = self.state.lock();
             if state.finished >= number {
                 return Progress::Over;
             }
-            match self.step(&mut state, cpu, &mut gone) {
-                Step::Ask(range) => (range, state.begun),
+            match self.step(&mut state, cpu, &mut gone, &mut budget) {
+                Step::Ask(range) => break (range, state.begun),
+                Step::Progress(Progress::More) if !budget.is_spent() => {}
                 Step::Progress(progress) => return progress,
             }
         };
@@ -138,7 +139,8 @@ impl AddressSpace {
         Progress::More
     }
 
-    fn step(&self, state: &mut State, cpu: usize, gone: &mut Gone) -> Step {
+    /// Does a part of a step: `gone` is to be dropped before the next.
+    fn step(&self, state: &mut State, cpu: usize, gone: &mut Gone, budget: &mut Budget) -> Step {
         let Some(mut change) = state.change.take() else {
             return Step::Progress(Progress::Over);
         };
@@ -146,17 +148,15 @@ impl AddressSpace {
         let step = loop {
             match change.stage {
                 Stage::Taking(at) => {
-                    let at = take(state, &mut change, at);
+                    let at = take(state, &mut change, at, budget);
                     if at < change.end {
                         change.stage = Stage::Taking(at);
                         break Step::Progress(Progress::More);
                     }
                     change.stage = Stage::Retiring(change.start);
                     if change.is_felt {
-                        while let Some(table) = state.limbo.pop() {
-                            change.tables.push(table);
-                            change.refund += 1;
-                        }
+                        change.refund += state.limbo.len() as u64;
+                        change.tables.append(&mut state.limbo);
                         change.stage = Stage::Forgetting(None);
                     }
                 }
@@ -182,7 +182,7 @@ impl AddressSpace {
                 }
                 Stage::Retiring(at) => {
                     let at = match change.kind {
-                        Kind::Unmap => retire(state, &mut change, at, gone),
+                        Kind::Unmap => retire(state, &mut change, at, gone, budget),
                         Kind::Protect(_) => change.end,
                     };
                     change.stage = Stage::Retiring(at);
@@ -190,12 +190,12 @@ impl AddressSpace {
                         change.stage = Stage::Freeing;
                     }
                     // What is gone is dropped before anybody hears that all is over.
-                    if !gone.is_empty() {
+                    if !gone.is_empty() || budget.is_spent() {
                         break Step::Progress(Progress::More);
                     }
                 }
                 Stage::Freeing => {
-                    is_over = free_tables(&mut change.tables);
+                    is_over = free_tables(&mut change.tables, budget);
                     let progress = if is_over { Progress::Over } else { Progress::More };
                     break Step::Progress(progress);
                 }
@@ -219,9 +219,8 @@ enum Step {
 }
 
 /// Removes or narrows some pages from `at` on; gives the address to go on from.
-fn take(state: &mut State, change: &mut Change, mut at: u64) -> u64 {
+fn take(state: &mut State, change: &mut Change, mut at: u64, budget: &mut Budget) -> u64 {
     let State { tables, regions, .. } = state;
-    let mut budget = Budget::new();
     while at < change.end {
         let Some(region) = regions.from(at).filter(|region| region.start() < change.end) else {
             return change.end;
@@ -229,12 +228,12 @@ fn take(state: &mut State, change: &mut Change, mut at: u64) -> u64 {
         if budget.is_spent() {
             return region.start().max(at);
         }
-        budget.take_region();
+        budget.take(budget::REGION);
         at = region.start().max(at);
         if region.object().is_some() {
             at = match change.kind {
-                Kind::Unmap => unmap(tables, change, region, at, &mut budget),
-                Kind::Protect(access) => protect(tables, change, region, access, at, &mut budget),
+                Kind::Unmap => unmap(tables, change, region, at, budget),
+                Kind::Protect(access) => protect(tables, change, region, access, at, budget),
             };
         } else {
             region.leave_if(change.kind == Kind::Unmap);
@@ -252,6 +251,7 @@ fn unmap(
     budget: &mut Budget,
 ) -> u64 {
     region.leave_if(true);
+    let mut removed = 0;
     let at = each_part(tables, from, region.end(), budget, |tables, start, end| {
         change.is_felt |= tables.unmap(start, end);
         let window = start / tables::WINDOW * tables::WINDOW;
@@ -261,6 +261,7 @@ fn unmap(
         {
             change.is_felt = true;
             change.tables.push(table);
+            removed += 1;
         }
     });
     if at == region.end() {
@@ -268,7 +269,9 @@ fn unmap(
         let out = tables::release(tables, start, end, &mut change.tables);
         change.is_felt |= out > 0;
         change.refund += out;
+        removed += out;
     }
+    budget.take(removed * budget::TABLE);
     at
 }
 
@@ -298,13 +301,20 @@ fn protect(
 }
 
 /// Takes some regions out that are gone, from `at` on; gives the address to go on from.
-fn retire(state: &mut State, change: &mut Change, mut at: u64, gone: &mut Gone) -> u64 {
-    while !gone.is_full() {
+fn retire(
+    state: &mut State,
+    change: &mut Change,
+    mut at: u64,
+    gone: &mut Gone,
+    budget: &mut Budget,
+) -> u64 {
+    while !gone.is_full() && !budget.is_spent() {
         let Some(region) = state.regions.from(at).filter(|region| region.start() < change.end)
         else {
             return change.end;
         };
         let (start, end) = (region.start(), region.end());
+        budget.take(budget::RETIRED);
         if region.is_leaving() {
             if region.object().is_some() {
                 change.refund += tables::windows(start, end);
@@ -317,10 +327,12 @@ fn retire(state: &mut State, change: &mut Change, mut at: u64, gone: &mut Gone) 
 }
 
 /// Frees some tables; whether that was all.
-fn free_tables(tables: &mut FrameList) -> bool {
-    for _ in 0..STEP_TABLES {
-        let Some(table) = tables.pop() else { return true };
+fn free_tables(tables: &mut FrameList, budget: &mut Budget) -> bool {
+    while !budget.is_spent()
+        && let Some(table) = tables.pop()
+    {
         memory::free_frame(table);
+        budget.take(budget::FREED);
     }
     tables.is_empty()
 }

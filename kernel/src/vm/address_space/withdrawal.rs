@@ -4,10 +4,7 @@
 
 use core::ops::Range;
 
-use super::{
-    AddressSpace, State,
-    pages::{Budget, each_part},
-};
+use super::{AddressSpace, State, budget::Budget, pages::each_part};
 use crate::{object::Ref, vm::MemoryObject};
 
 impl AddressSpace {
