@@ -16,7 +16,7 @@ use super::{
     Completion, balance, budget, clock as deadlines,
     cpu::{CPU, NEVER, count_switch, running, set_timer},
     irq_off,
-    place::{SLICE_NS, after_pending_poll, block, end, heed, put_off},
+    place::{SLICE_NS, after_pending_step, block, end, heed, put_off},
     requests, sleepers, space, wake,
 };
 use crate::{
@@ -49,7 +49,12 @@ pub fn complete(current: Current, completion: Completion) -> *mut SavedRegisters
             current.answer(Ok(Default::default()));
             CPU.here().slice_over.set(true);
         }
-        Completion::Blocked => block(&current),
+        Completion::Blocked => {
+            if block(&current) {
+                // That was the first step of something longer.
+                let_interrupts_in();
+            }
+        }
         Completion::End(reason) => end(&current, reason),
     }
     let registers = next();
@@ -248,6 +253,8 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
     budget::begin(&next);
     // Before the poll: an operation may touch the thread's memory.
     space::enter(&next.process.space);
+    let cpu = CPU.here();
+    cpu.slice_end.set(clock::nanoseconds() + next.slice_left());
     if next.has_operation() {
         match next.poll_operation() {
             Poll::Ready(Outcome::Written) => {}
@@ -258,16 +265,15 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
             }
             Poll::Pending => {
                 budget::stop(&next);
-                after_pending_poll(&next);
+                next.set_slice_left(SLICE_NS);
+                after_pending_step(&next);
                 return None;
             }
         }
     }
     next.enter_cpu();
     next.set_state(ThreadState::Running);
-    let cpu = CPU.here();
     cpu.slice_over.set(false);
-    cpu.slice_end.set(clock::nanoseconds() + next.slice_left());
     count_switch();
     arch::set_current(next.register_pointer());
     let registers = next.register_pointer();

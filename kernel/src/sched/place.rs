@@ -19,32 +19,54 @@ use crate::{
 /// How long a thread runs while an equal one waits, in nanoseconds.
 pub const SLICE_NS: u64 = 1_000_000;
 
-/// The current thread's operation has to wait.
-pub(super) fn block(current: &Current) {
+/// The current thread's operation has to wait, or has more to do at once, which is told.
+pub(super) fn block(current: &Current) -> bool {
     budget::stop(current);
     current.leave_cpu();
     current.set_slice_left(SLICE_NS);
     // Kept until its state is settled.
     let thread = CPU.here().current.take();
-    after_pending_poll(current);
+    let goes_on = after_pending_step(current);
     drop(thread);
+    goes_on
 }
 
 /// A poll found nothing: the thread is blocked, unless it was woken meanwhile, which is told.
 #[inline]
 pub(super) fn after_pending_poll(thread: &Current) -> bool {
+    settle(thread, woken_meanwhile)
+}
+
+/// The same, of a thread whose slice is the one that this CPU counts: what has more to do at once goes on in
+/// that, before its equals.
+pub(super) fn after_pending_step(thread: &Current) -> bool {
+    settle(thread, goes_on)
+}
+
+#[inline]
+fn settle(thread: &Current, otherwise: fn(&Current)) -> bool {
     thread.set_state(ThreadState::Blocked);
     if let AfterPoll::Idle = thread.task().finish_poll() {
         return false;
     }
-    woken_meanwhile(thread);
+    thread.set_state(ThreadState::Woken);
+    otherwise(thread);
     true
 }
 
 #[cold]
 fn woken_meanwhile(thread: &Current) {
-    thread.set_state(ThreadState::Woken);
     make_ready(thread.to_ref(), End::Back);
+}
+
+#[cold]
+fn goes_on(thread: &Current) {
+    let left = CPU.here().slice_end.get().saturating_sub(clock::nanoseconds());
+    if left == 0 {
+        return make_ready(thread.to_ref(), End::Back);
+    }
+    thread.set_slice_left(left);
+    make_ready(thread.to_ref(), End::Front);
 }
 
 /// Ends a thread that this CPU has.

@@ -13,7 +13,7 @@ use super::{MemoryObject, withdraw::withdraw};
 use crate::{memory::frame::Frame, object::Ref};
 
 /// Pages that one step shares.
-const STEP_SHARED: u64 = 16;
+const STEP_SHARED: u64 = 8;
 /// Pages that one step copies, where they can't be shared.
 const STEP_COPIED: u64 = 4;
 
@@ -27,6 +27,7 @@ pub async fn clone_pages(
     copy: &Ref<MemoryObject>,
 ) -> Result<(), Error> {
     let _withdrawn = withdraw(source, 0..source.pages()).await;
+    yield_now().await;
     let mut page = 0;
     while page < source.pages() {
         page = step(source, copy, page)?;

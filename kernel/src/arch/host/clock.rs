@@ -1,5 +1,5 @@
 //! The time of the machine, or of a host thread that plays none of its CPUs: it passes only when a
-//! test says so, and never goes back: what the kernel has keeps times of the machine's last holder.
+//! test says so ([`advance`], [`set_pace`]), and never goes back: what the kernel has keeps times of the machine's last holder.
 #![forbid(unsafe_code)]
 
 use core::{
@@ -12,11 +12,13 @@ static LEFT_AT: AtomicU64 = AtomicU64::new(0);
 
 std::thread_local! {
     static NOW: Cell<u64> = const { Cell::new(0) };
+    static PACE: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Nanoseconds since boot.
 pub fn nanoseconds() -> u64 {
     super::race::point();
+    advance(PACE.get());
     now()
 }
 
@@ -40,6 +42,12 @@ pub fn advance(nanoseconds: u64) {
     NOW.set(now() + nanoseconds);
 }
 
+/// From now on the kernel finds that so many nanoseconds have passed each time it looks at the clock: so long
+/// its own work takes. Until the machine has another holder.
+pub fn set_pace(nanoseconds: u64) {
+    PACE.set(nanoseconds);
+}
+
 /// The machine has another holder, for whom its time goes on.
 pub(super) fn take_over() {
     NOW.set(LEFT_AT.load(SeqCst));
@@ -48,6 +56,7 @@ pub(super) fn take_over() {
 /// The holder gives the machine back.
 pub(super) fn give_back() {
     LEFT_AT.fetch_max(NOW.replace(0), SeqCst);
+    set_pace(0);
 }
 
 /// It is the time of boot, for a holder that uses nothing of the kernel's that keeps times.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::{CapSlot, Error, Kernel, MemoryMap, Rights, Syscall, grant, run, run_in, user};
 use crate::{
-    arch::{Access, Trap, direct_map},
+    arch::{Access, Trap, direct_map, host::clock},
     memory,
     object::Charge,
     tests::kernel::{CHILD_FRAMES, Counts, endpoint},
@@ -15,6 +15,8 @@ use crate::{
 
 const PAGE: u64 = 4096;
 const AT: u64 = 0x4000_0000;
+/// Longer than a slice, in nanoseconds.
+const LONG: u64 = 10_000_000;
 
 /// A mapping of `pages` of `memory` at [`AT`] of the caller.
 fn mapping(memory: CapSlot, pages: u64, rights: Rights) -> MemoryMap {
@@ -176,12 +178,13 @@ fn a_table_without_room_keeps_no_object() {
     });
 }
 
-#[test]
-fn long_work_lets_equal_threads_run_in_between() {
+/// How many turns an equal thread has while one unmaps much, whose steps take so long each.
+fn turns_while_unmapping(pace: u64) -> u64 {
     let mut kernel = Kernel::boot();
+    clock::set_pace(pace);
     let process = kernel.process("p");
-    let steps = std::rc::Rc::new(std::cell::Cell::new(0));
-    let (counted, seen) = (steps.clone(), steps.clone());
+    let (steps, turns) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let (counted, seen, result) = (steps.clone(), steps, turns.clone());
     let worker = kernel.spawn(&process, 7, async move {
         let memory = user::memory(10 * PAGE).await.unwrap();
         for part in 0..40 {
@@ -191,8 +194,7 @@ fn long_work_lets_equal_threads_run_in_between() {
         }
         let before = counted.get();
         user::unmap(CapSlot::NULL, AT, 40 << 20).await.unwrap();
-        let turns = counted.get() - before;
-        assert!(turns > 2, "400 pages took {turns} turns");
+        result.set(counted.get() - before);
     });
     let watched = worker.clone();
     kernel.spawn(&process, 7, async move {
@@ -203,6 +205,17 @@ fn long_work_lets_equal_threads_run_in_between() {
     });
     kernel.run_until_idle();
     assert!(worker.exit_reason().is_some());
+    turns.get()
+}
+
+#[test]
+fn long_work_lets_equal_threads_run_in_between() {
+    assert!(turns_while_unmapping(LONG) > 2);
+}
+
+#[test]
+fn work_goes_on_in_the_slice_of_its_thread() {
+    assert_eq!(turns_while_unmapping(0), 0);
 }
 
 /// Interrupts long work after each of its steps and kills the thread there: the fixture checks that
@@ -211,6 +224,7 @@ fn long_work_lets_equal_threads_run_in_between() {
 fn a_kill_in_the_middle_of_long_work_loses_nothing() {
     for step in 0..40 {
         let mut kernel = Kernel::boot();
+        clock::set_pace(LONG);
         let process = kernel.process("p");
         let keeper = kernel.thread(&process, 7, async { 0 });
         let before = Counts::now();
@@ -251,6 +265,7 @@ fn a_kill_in_the_middle_of_long_work_loses_nothing() {
 fn a_process_that_ends_while_others_map_into_it_is_gone_all_the_same() {
     for step in 0..12 {
         let mut kernel = Kernel::boot();
+        clock::set_pace(LONG);
         let (parent, child) = (kernel.process("parent"), kernel.process("child"));
         let slot = grant(&parent, &child, Rights::MANAGE, 0);
         let mapper = kernel.spawn(&parent, 7, async move {
