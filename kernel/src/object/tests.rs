@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod quotas;
+mod slabs;
 
 /// Counts what happens to it.
 #[repr(C)]
