@@ -19,7 +19,8 @@ use orbital_user::{
 };
 
 suite! {
-    parallel: [
+    // In a long run readers on more CPUs than the host has cores take their time to come round.
+    on "cpus=1,2,4 timeout=240": [
         another_frame_at_an_address_is_seen_at_once,
         what_is_unmapped_is_gone_everywhere,
         what_is_protected_is_written_no_more,
@@ -73,7 +74,7 @@ code! {
 
 fn what_is_unmapped_is_gone_everywhere() {
     cpus::be_equal();
-    let rounds = scaled(1_000) / 4;
+    let rounds = scaled(1_000);
     let memory = MemoryObject::create(PAGE).unwrap();
     let program = Program::new(reads_on);
     leave_nothing(rounds, || {
@@ -91,7 +92,7 @@ fn what_is_unmapped_is_gone_everywhere() {
 
 fn what_is_protected_is_written_no_more() {
     cpus::be_equal();
-    let rounds = scaled(1_000) / 4;
+    let rounds = scaled(1_000);
     let memory = MemoryObject::create(PAGE).unwrap();
     do_map(mapping(&memory, PAGE)).unwrap();
     let program = Program::new(counts_on);
