@@ -23,6 +23,7 @@ use orbital_user::{
         layout::PAGE_SIZE,
     },
     memory::query,
+    process::own_usage,
     start::bootstrap,
     syscall::harmless,
     thread,
@@ -36,6 +37,8 @@ suite! {
 
 /// Pages of the area that is mapped and unmapped: over several leaf tables.
 const AREA: u64 = 2000;
+/// Frames that this program keeps for itself, to start another with.
+const OWN: u64 = 512;
 /// Pages of the objects, from few to more than a large page.
 const SIZES: [u64; 4] = [5, 40, 90, 1100];
 
@@ -200,7 +203,7 @@ fn walk(steps: u64, seed: u64, place: u64) {
 
 /// Maps, touches, protects, clones and unmaps. When all is gone, the counters are what they were.
 fn random_steps_are_as_a_model_says() {
-    let (steps, seed) = (scaled(100_000) / 4, seed());
+    let (steps, seed) = (scaled(100_000), seed());
     leave_nothing(1, || walk(steps, seed, PLACE));
 }
 
@@ -214,15 +217,18 @@ fn walks() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
-/// The same by a thread for each CPU and one more, in a process whose own heap and locks end with it.
+/// The same by a thread for each CPU and one more, in a process whose own heap and locks end with it, and which
+/// may have all frames that there are: the second time too.
 fn random_steps_of_several_threads_are_as_their_models_say() {
     let threads = count() as u64 + 1;
-    let (steps, seed) = (scaled(100_000) / 4 / threads, seed());
+    let (steps, seed) = (scaled(100_000) / 2 / threads, seed());
     places::pave(16 << 20);
-    leave_nothing(1, || {
-        let arguments = format!("threads={threads} steps={steps} seed={seed}");
+    let arguments = format!("threads={threads} steps={steps} seed={seed}");
+    leave_nothing(2, || {
+        let usage = own_usage().unwrap();
+        let frames = usage.frames_limit - usage.frames_used - OWN;
         let child = children::start_with_arguments("walks", &arguments, |spawn| {
-            spawn.quota(40_000, 4 << 20)
+            spawn.quota(frames, 4 << 20)
         });
         children::succeed(&child);
     });
