@@ -33,16 +33,14 @@ pub fn is_possible() -> bool {
 #[inline(always)]
 pub fn candidate(thread: &Tcb, cpu: usize) -> Option<Current> {
     let is_here = thread.home() == cpu && thread.state() == ThreadState::Blocked;
-    if !is_here || thread.has_wishes() || !thread.may_run_on(cpu) {
+    if !is_here || thread.has_wishes() || thread.is_limited() || !thread.may_run_on(cpu) {
         return None;
     }
     if !wake::is_as_urgent_as_published(thread.priority(), cpu) {
         return None;
     }
     // SAFETY: this CPU has it, and it neither runs nor is it being polled: so there is no other proof.
-    let next = unsafe { Current::new(thread) };
-    let is_free = next.with_budget(|_| ()).is_none();
-    is_free.then_some(next)
+    Some(unsafe { Current::new(thread) })
 }
 
 /// The CPU's own reference to the current thread, which is about to leave it. [`switch`] has to follow.
@@ -92,12 +90,12 @@ pub fn yield_to_equal(current: &Current) -> Option<*mut SavedRegisters> {
         current.answer(Ok(Registers::default()));
         return Some(current.register_pointer());
     };
-    if first.state() != ThreadState::Preempted || first.has_wishes() {
+    if first.state() != ThreadState::Preempted || first.has_wishes() || first.is_limited() {
         return None;
     }
     // SAFETY: it is in this CPU's run queue, and nobody else below on the stack uses a proof for it.
     let next = unsafe { Current::new(first) };
-    if next.has_operation() || next.with_budget(|_| ()).is_some() {
+    if next.has_operation() {
         return None;
     }
     let to = ready.pop_first(current.priority())?;

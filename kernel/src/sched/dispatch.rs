@@ -53,6 +53,9 @@ pub fn complete(current: Current, completion: Completion) -> *mut SavedRegisters
             if block(&current) {
                 // That was the first step of something longer.
                 let_interrupts_in();
+            } else if let Some(registers) = next_covered() {
+                irq_off::end();
+                return registers;
             }
         }
         Completion::End(reason) => end(&current, reason),
@@ -114,6 +117,29 @@ pub fn next() -> *mut SavedRegisters {
             return registers;
         }
     }
+}
+
+/// The current thread has blocked, and nothing is left for the whole turn: the first of those that are as urgent as
+/// what this CPU has published, which covers everybody here, goes on.
+fn next_covered() -> Option<*mut SavedRegisters> {
+    let priority = wake::published_priority().filter(|_| wake::nothing_is_left())?;
+    let cpu = CPU.here();
+    let thread = cpu.ready.borrow_mut().pop_first(priority)?;
+    let Some(registers) = switch_to(thread) else {
+        let_interrupts_in();
+        return None;
+    };
+    if !wake::nothing_is_left() {
+        return Some(next());
+    }
+    let equal_waits = cpu.ready.borrow().first(priority).is_some();
+    let slice_end = if equal_waits { cpu.slice_end.get() } else { NEVER };
+    let run_end = slice_end.min(cpu.budget_end.get()).min(deadlines::next_deadline());
+    // One that comes too early finds nothing to do, and is set again.
+    if run_end < cpu.timer() {
+        set_timer(run_end);
+    }
+    Some(registers)
 }
 
 /// Takes the interrupts that are waiting: between two polls, with nothing borrowed.

@@ -42,6 +42,8 @@ pub struct Control {
     wanted_budget: Mutex<Wanted>,
     /// There is one in `wanted_budget`.
     budget_changes: AtomicBool,
+    /// It has a budget. Its CPU's.
+    limited: AtomicBool,
     /// It would be ready, but is suspended or has used up its budget. Its CPU's.
     parked: AtomicBool,
 }
@@ -63,6 +65,7 @@ impl Control {
             affinity: AtomicU64::new(affinity),
             wanted_budget: Mutex::new(Wanted::AsItIs),
             budget_changes: AtomicBool::new(false),
+            limited: AtomicBool::new(false),
             parked: AtomicBool::new(false),
         }
     }
@@ -197,6 +200,17 @@ impl Tcb {
     /// Gives it that priority. For its CPU, which has it in no run queue.
     pub fn set_priority(&self, priority: u8) {
         self.control.priority.store(priority, Relaxed);
+    }
+
+    /// Whether it has a budget. For its CPU.
+    #[inline]
+    pub fn is_limited(&self) -> bool {
+        self.control.limited.load(Relaxed)
+    }
+
+    /// For its CPU.
+    pub(super) fn set_limited(&self, limited: bool) {
+        self.control.limited.store(limited, Relaxed);
     }
 
     /// Whether it would be ready if it were not suspended and had some of its budget left. For its CPU.

@@ -76,6 +76,7 @@ impl Current {
             Wanted::Unlimited => None,
             Wanted::Limited(budget) => Some(budget),
         };
+        self.set_limited(new.is_some());
         drop(self.with_home(|home| core::mem::replace(&mut home.budget, new)));
     }
 

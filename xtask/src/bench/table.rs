@@ -88,7 +88,10 @@ mod tests {
             found.iter().map(|benchmark| benchmark.name).collect::<Vec<_>>()
         };
         assert_eq!(names("syscall_null"), ["syscall_null"]);
-        assert_eq!(names("call_reply"), ["ipc_call_reply_0", "ipc_call_reply_8", "ipc_call_reply_general_0"]);
+        assert_eq!(
+            names("call_reply"),
+            ["ipc_call_reply_0", "ipc_call_reply_8", "ipc_call_reply_general_0"]
+        );
         assert_eq!(names("").len(), ALL.len());
     }
 
