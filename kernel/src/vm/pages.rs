@@ -2,7 +2,7 @@
 //! touched, zeroed.
 //!
 //! A small object has an entry for each page on the kernel heap. A larger one is divided into
-//! [chunks](super::chunk) of 2 MiB. Nothing is ever zeroed before it is needed, and no step is longer than a
+//! chunks (`chunk.rs`) of 2 MiB. Nothing is ever zeroed before it is needed, and no step is longer than a
 //! page.
 //!
 //! All frames that an object can ever have are charged when it is made, so a touch finds one.
