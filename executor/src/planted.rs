@@ -26,6 +26,12 @@ pub enum Bug {
     PollEndBlind,
     /// The end of a poll that was woken stores the next state, which cuts off the wakes before it.
     RequeueStores,
+    /// A start without a wake reads the state and then stores the next one.
+    UnwokenStores,
+    /// A start without a wake does not see what the poll before it has done.
+    UnwokenRelaxed,
+    /// A start without a wake does not look at the state at all.
+    UnwokenBlind,
     /// A cancelling reads the state and then stores the next one.
     CancelStores,
 

@@ -151,6 +151,18 @@ impl TaskHeader {
     /// wake. False when it has been woken, and stands on its queue, or is done.
     #[must_use]
     pub fn start_unwoken(&self) -> bool {
+        #[cfg(loom)]
+        if planted(Bug::UnwokenBlind)
+            || planted(Bug::UnwokenStores) && self.state.load(Ordering::Acquire) == IDLE
+        {
+            self.state.store(POLLING, Ordering::Release);
+            return true;
+        }
+        #[cfg(loom)]
+        if planted(Bug::UnwokenRelaxed) {
+            let (order, none) = (Ordering::Relaxed, Ordering::Relaxed);
+            return self.state.compare_exchange(IDLE, POLLING, order, none).is_ok();
+        }
         self.exchange(IDLE, POLLING).is_ok()
     }
 

@@ -133,6 +133,53 @@ fn a_slot_can_be_used_again_for_a_future_of_another_type() {
 }
 
 #[test]
+fn a_slot_knows_which_future_it_holds() {
+    let mut slot = pin!(FutureSlot::<u32, 64>::new());
+    assert!(!slot.holds::<Counted>(), "it is empty");
+    slot.as_mut().set(ready(1));
+    assert!(slot.holds::<std::future::Ready<u32>>());
+    assert!(!slot.holds::<std::future::Pending<u32>>());
+    assert!(!slot.holds::<u32>(), "that is what comes out");
+    assert_eq!(slot.as_mut().poll(&mut context()), Poll::Ready(1));
+    assert!(!slot.holds::<std::future::Ready<u32>>(), "it is empty again");
+    slot.as_mut().set(pending());
+    assert!(slot.holds::<std::future::Pending<u32>>());
+    slot.as_mut().clear();
+    assert!(!slot.holds::<std::future::Pending<u32>>());
+}
+
+#[test]
+fn a_future_that_is_taken_out_is_dropped_once_by_who_took_it() {
+    let drops = Rc::new(Cell::new(0));
+    let mut slot = Box::pin(FutureSlot::<u32, 64>::new());
+    assert!(slot.as_mut().take::<Counted>().is_none(), "it is empty");
+    slot.as_mut().set(Counted(drops.clone()));
+    assert_eq!(slot.as_mut().poll(&mut context()), Poll::Pending);
+    let taken = slot.as_mut().take::<Counted>();
+    assert!(taken.is_some() && slot.is_empty());
+    assert!(slot.as_mut().take::<Counted>().is_none(), "once");
+    slot.as_mut().set(ready(7));
+    assert_eq!(drops.get(), 0, "nothing was left to be replaced");
+    drop(slot);
+    assert_eq!(drops.get(), 0, "nor with the slot");
+    drop(taken);
+    assert_eq!(drops.get(), 1);
+}
+
+#[test]
+fn a_future_of_another_type_stays_in_the_slot() {
+    let drops = Rc::new(Cell::new(0));
+    let mut slot = pin!(FutureSlot::<u32, 64>::new());
+    slot.as_mut().set(Counted(drops.clone()));
+    assert!(slot.as_mut().take::<std::future::Pending<u32>>().is_none());
+    assert!(slot.holds::<Counted>());
+    assert_eq!(slot.as_mut().poll(&mut context()), Poll::Pending);
+    assert_eq!(drops.get(), 0);
+    slot.as_mut().clear();
+    assert_eq!(drops.get(), 1);
+}
+
+#[test]
 #[should_panic = "polled an empty slot"]
 fn polling_an_empty_slot_panics() {
     let _ = pin!(FutureSlot::<(), 8>::new()).poll(&mut context());

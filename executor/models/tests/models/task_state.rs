@@ -81,9 +81,27 @@ impl Shared {
 
     /// A poll, if the task is queued; whether the task has now seen all events.
     fn poll(&self) -> bool {
-        if !self.start_poll() {
-            return false;
+        self.start_poll() && self.go_on()
+    }
+
+    /// A poll, if the task is idle; whether the task has now seen all events.
+    fn poll_unwoken(&self) -> bool {
+        self.header.start_unwoken() && self.go_on()
+    }
+
+    /// A poll of the future, if the task is idle; whether it is.
+    fn touch_unwoken(&self) -> bool {
+        let is_started = self.header.start_unwoken();
+        if is_started {
+            // SAFETY: the state word says so; if it is wrong, loom tells.
+            self.future.with_mut(|future| unsafe { *future += 1 });
+            self.finish_poll();
         }
+        is_started
+    }
+
+    /// The rest of a poll that has begun.
+    fn go_on(&self) -> bool {
         // Nothing but the state word orders these reads.
         if self.events.iter().all(|event| event.load(Ordering::Relaxed) == 1) {
             self.header.complete();
@@ -116,6 +134,35 @@ fn no_wake_is_lost() {
     assert!(done, "a wake is lost");
     shared.wake();
     assert!(!shared.poll(), "polled after its end");
+}
+
+/// A waker against a poller that does not wait for it: the task stands on its queue or is polled, never both, and
+/// whatever it has not seen, it will be polled for.
+fn a_wake_that_races_with_a_start_without_one_is_not_lost() {
+    let shared = Shared::new([0, 1]);
+    let waker = thread::spawn({
+        let shared = shared.clone();
+        move || shared.announce(0)
+    });
+    let mut done = shared.poll_unwoken();
+    done = done || shared.poll();
+    waker.join().unwrap();
+    done = done || shared.poll();
+    assert!(done, "a wake is lost");
+    assert!(!shared.poll_unwoken(), "polled after its end");
+    assert_eq!(shared.queued.load(Ordering::Relaxed), 0, "it stands on its queue for nothing");
+}
+
+/// Two who both start it without a wake, one after the other or at once.
+fn who_starts_a_task_without_a_wake_has_it_alone() {
+    let shared = Shared::new([0, 0]);
+    let other = thread::spawn({
+        let shared = shared.clone();
+        move || shared.touch_unwoken()
+    });
+    shared.touch_unwoken();
+    other.join().unwrap();
+    assert!(shared.touch_unwoken(), "nobody has it any more");
 }
 
 /// An idle task is woken by two at once: while one has made it queued and not put it on the queue
@@ -213,6 +260,21 @@ pub fn models() -> Vec<Model> {
                 (Bug::WakeForgotten, LOST),
                 (Bug::PollEndBlind, LOST),
             ],
+        ),
+        model(
+            "a wake that races with a start without one is not lost",
+            a_wake_that_races_with_a_start_without_one_is_not_lost,
+            &[
+                (Bug::UnwokenStores, "polled without being queued"),
+                (Bug::UnwokenBlind, "polled after its end"),
+                (Bug::WakeForgotten, LOST),
+                (Bug::PollEndBlind, LOST),
+            ],
+        ),
+        model(
+            "who starts a task without a wake has it alone",
+            who_starts_a_task_without_a_wake_has_it_alone,
+            &[(Bug::UnwokenStores, RACE), (Bug::UnwokenRelaxed, RACE), (Bug::UnwokenBlind, RACE)],
         ),
         model(
             "a task that is woken while it is being queued is queued once",
