@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`kernel`] | the fixture: a booted kernel with init, which must give everything back |
 //! | [`programs`], [`cpus`] | what runs its programs: one CPU, or several in turns |
+//! | [`seeds`] | runs that a seed decides |
 //! | `smp` | runs on several CPUs |
 //! | [`user`] | what its programs can do: they are futures that await their own system calls |
 #![forbid(unsafe_code)]
@@ -12,5 +13,6 @@
 pub mod cpus;
 pub mod kernel;
 pub mod programs;
+pub mod seeds;
 mod smp;
 pub mod user;

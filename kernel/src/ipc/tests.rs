@@ -2,6 +2,7 @@
 //! happens to those who wait when the other side goes.
 #![forbid(unsafe_code)]
 
+mod differential;
 mod ends;
 mod faults;
 mod notifications;

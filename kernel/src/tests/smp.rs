@@ -11,9 +11,7 @@ mod spaces;
 mod timers;
 mod wakes;
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
-use super::{cpus::Random, kernel::Kernel, user};
+use super::{cpus::Random, kernel::Kernel, seeds::with_seeds, user};
 use crate::{object::Ref, process::Process, thread::Tcb};
 
 /// A thread that was not started, and runs on `cpu` alone.
@@ -38,19 +36,6 @@ fn pinned(
 async fn spin() {
     loop {
         user::work(10_000).await;
-    }
-}
-
-/// Plays `run` for each seed, and says which one failed. One alone is played where the environment
-/// names it: `SEED=7 cargo test ...`.
-fn with_seeds(count: u64, run: impl Fn(u64)) {
-    let only = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    let seeds = only.map_or(0..count, |seed: u64| seed..seed + 1);
-    for seed in seeds {
-        if let Err(failure) = catch_unwind(AssertUnwindSafe(|| run(seed))) {
-            println!("failed with SEED={seed}");
-            resume_unwind(failure);
-        }
     }
 }
 
