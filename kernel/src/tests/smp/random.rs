@@ -82,9 +82,15 @@ async fn deeds(world: Rc<World>, slots: Slots, number: u64) {
             0 => drop(user::send(slot, message, Never).await),
             1 => drop(user::call(slot, message, Never).await),
             2 | 3 => {
-                let received = user::receive(slot, Never).await;
-                if received.is_ok_and(|received| received.is_call) && world.random.one_in(2) {
-                    let _ = user::reply(message).await;
+                let mut received = user::receive(slot, Never).await;
+                while received.is_ok_and(|received| received.is_call) && world.random.one_in(2) {
+                    received = match world.random.one_in(3) {
+                        true => user::reply_receive(slot, message, Never).await,
+                        false => {
+                            let _ = user::reply(message).await;
+                            break;
+                        }
+                    };
                 }
             }
             4 => user::give_way().await,
