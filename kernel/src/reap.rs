@@ -113,6 +113,7 @@ async fn give_back(process: &Ref<Process>) {
             yield_now().await;
         }
     }
+    // The last capabilities were a step, and so is the beginning of what follows.
     yield_now().await;
     process.space.refuse_mappings();
     // Dividing nothing, it can't fail.

@@ -27,6 +27,7 @@ pub async fn clone_pages(
     copy: &Ref<MemoryObject>,
 ) -> Result<(), Error> {
     let _withdrawn = withdraw(source, 0..source.pages()).await;
+    // The end of that was a step.
     yield_now().await;
     let mut page = 0;
     while page < source.pages() {

@@ -1,9 +1,8 @@
 //! The pages of anonymous memory: which frames an object has. A page gets its frame when it is first
 //! touched, zeroed.
 //!
-//! A small object has an entry for each page on the kernel heap. A larger one is divided into
-//! chunks (`chunk.rs`) of 2 MiB. Nothing is ever zeroed before it is needed, and no step is longer than a
-//! page.
+//! A small object has an entry for each page on the kernel heap. A larger one is divided into chunks of 2 MiB
+//! (`vm/chunk.rs`). Nothing is ever zeroed before it is needed, and no step is longer than a page.
 //!
 //! All frames that an object can ever have are charged when it is made, so a touch finds one.
 #![forbid(unsafe_code)]
