@@ -193,7 +193,8 @@ kernel_test! {
             }
             assert_eq!(fixture.count(), (1 + 12 * 3, pages));
             if round > 0 {
-                assert_eq!(memory::free_frames(), free - 1 - 12 * 3 - pages);
+                let slabs = free - 1 - 12 * 3 - pages - memory::free_frames();
+                assert!((1..=4).contains(&slabs), "{slabs} slabs for mappings and objects");
             }
             fixture.space.enter(kernel::arch::cpu_index());
             fixture.close();

@@ -5,7 +5,7 @@ use kernel::{
     ipc::Endpoint,
     memory::{self, usage},
     object::{Charge, Quota, Ref, registry::live},
-    vm::{MemoryObject, memory_object::MAX_PAGES, pages::Pages, reclaim},
+    vm::{MemoryObject, memory_object::MAX_PAGES, pages::Pages},
 };
 use orbital_abi::{Error, ObjectKind, layout::PAGE_SIZE};
 
@@ -18,9 +18,18 @@ fn object(quota: &Ref<Quota>, pages: u64) -> Result<Ref<MemoryObject>, Error> {
     Ok(object)
 }
 
-/// What an object of so many pages costs in kernel memory.
+/// How many slabs an object takes: one, or two where its parts are of different sizes.
+fn slabs() -> u64 {
+    let is_enough = |slabs: &u64| {
+        let bytes = Pages::kernel_bytes(1) + slabs * PAGE_SIZE;
+        object(&Quota::root(1, bytes).unwrap(), 1).is_ok()
+    };
+    (1..3).find(is_enough).expect("two parts, two slabs")
+}
+
+/// What an object of so many pages costs in kernel memory, the only one of its quota.
 fn price(pages: u64) -> u64 {
-    Pages::kernel_bytes(pages) + (size_of::<MemoryObject>() + size_of::<reclaim::Owned>()) as u64
+    Pages::kernel_bytes(pages) + slabs() * PAGE_SIZE
 }
 
 kernel_test! {
@@ -28,11 +37,11 @@ kernel_test! {
     /// nothing.
     fn quotas_are_exact() {
         let pages = 10;
-        let enough = Quota::root(pages, price(pages)).unwrap();
+        let (enough, slabs) = (Quota::root(pages, price(pages)).unwrap(), slabs());
         let free = memory::free_frames();
         for _ in 0..3 {
             let held = object(&enough, pages).unwrap();
-            assert_eq!(memory::free_frames(), free - pages);
+            assert_eq!(memory::free_frames(), free - pages - slabs);
             assert_eq!(Charge::new(&enough, 1, 0).err(), Some(Error::QuotaExceeded));
             assert_eq!(Charge::new(&enough, 0, 1).err(), Some(Error::QuotaExceeded));
             drop(held);

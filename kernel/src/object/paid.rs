@@ -9,6 +9,7 @@ use core::{
     ptr::{NonNull, drop_in_place},
 };
 
+use intrusive_collections::UnsafeRef;
 use orbital_abi::Error;
 
 use super::{Quota, Ref, quota};
@@ -79,6 +80,21 @@ impl<T> Paid<T> {
     /// The pointer came from `into_raw` and is taken back once.
     pub unsafe fn from_raw(pointer: NonNull<T>) -> Self {
         Self(pointer)
+    }
+
+    /// Gives it away to an intrusive list, where it stays as it is; [`Paid::from_list`] takes it back.
+    pub fn into_list(self) -> UnsafeRef<T> {
+        // SAFETY: nobody else refers to it, and it is not moved.
+        unsafe { UnsafeRef::from_raw(self.into_raw().as_ptr()) }
+    }
+
+    /// Takes back what [`Paid::into_list`] gave.
+    ///
+    /// # Safety
+    /// The reference came from `into_list` and is taken back once, and its content is in no list any more.
+    pub unsafe fn from_list(reference: UnsafeRef<T>) -> Self {
+        // SAFETY: a reference is never null.
+        Self(unsafe { NonNull::new_unchecked(UnsafeRef::into_raw(reference)) })
     }
 }
 

@@ -7,7 +7,6 @@
 //! Pages can be *withdrawn* for a while ([`withdraw`](super::withdraw())): they are mapped nowhere, and who
 //! touches one waits until the object has settled.
 
-use alloc::boxed::Box;
 use core::ops::Range;
 
 use orbital_abi::{Error, ObjectKind, layout::PAGE_SIZE};
@@ -21,8 +20,8 @@ use super::{
 };
 use crate::{
     arch::{Cache, direct_map},
-    memory::{frame::Frame, heap},
-    object::{Charge, Header, Object, Quota, Ref},
+    memory::frame::Frame,
+    object::{Charge, Header, Object, Paid, Quota, Ref},
 };
 
 /// How many pages an object can have: 4 GiB worth.
@@ -50,10 +49,9 @@ pub struct Inner {
 
 enum Backing {
     /// Memory of the object's own, from the first touch of each page on.
-    Anonymous(Box<Owned>),
-    /// A range of physical addresses that is there anyway, what a loader filled or a device; and what was paid
-    /// for the object.
-    Fixed { first: Frame, _charge: Charge },
+    Anonymous(Paid<Owned>),
+    /// A range of physical addresses that is there anyway: what a loader filled, or a device.
+    Fixed(Frame),
     /// The object is going.
     Gone,
 }
@@ -94,12 +92,9 @@ impl MemoryObject {
         if !bytes.is_multiple_of(PAGE_SIZE) || count == 0 || count > MAX_PAGES {
             return Err(Error::InvalidArgument);
         }
-        let own = size_of::<Self>() + size_of::<Owned>();
-        let kernel_bytes = Pages::kernel_bytes(count) + own as u64;
-        let charge = Charge::new(quota, Pages::frames(count), kernel_bytes)?;
-        let owned = heap::try_box(Owned::new(Pages::new(count)?, charge));
-        let owned = owned.map_err(|_| Error::QuotaExceeded)?;
-        Self::with(count, Cache::WriteBack, Backing::Anonymous(owned))
+        let charge = Charge::new(quota, Pages::frames(count), Pages::kernel_bytes(count))?;
+        let owned = Paid::new(Owned::new(Pages::new(count)?, charge), quota)?;
+        Self::with(count, Cache::WriteBack, Backing::Anonymous(owned), quota)
     }
 
     /// An object over the whole frames of `[start, end)`, which stay for good: what a loader filled, or a
@@ -113,20 +108,25 @@ impl MemoryObject {
         cache: Cache,
         quota: &Ref<Quota>,
     ) -> Result<Ref<Self>, Error> {
-        let charge = Charge::new(quota, 0, size_of::<Self>() as u64)?;
         let first = Frame::containing(start);
         let pages = end.div_ceil(PAGE_SIZE) - first.number();
-        Self::with(pages, cache, Backing::Fixed { first, _charge: charge })
+        Self::with(pages, cache, Backing::Fixed(first), quota)
     }
 
-    fn with(pages: u64, cache: Cache, backing: Backing) -> Result<Ref<Self>, Error> {
-        Ref::new(Self {
+    fn with(
+        pages: u64,
+        cache: Cache,
+        backing: Backing,
+        quota: &Ref<Quota>,
+    ) -> Result<Ref<Self>, Error> {
+        let object = Self {
             header: Header::new::<Self>(),
             pages,
             cache,
             inner: Mutex::new(Inner { backing, mappings: Mappings::new(), withdrawn: 0..0 }),
             settled: WaitQueue::new(),
-        })
+        };
+        Ref::new_in(quota, object)
     }
 
     /// How many pages it has.
@@ -205,7 +205,7 @@ impl Inner {
         }
         let pages = match &mut self.backing {
             Backing::Anonymous(owned) => &mut owned.pages,
-            Backing::Fixed { first, .. } => {
+            Backing::Fixed(first) => {
                 let frame = Frame::new(first.number() + page);
                 return Touched::Page { frame, may_write: true, is_new: false };
             }
@@ -235,7 +235,7 @@ impl Inner {
             Backing::Anonymous(owned) => {
                 owned.pages.get(page).map(|page| (page.frame, !page.is_shared))
             }
-            Backing::Fixed { first, .. } => Some((Frame::new(first.number() + page), true)),
+            Backing::Fixed(first) => Some((Frame::new(first.number() + page), true)),
             Backing::Gone => None,
         }
     }
@@ -247,7 +247,7 @@ impl Inner {
         }
         match &self.backing {
             Backing::Anonymous(owned) => owned.pages.large(page),
-            Backing::Fixed { first, .. } => {
+            Backing::Fixed(first) => {
                 let frame = first.number() + page;
                 frame.is_multiple_of(512).then_some(Frame::new(frame))
             }
@@ -258,7 +258,7 @@ impl Inner {
     /// The frame of page `page` of an object whose frames are there anyway.
     pub fn fixed(&self, page: u64) -> Option<Frame> {
         match &self.backing {
-            Backing::Fixed { first, .. } => Some(Frame::new(first.number() + page)),
+            Backing::Fixed(first) => Some(Frame::new(first.number() + page)),
             Backing::Anonymous(_) | Backing::Gone => None,
         }
     }
@@ -267,7 +267,7 @@ impl Inner {
     pub fn anonymous(&mut self) -> Option<&mut Pages> {
         match &mut self.backing {
             Backing::Anonymous(owned) => Some(&mut owned.pages),
-            Backing::Fixed { .. } | Backing::Gone => None,
+            Backing::Fixed(_) | Backing::Gone => None,
         }
     }
 }

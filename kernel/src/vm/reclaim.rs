@@ -8,15 +8,17 @@
 //! What is given up is paid until its last page is back: quotas stay backed. A step is done under the queue's
 //! lock, which comes before those of memory and of quotas; so what is counted as back is back.
 
-use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use intrusive_collections::{LinkedList, LinkedListAtomicLink, intrusive_adapter};
+use intrusive_collections::{LinkedList, LinkedListAtomicLink, UnsafeRef, intrusive_adapter};
 use orbital_executor::{executor::TaskRef, yield_now};
 use spin::{Mutex, Once};
 
 use super::pages::{Pages, Progress};
-use crate::{cause, object::Charge};
+use crate::{
+    cause,
+    object::{Charge, Paid},
+};
 
 /// Frames that one step gives back, or frames full of entries with the block that they lead to.
 const STEP: usize = 10;
@@ -30,7 +32,7 @@ pub struct Owned {
     _charge: Charge,
 }
 
-intrusive_adapter!(Adapter = Box<Owned>: Owned { link => LinkedListAtomicLink });
+intrusive_adapter!(Adapter = UnsafeRef<Owned>: Owned { link => LinkedListAtomicLink });
 
 impl Owned {
     /// The pages with what was paid for them.
@@ -56,14 +58,14 @@ pub fn set_task(task: TaskRef) {
 }
 
 /// Gives up pages, which nobody maps any more. A few go at once.
-pub fn give(mut owned: Box<Owned>) {
+pub fn give(mut owned: Paid<Owned>) {
     if owned.pages.is_little() {
         owned.give_back(usize::MAX);
         return;
     }
     {
         let mut queue = QUEUE.lock();
-        queue.push_back(owned);
+        queue.push_back(owned.into_list());
         GIVEN.fetch_add(1, SeqCst);
     }
     if let Some(task) = TASK.get() {
@@ -75,12 +77,14 @@ pub fn give(mut owned: Box<Owned>) {
 /// Gives a few frames back. False when there is nothing on the way.
 pub fn step() -> bool {
     let mut queue = QUEUE.lock();
-    let Some(mut owned) = queue.pop_front() else { return false };
+    let Some(first) = queue.pop_front() else { return false };
+    // SAFETY: all in the queue came there by `into_list`, and this one has left it.
+    let mut owned = unsafe { Paid::from_list(first) };
     if owned.give_back(STEP) {
         drop(owned);
         BACK.fetch_add(1, SeqCst);
     } else {
-        queue.push_front(owned);
+        queue.push_front(owned.into_list());
     }
     true
 }

@@ -3,7 +3,6 @@
 //! A region is touched only under its address space's lock, but for its part in the list of its object's
 //! mappings, which is under the object's.
 
-use alloc::boxed::Box;
 use core::cell::Cell;
 
 use intrusive_collections::{
@@ -14,8 +13,7 @@ use orbital_abi::{Error, Rights, layout::PAGE_SIZE};
 use super::{MemoryObject, mapped::Mapped};
 use crate::{
     arch::{Access, Table},
-    memory::heap,
-    object::{AnyRef, Charge, Quota, Ref},
+    object::{AnyRef, Paid, Quota, Ref},
 };
 
 /// What a leaf table maps, in bytes.
@@ -36,7 +34,6 @@ pub struct Region {
     allowed: Rights,
     /// Its pages are being removed, or are gone.
     is_leaving: Cell<bool>,
-    _charge: Charge,
 }
 
 // SAFETY: the cells are touched only under the address space's lock.
@@ -76,10 +73,9 @@ impl Region {
         end: u64,
         content: Content,
         quota: &Ref<Quota>,
-    ) -> Result<Box<Self>, Error> {
-        let charge = Charge::new(quota, 0, size_of::<Self>() as u64)?;
+    ) -> Result<Paid<Self>, Error> {
         let Content { object, first_page, access, allowed } = content;
-        heap::try_box(Self {
+        let region = Self {
             link: RBTreeAtomicLink::new(),
             mapped: Mapped::new(space, start),
             end: Cell::new(end),
@@ -88,9 +84,8 @@ impl Region {
             access: Cell::new(access),
             allowed,
             is_leaving: Cell::new(false),
-            _charge: charge,
-        })
-        .map_err(|_| Error::QuotaExceeded)
+        };
+        Paid::new(region, quota)
     }
 
     /// Its first address.
@@ -197,7 +192,7 @@ impl Regions {
     }
 
     /// Adds a region, and its object's mapping.
-    pub fn add(&mut self, region: Box<Region>) -> &Region {
+    pub fn add(&mut self, region: Paid<Region>) -> &Region {
         if let Some(object) = region.object.clone() {
             // SAFETY: it is new, and `remove` removes it.
             object.with_inner(|inner| unsafe { inner.mappings.add(&region.mapped) });
@@ -205,14 +200,14 @@ impl Regions {
         self.insert(region)
     }
 
-    fn insert(&mut self, region: Box<Region>) -> &Region {
+    fn insert(&mut self, region: Paid<Region>) -> &Region {
         let start = region.start();
-        let cursor = self.0.insert(UnsafeRef::from_box(region)).into_ref();
+        let cursor = self.0.insert(region.into_list()).into_ref();
         cursor.unwrap_or_else(|| unreachable!("a region at {start:#x} was just inserted"))
     }
 
     /// Ends the region that holds `upper`'s first address there; `upper`, made of its content, is the rest.
-    pub fn divide(&mut self, upper: Box<Region>) {
+    pub fn divide(&mut self, upper: Paid<Region>) {
         let Some(lower) = self.at(upper.start()) else { return };
         if let Some(object) = &upper.object {
             // SAFETY: the lower part is in the list, and the upper one is new.
@@ -226,13 +221,13 @@ impl Regions {
 
     /// Takes out the region that begins at `start`, to be dropped after unlocking: perhaps its object's
     /// last reference goes with it.
-    pub fn remove(&mut self, start: u64) -> Option<Box<Region>> {
+    pub fn remove(&mut self, start: u64) -> Option<Paid<Region>> {
         let region = self.0.find_mut(&start).remove()?;
         if let Some(object) = &region.object {
             // SAFETY: it is in the list: `add` or `divide` put it there.
             object.with_inner(|inner| unsafe { inner.mappings.remove(&region.mapped) });
         }
-        // SAFETY: it came from a box, and is in no list any more.
-        Some(unsafe { UnsafeRef::into_box(region) })
+        // SAFETY: `insert` gave it away, and it is in no list any more.
+        Some(unsafe { Paid::from_list(region) })
     }
 }

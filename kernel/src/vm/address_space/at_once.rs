@@ -1,8 +1,6 @@
 //! Unmapping a small mapping at once: what a change does in its four steps, in one.
 #![forbid(unsafe_code)]
 
-use alloc::boxed::Box;
-
 use orbital_abi::layout::PAGE_SIZE;
 
 use super::{
@@ -13,13 +11,14 @@ use super::{
 };
 use crate::{
     arch::Table,
+    object::Paid,
     vm::{region::Region, shootdown},
 };
 
 /// What came of it.
 pub enum AtOnce {
     /// The mapping is gone, to be dropped after unlocking.
-    Gone(Box<Region>),
+    Gone(Paid<Region>),
     /// A change goes on from here: another CPU has come to remember the pages.
     Begun,
     /// Nothing was changed: it takes more than a step.

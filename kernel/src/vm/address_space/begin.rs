@@ -1,8 +1,6 @@
 //! The beginning of a change: the range is checked, and regions are divided where it begins and ends.
 #![forbid(unsafe_code)]
 
-use alloc::boxed::Box;
-
 use orbital_abi::{Error, Rights};
 
 use super::{
@@ -11,7 +9,11 @@ use super::{
     change::{Change, Kind},
     range, tables,
 };
-use crate::{arch::Access, object::Ref, vm::region::Region};
+use crate::{
+    arch::Access,
+    object::{Paid, Ref},
+    vm::region::Region,
+};
 
 /// Regions that one step looks at.
 const STEP_REGIONS: usize = 8;
@@ -122,7 +124,7 @@ fn upper_part(
     space: &Ref<AddressSpace>,
     state: &State,
     at: u64,
-) -> Result<Option<Box<Region>>, Error> {
+) -> Result<Option<Paid<Region>>, Error> {
     let Some(whole) = state.regions.at(at).filter(|region| region.start() < at) else {
         return Ok(None);
     };
@@ -131,7 +133,7 @@ fn upper_part(
 }
 
 /// Makes two regions of the one that has all of `upper`, its upper part.
-fn divide(state: &mut State, upper: Box<Region>) -> Result<(), Error> {
+fn divide(state: &mut State, upper: Paid<Region>) -> Result<(), Error> {
     let at = upper.start();
     if let Some(whole) = state.regions.at(at).filter(|region| region.object().is_some())
         && !tables::divide(&mut state.tables, whole, at)

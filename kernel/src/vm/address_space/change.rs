@@ -19,7 +19,6 @@
 //! Invariant: neither is given back before the third step.
 #![forbid(unsafe_code)]
 
-use alloc::boxed::Box;
 use core::sync::atomic::Ordering::SeqCst;
 
 use arrayvec::ArrayVec;
@@ -33,6 +32,7 @@ use super::{
 use crate::{
     arch::{Access, PageTables, Table},
     memory::{self, FrameList},
+    object::Paid,
     vm::{
         region::Region,
         shootdown::{self, EVERYTHING, Shootdown},
@@ -99,7 +99,7 @@ pub enum Progress {
     Waiting(Shootdown),
 }
 
-type Gone = ArrayVec<Box<Region>, STEP_REGIONS>;
+type Gone = ArrayVec<Paid<Region>, STEP_REGIONS>;
 
 impl AddressSpace {
     /// Whether a change goes on.

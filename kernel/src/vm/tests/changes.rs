@@ -2,7 +2,6 @@
 #![forbid(unsafe_code)]
 
 use super::*;
-use crate::vm::region::Region;
 
 #[test]
 fn a_part_of_a_mapping_is_unmapped() {
@@ -36,17 +35,22 @@ fn a_mapping_that_can_not_be_divided_stays_as_it_is() {
     let space = &process.space;
     let object = object(9, &kernel.init.quota);
     map(space, &mapping(&object, AT, Access::ReadWrite)).unwrap();
-    let most = (0..CHILD_BYTES).rev().find(|bytes| Charge::new(&process.quota, 0, *bytes).is_ok());
-    // Two would be needed.
-    for parts in [0, 1] {
-        let bytes = most.unwrap() - parts * size_of::<Region>() as u64;
-        let _hog = Charge::new(&process.quota, 0, bytes).unwrap();
+    let hog = (0..CHILD_BYTES).rev().find_map(|bytes| Charge::new(&process.quota, 0, bytes).ok());
+    let mut guard = mapping(&object, 2 * AT, Access::Read);
+    (guard.content.object, guard.content.access) = (None, None);
+    while map(space, &guard).is_ok() {
+        guard.address += guard.bytes;
+    }
+    // Two places in a slab would be needed.
+    for places in 0..2 {
+        unmap(space, guard.address - places * guard.bytes, 9).unwrap();
         assert_eq!(unmap(space, AT + PAGE_SIZE, 1), Err(Error::QuotaExceeded));
         let refused = protect(space, AT + PAGE_SIZE, 1, Some(Access::Read));
         assert_eq!(refused, Err(Error::QuotaExceeded));
         touch_all(space, AT, 9);
         assert_eq!(space.query(AT).unwrap().bytes, 9 * PAGE_SIZE);
     }
+    drop(hog);
     unmap(space, AT + PAGE_SIZE, 1).unwrap();
 }
 

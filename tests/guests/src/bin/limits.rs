@@ -163,7 +163,7 @@ fn poor() {
 fn a_used_up_quota_refuses_and_recovers() {
     let endpoint = Endpoint::create().unwrap();
     let child = children::start("poor", |spawn| {
-        spawn.quota(256, 32 * 1024).grant(endpoint.slot(), Rights::SEND, 0)
+        spawn.quota(256, 48 * 1024).grant(endpoint.slot(), Rights::SEND, 0)
     });
     for _ in 0..3 {
         let received = endpoint.receive().unwrap();
