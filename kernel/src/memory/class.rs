@@ -39,6 +39,14 @@ impl Class {
         None
     }
 
+    /// The class of a type's objects. A type that fits into no slab does not compile.
+    pub const fn of_type<T>() -> Self {
+        match Self::of(Layout::new::<T>()) {
+            Some(class) => class,
+            None => panic!("too large for a slab"),
+        }
+    }
+
     /// Every class, the smallest first.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..CLASSES as u8).map(Self)
@@ -62,9 +70,21 @@ impl Class {
     /// Whether large slabs are worth while: few share a small one, and more a large one than four small
     /// ones.
     pub const fn gains_by_large_slabs(self) -> bool {
-        self.objects(0) <= 4 && self.objects(LARGE_ORDER) > self.objects(0) << LARGE_ORDER
+        GAINS[self.index()]
     }
 }
+
+/// Which classes gain by large slabs: known beforehand, for it takes divisions to find out.
+const GAINS: [bool; CLASSES] = {
+    let mut gains = [false; CLASSES];
+    let mut class = 0;
+    while class < CLASSES {
+        let small = Class(class as u8).objects(0);
+        gains[class] = small <= 4 && Class(class as u8).objects(LARGE_ORDER) > small << LARGE_ORDER;
+        class += 1;
+    }
+    gains
+};
 
 #[cfg(test)]
 mod tests {

@@ -26,8 +26,8 @@
 //! up by whoever frees every other frame. Where much of a frame would be wasted, as with TCBs, and the
 //! owner has a few slabs of the class already, a block of four frames is tried first, and one frame taken
 //! where there is none. An object's address, rounded down to that of the frame or the block, is that of
-//! its slab's header, which names the owner: objects need no word for who paid. The frame allocator's
-//! books tell frames and blocks apart.
+//! its slab's header, which names the owner: objects need no word for who paid. Of a class that has both,
+//! the frame allocator's books tell frames and blocks apart.
 //!
 //! The owner's lock guards its list and its slabs' headers, but for what never changes: owner, class and
 //! frame.
@@ -51,6 +51,8 @@ struct Header {
     frame: Frame,
     class: Class,
     order: u8,
+    /// Objects that it has room for.
+    room: u16,
     /// Objects in use.
     used: u16,
     /// Places that were in use at some time: those behind are in no list.
@@ -87,26 +89,35 @@ pub struct Emptied {
 // SAFETY: the slabs are the owner's alone, and can be used by any CPU that has its lock.
 unsafe impl Send for Slabs {}
 
-/// The header of the slab that `memory` lies in.
-///
-/// # Safety
-/// `memory` came from [`Slabs::allocate`] and was not given back.
-unsafe fn header_of(memory: NonNull<u8>) -> NonNull<Header> {
-    // Frames in blocks are not allocated by themselves.
-    let is_alone = owners(direct_map::frame(memory.as_ptr())) != 0;
-    let order = if is_alone { 0 } else { LARGE_ORDER };
-    let inside = memory.addr().get() % (SLAB_BYTES << order);
-    // SAFETY: the slab starts where its frame or block does, and no object lies at its very start.
-    unsafe { memory.byte_sub(inside) }.cast()
-}
+/// A slab that has an object.
+#[derive(Clone, Copy)]
+pub struct Slab(NonNull<Header>);
 
-/// The owner of the slab that `memory` lies in, as [`Slabs::add`] was told. Needs no lock.
-///
-/// # Safety
-/// As for [`Slabs::free`].
-pub unsafe fn owner_of(memory: NonNull<u8>) -> NonNull<()> {
-    // SAFETY: the caller's; the owner is written once, before the first object is handed out.
-    unsafe { (&raw const (*header_of(memory).as_ptr()).owner).read() }
+impl Slab {
+    /// The slab in which `memory` lies, an object of `class`.
+    ///
+    /// # Safety
+    /// `memory` came from [`Slabs::allocate`] for that class and was not given back.
+    #[inline]
+    pub unsafe fn of(memory: NonNull<u8>, class: Class) -> Self {
+        // Frames in blocks are not allocated by themselves.
+        let is_large =
+            class.gains_by_large_slabs() && owners(direct_map::frame(memory.as_ptr())) == 0;
+        let order = if is_large { LARGE_ORDER } else { 0 };
+        let inside = memory.addr().get() % (SLAB_BYTES << order);
+        // SAFETY: the slab starts where its frame or block does, and no object lies at its very start.
+        Self(unsafe { memory.byte_sub(inside) }.cast())
+    }
+
+    /// Its owner, as [`Slabs::add`] was told. Needs no lock.
+    ///
+    /// # Safety
+    /// The slab still has an object.
+    #[inline]
+    pub unsafe fn owner(self) -> NonNull<()> {
+        // SAFETY: the caller's; the owner is written once, before the first object is handed out.
+        unsafe { (&raw const (*self.0.as_ptr()).owner).read() }
+    }
 }
 
 impl Slabs {
@@ -116,6 +127,7 @@ impl Slabs {
     }
 
     /// Room for an object of `class`; `None` where a slab must be added first.
+    #[inline]
     pub fn allocate(&mut self, class: Class) -> Option<NonNull<u8>> {
         let mut slab = self.partial[class.index()]?;
         // SAFETY: what is in the list are slabs of this owner's, and `&mut self` says that its lock is held.
@@ -134,7 +146,7 @@ impl Slabs {
             }
         };
         header.used += 1;
-        if usize::from(header.used) == class.objects(header.order.into()) {
+        if header.used == header.room {
             self.unlink(slab);
         }
         usage::taken(class.bytes());
@@ -147,7 +159,7 @@ impl Slabs {
         if wants_large { LARGE_ORDER } else { 0 }
     }
 
-    /// Makes a block of 2^`order` frames a slab for objects of `class`. `owner` is what [`owner_of`] gives
+    /// Makes a block of 2^`order` frames a slab for objects of `class`. `owner` is what [`Slab::owner`] gives
     /// for each of them.
     ///
     /// # Safety
@@ -156,27 +168,27 @@ impl Slabs {
     pub unsafe fn add(&mut self, frame: Frame, order: usize, class: Class, owner: NonNull<()>) {
         let Some(slab) = NonNull::new(direct_map::pointer(frame).cast::<Header>()) else { return };
         self.of_such += u32::from(class.gains_by_large_slabs());
-        let (order, used, touched) = (order as u8, 0, 0);
-        let (free, next, previous) = (None, None, None);
-        let header = Header { owner, frame, class, order, used, touched, free, next, previous };
+        let (room, order) = (class.objects(order) as u16, order as u8);
+        let (used, touched, free, next, previous) = (0, 0, None, None, None);
+        let header =
+            Header { owner, frame, class, order, room, used, touched, free, next, previous };
         // SAFETY: the block is the caller's, and the direct map shows it.
         unsafe { slab.write(header) };
         self.link(slab);
     }
 
-    /// Takes back what [`Slabs::allocate`] gave. Gives the slab's block where that was the last object in
-    /// it: then it is the caller's, to be freed.
+    /// Takes back what [`Slabs::allocate`] gave, and lies in `slab`. Gives the slab's block where that was the
+    /// last object in it: then it is the caller's, to be freed.
     ///
     /// # Safety
     /// `memory` came from `allocate` of these slabs, is given back once, and nobody uses it any more.
-    pub unsafe fn free(&mut self, memory: NonNull<u8>) -> Option<Emptied> {
-        // SAFETY: the caller's.
-        let mut slab = unsafe { header_of(memory) };
+    #[inline]
+    pub unsafe fn free(&mut self, Slab(mut slab): Slab, memory: NonNull<u8>) -> Option<Emptied> {
         // SAFETY: the slab is this owner's, and `&mut self` says that its lock is held.
         let header = unsafe { slab.as_mut() };
         let class = header.class;
         usage::given_back(class.bytes());
-        let was_full = usize::from(header.used) == class.objects(header.order.into());
+        let was_full = header.used == header.room;
         debug_assert!(header.used > 0, "an object was given back twice");
         header.used -= 1;
         if header.used == 0 {

@@ -15,20 +15,12 @@ use orbital_abi::Error;
 use super::{Quota, Ref, quota};
 use crate::memory::class::Class;
 
-/// The class of a type's slabs. One that fits into none does not compile.
-const fn class_of<T>() -> Class {
-    match Class::of(Layout::new::<T>()) {
-        Some(class) => class,
-        None => panic!("too large for a slab"),
-    }
-}
-
 /// Puts `value` into the memory of `quota`; [`remove`] frees it.
 ///
 /// # Errors
 /// [`Error::QuotaExceeded`], and `value` is dropped.
 pub(super) fn place<T>(value: T, quota: &Ref<Quota>) -> Result<NonNull<T>, Error> {
-    let room = quota::allocate(quota, const { class_of::<T>() })?.cast::<T>();
+    let room = quota::allocate(quota, const { Class::of_type::<T>() })?.cast::<T>();
     // SAFETY: fresh room of a class that was chosen for the type.
     unsafe { room.write(value) };
     Ok(room)
@@ -42,7 +34,7 @@ pub(super) unsafe fn remove<T>(thing: NonNull<T>) {
     // SAFETY: the caller's.
     unsafe {
         drop_in_place(thing.as_ptr());
-        quota::free(thing.cast());
+        quota::free(thing.cast(), const { Class::of_type::<T>() });
     }
 }
 
@@ -123,7 +115,10 @@ impl<T> Drop for Paid<T> {
 
 /// Raw memory of a quota's, for what only the machine knows the size of.
 #[derive(Debug)]
-pub struct PaidRoom(NonNull<u8>);
+pub struct PaidRoom {
+    memory: NonNull<u8>,
+    class: Class,
+}
 
 // SAFETY: it owns the memory.
 unsafe impl Send for PaidRoom {}
@@ -137,18 +132,18 @@ impl PaidRoom {
     /// [`Error::QuotaExceeded`], also where no slab has room for so much.
     pub fn new(layout: Layout, quota: &Ref<Quota>) -> Result<Self, Error> {
         let class = Class::of(layout).ok_or(Error::QuotaExceeded)?;
-        quota::allocate(quota, class).map(Self)
+        quota::allocate(quota, class).map(|memory| Self { memory, class })
     }
 
     /// Where it is.
     pub fn pointer(&self) -> NonNull<u8> {
-        self.0
+        self.memory
     }
 }
 
 impl Drop for PaidRoom {
     fn drop(&mut self) {
         // SAFETY: it came from `allocate`, and its owner uses it no more.
-        unsafe { quota::free(self.0) };
+        unsafe { quota::free(self.memory, self.class) };
     }
 }

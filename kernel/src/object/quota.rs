@@ -11,7 +11,7 @@
 //! A quota lives as long as anything that it paid for: each of its slabs holds a reference. It lies in a
 //! slab of its parent's itself, so the parent outlives it. Where the last object of a quota whose process
 //! is long gone is freed, one quota after the other may go, up the whole line: that is a loop, in
-//! `free`, for a line may be longer than the kernel's stack.
+//! `free_slab`, for a line may be longer than the kernel's stack.
 
 use core::{
     ptr::{NonNull, drop_in_place},
@@ -29,7 +29,7 @@ use crate::memory::{
     self,
     class::{Class, SLAB_BYTES},
     frame::Frame,
-    slab::{self, Emptied, Slabs},
+    slab::{Emptied, Slab, Slabs},
 };
 
 /// A limit and how much of it is used.
@@ -213,14 +213,17 @@ impl Drop for Quota {
 ///
 /// # Errors
 /// [`Error::QuotaExceeded`].
+#[inline]
 pub(super) fn allocate(quota: &Ref<Quota>, class: Class) -> Result<NonNull<u8>, Error> {
-    let order = {
-        let mut slabs = quota.slabs.lock();
-        if let Some(memory) = slabs.allocate(class) {
-            return Ok(memory);
-        }
-        slabs.wanted_order(class)
-    };
+    let found = quota.slabs.lock().allocate(class);
+    found.map_or_else(|| allocate_in_new(quota, class), Ok)
+}
+
+/// The same in a new slab.
+#[cold]
+#[inline(never)]
+fn allocate_in_new(quota: &Ref<Quota>, class: Class) -> Result<NonNull<u8>, Error> {
+    let order = quota.slabs.lock().wanted_order(class);
     let (order, frame) = match take_block(quota, order) {
         Ok(frame) => (order, frame),
         // Another CPU may have added the last slab meanwhile.
@@ -247,25 +250,53 @@ fn take_block(quota: &Quota, order: usize) -> Result<Frame, Error> {
 /// Gives back room, from any CPU, and with a slab's last object the slab's reference to its quota.
 ///
 /// # Safety
-/// `memory` came from [`allocate`], is given back once, and nobody uses it any more.
-pub(super) unsafe fn free(memory: NonNull<u8>) {
-    let mut next = Some(memory);
-    while let Some(memory) = next.take() {
-        // SAFETY: the caller's, or of a quota whose last reference is gone. Each slab's owner is a quota,
-        // and lives as long as the slab.
-        let (quota, emptied) = unsafe {
-            let quota = slab::owner_of(memory).cast::<Quota>();
-            let emptied = quota.as_ref().slabs.lock().free(memory);
-            (quota, emptied)
-        };
-        if let Some(Emptied { frame, order }) = emptied {
-            // In this order: what can be charged is there.
-            memory::free_block(frame, order);
-            // SAFETY: the slab's reference, which is given up here.
-            next = unsafe {
-                quota.as_ref().kernel_bytes.refund((SLAB_BYTES << order) as u64);
-                release(quota)
-            };
+/// `memory` came from [`allocate`] for that class, is given back once, and nobody uses it any more.
+#[inline]
+pub(super) unsafe fn free(memory: NonNull<u8>, class: Class) {
+    // SAFETY: the caller's.
+    unsafe {
+        if let (quota, Some(emptied)) = take_back(memory, class) {
+            free_slab(quota, emptied);
+        }
+    }
+}
+
+/// Gives room back to its slab; whose that is, and its block if that was the last object in it.
+///
+/// # Safety
+/// As for [`free`].
+#[inline]
+unsafe fn take_back(memory: NonNull<u8>, class: Class) -> (NonNull<Quota>, Option<Emptied>) {
+    // SAFETY: the caller's. Each slab's owner is a quota, and lives as long as the slab.
+    unsafe {
+        let slab = Slab::of(memory, class);
+        let quota = slab.owner().cast::<Quota>();
+        let emptied = quota.as_ref().slabs.lock().free(slab, memory);
+        (quota, emptied)
+    }
+}
+
+/// Gives back a slab of `quota`'s, and the reference that it held.
+///
+/// # Safety
+/// It has no objects any more, and is given back once.
+#[cold]
+#[inline(never)]
+unsafe fn free_slab(quota: NonNull<Quota>, emptied: Emptied) {
+    let mut next = Some((quota, emptied));
+    while let Some((quota, Emptied { frame, order })) = next.take() {
+        // In this order: what can be charged is there.
+        memory::free_block(frame, order);
+        // SAFETY: the slab's reference, which is given up here; and the room of a quota whose last
+        // reference is gone.
+        unsafe {
+            quota.as_ref().kernel_bytes.refund((SLAB_BYTES << order) as u64);
+            if let Some(room) = release(quota)
+                && let (parent, Some(emptied)) =
+                    take_back(room, const { Class::of_type::<Quota>() })
+            {
+                next = Some((parent, emptied));
+            }
         }
     }
 }
