@@ -10,7 +10,7 @@
 //! | [`SavedRegisters`] | a user thread's registers |
 //! | [`FpuState`], [`UserSegments`] | its other registers, kept apart |
 //! | [`enter_user`], [`set_current`] | leaving the kernel |
-//! | [`PageTables`], [`Root`], [`Protection`], [`Translation`] | an address space's tables |
+//! | [`PageTables`], [`LeafTable`], [`Root`], [`Protection`], [`Translation`] | an address space's tables |
 //! | [`own_device`], [`physical_end`] | which physical addresses are nobody's |
 //! | [`direct_map`] | the kernel's view of physical memory |
 //! | [`copy_from_user`] | reads of user memory that may fail |
@@ -36,10 +36,10 @@ use host as machine;
 use x86_64 as machine;
 
 pub use machine::{
-    FpuState, PageTables, Root, SavedRegisters, UserSegments, backtrace, clock, copy_from_user,
-    cpu_count, cpu_index, cpu_index_locked, direct_map, enter_user, idle, init_descriptors,
-    init_memory, init_timer, init_user_entry, kick, nmi, own_device, physical_end, power, serial,
-    set_current, start_others, stop_others, tags, timer,
+    FpuState, LeafTable, PageTables, Root, SavedRegisters, UserSegments, backtrace, clock,
+    copy_from_user, cpu_count, cpu_index, cpu_index_locked, direct_map, enter_user, idle,
+    init_descriptors, init_memory, init_timer, init_user_entry, kick, nmi, own_device,
+    physical_end, power, serial, set_current, start_others, stop_others, tags, timer,
 };
 
 pub use page::{Access, Cache, PageSize, Protection, Table, Tag, Translation};

@@ -139,7 +139,7 @@ pub(super) fn map(current: &Current, registers: &Registers) -> Completion {
         Err(error) => return Completion::Done(Err(error)),
     };
     take_memory(current, move || {
-        AddressSpace::map(&process.space, mapping.clone())?;
+        AddressSpace::map(&process.space, &mapping)?;
         Ok(Registers::default())
     })
 }

@@ -6,11 +6,11 @@
 use core::cell::Cell;
 
 use intrusive_collections::{
-    Bound, KeyAdapter, RBTree, RBTreeAtomicLink, UnsafeRef, intrusive_adapter,
+    Bound, KeyAdapter, RBTree, RBTreeAtomicLink, UnsafeRef, intrusive_adapter, rbtree::CursorMut,
 };
 use orbital_abi::{Error, Rights, layout::PAGE_SIZE};
 
-use super::{MemoryObject, mapped::Mapped};
+use super::{MemoryObject, mapped::Mapped, memory_object::Inner};
 use crate::{
     arch::{Access, Table},
     object::{AnyRef, Paid, Quota, Ref},
@@ -186,24 +186,18 @@ impl Regions {
         self.at(address).or_else(|| self.0.lower_bound(Bound::Included(&address)).get())
     }
 
-    /// Whether none touches `[start, end)`.
-    pub fn is_free(&self, start: u64, end: u64) -> bool {
-        self.from(start).is_none_or(|region| region.start() >= end)
+    /// The region that holds `address`, to be taken out.
+    pub fn find(&mut self, address: u64) -> Option<Found<'_>> {
+        let before = self.0.upper_bound_mut(Bound::Included(&address));
+        before.get().is_some_and(|region| address < region.end()).then_some(Found(before))
     }
 
-    /// Adds a region, and its object's mapping.
-    pub fn add(&mut self, region: Paid<Region>) -> &Region {
-        if let Some(object) = region.object.clone() {
-            // SAFETY: it is new, and `remove` removes it.
-            object.with_inner(|inner| unsafe { inner.mappings.add(&region.mapped) });
-        }
-        self.insert(region)
-    }
-
-    fn insert(&mut self, region: Paid<Region>) -> &Region {
-        let start = region.start();
-        let cursor = self.0.insert(region.into_list()).into_ref();
-        cursor.unwrap_or_else(|| unreachable!("a region at {start:#x} was just inserted"))
+    /// Where a region `[start, end)` belongs, if none touches that.
+    pub fn gap(&mut self, start: u64, end: u64) -> Option<Gap<'_>> {
+        let before = self.0.upper_bound_mut(Bound::Included(&start));
+        let is_free = before.get().is_none_or(|before| before.end() <= start)
+            && before.peek_next().get().is_none_or(|next| end <= next.start());
+        is_free.then_some(Gap(before))
     }
 
     /// Ends the region that holds `upper`'s first address there; `upper`, made of its content, is the rest.
@@ -216,18 +210,49 @@ impl Regions {
             });
         }
         lower.end.set(upper.start());
-        self.insert(upper);
+        self.0.insert(upper.into_list());
+    }
+}
+
+/// A region, found to be taken out.
+pub struct Found<'a>(CursorMut<'a, Adapter>);
+
+impl Found<'_> {
+    /// Which one.
+    pub fn region(&self) -> Option<&Region> {
+        self.0.get()
     }
 
-    /// Takes out the region that begins at `start`, to be dropped after unlocking: perhaps its object's
-    /// last reference goes with it.
-    pub fn remove(&mut self, start: u64) -> Option<Paid<Region>> {
-        let region = self.0.find_mut(&start).remove()?;
+    /// Takes it out, to be dropped after unlocking: perhaps its object's last reference goes with it.
+    pub fn remove(mut self) -> Option<Paid<Region>> {
+        let region = self.0.remove()?;
         if let Some(object) = &region.object {
-            // SAFETY: it is in the list: `add` or `divide` put it there.
+            // SAFETY: it is in the list: `fill` or `divide` put it there.
             object.with_inner(|inner| unsafe { inner.mappings.remove(&region.mapped) });
         }
-        // SAFETY: `insert` gave it away, and it is in no list any more.
+        // SAFETY: all in the tree came there by `into_list`, and this one has left it, and that of its object.
         Some(unsafe { Paid::from_list(region) })
+    }
+}
+
+/// A range of addresses without regions: behind the one that the cursor is at, or before all.
+pub struct Gap<'a>(CursorMut<'a, Adapter>);
+
+impl Gap<'_> {
+    /// Puts a region there, and its mapping into its object's list; `then` is done under the object's lock,
+    /// which that takes.
+    pub fn fill(
+        mut self,
+        region: Paid<Region>,
+        then: impl FnOnce(&Region, &MemoryObject, &mut Inner),
+    ) {
+        if let Some(object) = &region.object {
+            object.with_inner(|inner| {
+                // SAFETY: it is new, and `remove` removes it.
+                unsafe { inner.mappings.add(&region.mapped) };
+                then(&region, object, inner);
+            });
+        }
+        self.0.insert_after(region.into_list());
     }
 }

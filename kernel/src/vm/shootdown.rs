@@ -88,8 +88,10 @@ pub fn forget(range: &Range<u64>) {
         PageTables::flush_user();
         return;
     }
-    for address in range.clone().step_by(PAGE_SIZE as usize) {
+    let mut address = range.start;
+    while address < range.end {
         PageTables::flush(address);
+        address += PAGE_SIZE;
     }
 }
 

@@ -91,7 +91,7 @@ fn part(
 }
 
 fn map(space: &Ref<AddressSpace>, mapping: &Mapping) -> Result<(), Error> {
-    AddressSpace::map(space, mapping.clone())
+    AddressSpace::map(space, mapping)
 }
 
 fn unmap(space: &Ref<AddressSpace>, address: u64, pages: u64) -> Result<(), Error> {

@@ -20,6 +20,7 @@ pub mod direct_map;
 pub mod entry;
 pub mod fpu;
 pub mod idle;
+mod leaf;
 mod machine;
 pub mod nmi;
 pub mod paging;
@@ -40,6 +41,7 @@ pub use cpu::{
 pub use direct_map::{own_device, physical_end};
 pub use entry::enter_user;
 pub use fpu::FpuState;
+pub use leaf::LeafTable;
 pub use machine::{Machine, machine};
 pub use paging::{PageTables, Root, tags};
 pub use segments::UserSegments;

@@ -165,7 +165,7 @@ impl PageTables {
     }
 
     /// How many need the table of this level over `address`; 0 where there is none.
-    pub fn needed(&self, address: u64, level: Table) -> u64 {
+    pub(super) fn needed(&self, address: u64, level: Table) -> u64 {
         self.0.lock().needed.get(&place(level, address)).copied().unwrap_or_default()
     }
 
@@ -232,24 +232,6 @@ impl PageTables {
         assert!(tables.has(address, table) && is_free, "no entry for {address:#x}");
         let before = tables.pages.insert(address, Page { frame, size, protection });
         assert!(before.is_none_or(|before| before.frame == frame), "{address:#x} led elsewhere");
-    }
-
-    /// Maps pages in `[start, end)`, which lies under one leaf table, to what `page` gives for each by its
-    /// number, and leaves those alone for which it gives nothing. Nothing where that table is not there.
-    pub fn map_each(
-        &mut self,
-        start: u64,
-        end: u64,
-        mut page: impl FnMut(u64) -> Option<(Frame, Protection)>,
-    ) {
-        if !self.has(start, Table::Leaf) {
-            return;
-        }
-        for (number, address) in (0..).zip((start..end).step_by(PAGE_SIZE as usize)) {
-            if let Some((frame, protection)) = page(number) {
-                self.map(address, frame, PageSize::Small, protection);
-            }
-        }
     }
 
     /// Removes the pages in `[start, end)`, which lies under one leaf table or, where a large page is

@@ -37,7 +37,7 @@ pub struct PageTables {
     root: Frame,
 }
 
-fn table(frame: Frame) -> *mut PageTable {
+pub(super) fn table(frame: Frame) -> *mut PageTable {
     direct_map::pointer(frame).cast()
 }
 
@@ -49,16 +49,16 @@ fn is_empty(table: &PageTable) -> bool {
     words.iter().all(|[a, b, c, d, e, f, g, h]| a | b | c | d | e | f | g | h == 0)
 }
 
-fn frame_of(entry: &PageTableEntry) -> Frame {
+pub(super) fn frame_of(entry: &PageTableEntry) -> Frame {
     Frame::containing(entry.addr().as_u64())
 }
 
 /// Which entry of its table at `level` leads to `address`.
-fn index(address: u64, level: u32) -> usize {
+pub(super) fn index(address: u64, level: u32) -> usize {
     (address >> (12 + 9 * (level - 1)) & 0x1ff) as usize
 }
 
-fn flags(protection: Protection, size: PageSize) -> Flags {
+pub(super) fn flags(protection: Protection, size: PageSize) -> Flags {
     // Of the attribute table's entries (`pat`), the two bits choose among the first four.
     let cache = match protection.cache {
         Cache::WriteBack => Flags::empty(),
@@ -93,6 +93,21 @@ fn protection(flags: Flags) -> Protection {
     Protection { access, cache }
 }
 
+/// How many need the table that `entry` leads to. The count stands in bits that the CPU ignores (SDM
+/// volume 3, tables 4-15 to 4-19).
+pub(super) fn count(entry: &PageTableEntry) -> u64 {
+    (entry.flags().bits() & COUNT) >> COUNT_SHIFT
+}
+
+/// Changes how many need the table that `entry` leads to; how many then do.
+pub(super) fn recount(entry: &mut PageTableEntry, change: impl FnOnce(u64) -> u64) -> u64 {
+    let count = change(count(entry));
+    debug_assert!(count <= 512, "a table has no more than 512 entries");
+    let bits = entry.flags().bits() & !COUNT | count << COUNT_SHIFT;
+    entry.set_flags(Flags::from_bits_retain(bits));
+    count
+}
+
 impl PageTables {
     /// Tables that map nothing but the kernel. `root` is a frame that the tables own from now on.
     pub fn new(root: Frame) -> Self {
@@ -116,7 +131,7 @@ impl PageTables {
     /// The entry for `address` in the table of `level`, or in the lowest that exists above: its level
     /// comes with it.
     #[inline]
-    fn entry(&self, address: u64, level: u32) -> (*mut PageTableEntry, u32) {
+    pub(super) fn entry(&self, address: u64, level: u32) -> (*mut PageTableEntry, u32) {
         let mut frame = self.root;
         let mut at = TOP;
         loop {
@@ -154,17 +169,6 @@ impl PageTables {
         }
     }
 
-    /// How many need the table of this level over `address`; 0 where there is none.
-    pub fn needed(&self, address: u64, level: Table) -> u64 {
-        let (entry, found) = self.entry(address, level as u32 + 1);
-        // SAFETY: the entry is in a table of `self`, which is borrowed.
-        let flags = unsafe { (*entry).flags() };
-        match found == level as u32 + 1 && !flags.contains(Flags::HUGE_PAGE) {
-            true => (flags.bits() & COUNT) >> COUNT_SHIFT,
-            false => 0,
-        }
-    }
-
     /// Counts `times` more who need the table of this level over `address`, which is there: 512 at most.
     pub fn hold(&mut self, address: u64, level: Table, times: u64) {
         self.recount(address, level, |count| count + times);
@@ -175,19 +179,11 @@ impl PageTables {
         self.recount(address, level, |count| count.saturating_sub(times)) == 0
     }
 
-    /// The count stands in the entry that leads to the table, in bits that the CPU ignores (SDM volume 3,
-    /// tables 4-15 to 4-19).
     fn recount(&mut self, address: u64, level: Table, change: impl FnOnce(u64) -> u64) -> u64 {
         let (entry, found) = self.entry(address, level as u32 + 1);
         debug_assert!(found == level as u32 + 1, "no table for {address:#x}");
         // SAFETY: as in `add`.
-        let entry = unsafe { &mut *entry };
-        let bits = entry.flags().bits();
-        let count = change((bits & COUNT) >> COUNT_SHIFT);
-        debug_assert!(count <= 512, "a table has no more than 512 entries");
-        let bits = bits & !COUNT | count << COUNT_SHIFT;
-        entry.set_flags(Flags::from_bits_retain(bits));
-        count
+        recount(unsafe { &mut *entry }, change)
     }
 
     /// Takes the table of this level over `address` out and gives its frame, if there is one. It is
@@ -236,25 +232,6 @@ impl PageTables {
         );
         // SAFETY: as above; a leaf table's entries follow each other, and the range does not leave it.
         unsafe { core::slice::from_raw_parts_mut(entry, count) }
-    }
-
-    /// Maps pages in `[start, end)`, which lies under one leaf table, to what `page` gives for each by its
-    /// number, and leaves those alone for which it gives nothing. Nothing where that table is not there.
-    pub fn map_each(
-        &mut self,
-        start: u64,
-        end: u64,
-        mut page: impl FnMut(u64) -> Option<(Frame, Protection)>,
-    ) {
-        if !self.has(start, Table::Leaf) {
-            return;
-        }
-        for (number, entry) in (0..).zip(self.pages(start, end)) {
-            if let Some((frame, protection)) = page(number) {
-                let flags = flags(protection, PageSize::Small);
-                entry.set_addr(PhysAddr::new(frame.address()), flags);
-            }
-        }
     }
 
     /// Removes the pages in `[start, end)`, which lies under one leaf table or, where a large page is

@@ -10,7 +10,6 @@ use super::{
     tables::WINDOW,
 };
 use crate::{
-    arch::Table,
     object::Paid,
     vm::{region::Region, shootdown},
 };
@@ -26,8 +25,8 @@ pub enum AtOnce {
 }
 
 impl AddressSpace {
-    /// Unmaps `[start, end)`, if that is all of one small mapping, whose tables others need too and which no
-    /// other CPU than `cpu`, this one, may remember.
+    /// Unmaps `[start, end)`, if that is all of one small mapping whose tables others need too. `cpu` is this
+    /// one.
     pub(super) fn unmap_at_once(
         &self,
         state: &mut State,
@@ -35,33 +34,31 @@ impl AddressSpace {
         end: u64,
         cpu: usize,
     ) -> AtOnce {
+        let State { tables, regions, change, begun, finished, .. } = state;
         let is_small = end - start <= AT_ONCE * PAGE_SIZE && start / WINDOW == (end - 1) / WINDOW;
-        let others = !(1 << cpu);
-        if !is_small || state.change.is_some() || self.loaded() & others != 0 {
+        if !is_small || change.is_some() {
             return AtOnce::No;
         }
-        let State { tables, regions, .. } = state;
-        let is_whole = |region: &&Region| region.start() == start && region.end() == end;
-        let found = regions.at(start).filter(is_whole).filter(|region| region.object().is_some());
-        if found.is_none() || tables.needed(start, Table::Leaf) < 2 {
-            return AtOnce::No;
-        }
-        if tables.unmap(start, end) {
+        let is_whole = |region: &Region| {
+            region.start() == start && region.end() == end && region.object().is_some()
+        };
+        let found = regions.find(start).filter(|found| found.region().is_some_and(is_whole));
+        let leaf = tables.leaf(start).filter(|leaf| leaf.needed() > 1);
+        let (Some(found), Some(mut leaf)) = (found, leaf) else { return AtOnce::No };
+        // Who looks at a range before it changes that sees that this was one.
+        *begun += 1;
+        if leaf.unmap(start, end) {
             let loaded = self.take_note();
-            if loaded & others != 0 {
-                state.begun += 1;
-                state.change = Some(Change::felt(Kind::Unmap, start, end));
+            if loaded & !(1 << cpu) != 0 {
+                *change = Some(Change::felt(Kind::Unmap, start, end));
                 return AtOnce::Begun;
             }
             if loaded != 0 {
                 shootdown::forget(&(start..end));
             }
         }
-        tables.let_go(start, Table::Leaf, 1);
-        let gone = regions.remove(start);
-        // Who looks at a range before it changes that sees that this was one.
-        state.begun += 1;
-        state.finished = state.begun;
-        gone.map_or(AtOnce::No, AtOnce::Gone)
+        leaf.let_go();
+        *finished = *begun;
+        found.remove().map_or(AtOnce::No, AtOnce::Gone)
     }
 }

@@ -34,7 +34,7 @@ use crate::{
     memory::{self, FrameList},
     object::Paid,
     vm::{
-        region::Region,
+        region::{Found, Region},
         shootdown::{self, EVERYTHING, Shootdown},
     },
 };
@@ -319,7 +319,7 @@ fn retire(
             if region.object().is_some() {
                 change.refund += tables::windows(start, end);
             }
-            gone.extend(state.regions.remove(start));
+            gone.extend(state.regions.find(start).and_then(Found::remove));
         }
         at = end;
     }

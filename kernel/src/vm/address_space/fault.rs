@@ -13,7 +13,7 @@ use super::{
     tables::WINDOW,
 };
 use crate::{
-    arch::{Access, PageSize, PageTables, Protection, Table},
+    arch::{Access, LeafTable, PageSize, PageTables, Protection, Table},
     memory,
     object::Ref,
     vm::{MemoryObject, memory_object::Touched, region::Region},
@@ -105,14 +105,19 @@ impl AddressSpace {
                 return Resolution::Mapped;
             }
         }
-        if !tables.has(address, Table::Leaf) {
-            // Charged when the region was made.
-            let Some(table) = memory::allocate_frame() else { return Resolution::NoMemory };
-            tables.add(address, Table::Leaf, table);
-        }
-        tables.map(address, frame, PageSize::Small, protection);
+        let leaf = match tables.leaf(address) {
+            Some(leaf) => Some(leaf),
+            None => {
+                // Charged when the region was made.
+                let Some(table) = memory::allocate_frame() else { return Resolution::NoMemory };
+                tables.add(address, Table::Leaf, table);
+                tables.leaf(address)
+            }
+        };
+        let Some(mut leaf) = leaf else { return Resolution::NoMemory };
+        leaf.map_each(address, address + PAGE_SIZE, |_| Some((frame, protection)));
         if !is_new {
-            around(tables, region, address);
+            around(leaf, region, object, address);
         }
         Resolution::Mapped
     }
@@ -143,8 +148,9 @@ impl AddressSpace {
 }
 
 /// Maps the neighbours of a page that was there, if they are there.
-fn around(tables: &mut PageTables, region: &Region, address: u64) {
+fn around(leaf: LeafTable<'_>, region: &Region, object: &MemoryObject, address: u64) {
     let block = AROUND * PAGE_SIZE;
     let start = address / block * block;
-    populate(tables, region, start.max(region.start()), (start + block).min(region.end()));
+    let range = start.max(region.start())..(start + block).min(region.end());
+    object.with_inner(|inner| populate(leaf, region, object, inner, range));
 }

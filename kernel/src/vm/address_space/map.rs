@@ -1,15 +1,18 @@
 //! Mapping, and looking at what is mapped. Both are done in one short step, whatever the range's size.
 #![forbid(unsafe_code)]
 
+use core::ops::Range;
+
 use orbital_abi::{Error, Rights, layout::PAGE_SIZE};
 
 use super::{AddressSpace, State, range, tables};
 use crate::{
-    arch::{Access, PageTables, Protection},
+    arch::{Access, LeafTable, PageTables, Protection},
     memory::{self, FrameList},
     object::Ref,
     vm::{
         MemoryObject,
+        memory_object::Inner,
         region::{Content, Region},
     },
 };
@@ -63,8 +66,8 @@ impl AddressSpace {
     /// [`Error::InvalidArgument`] for a range that is not aligned, empty, or not wholly in the object;
     /// [`Error::InvalidAddress`] outside user space; [`Error::AddressInUse`]; [`Error::QuotaExceeded`];
     /// [`Error::Ended`].
-    pub fn map(space: &Ref<Self>, mapping: Mapping) -> Result<(), Error> {
-        let Mapping { address, bytes, content } = mapping;
+    pub fn map(space: &Ref<Self>, mapping: &Mapping) -> Result<(), Error> {
+        let Mapping { address, bytes, ref content } = *mapping;
         if !bytes.is_multiple_of(PAGE_SIZE) {
             return Err(Error::InvalidArgument);
         }
@@ -74,29 +77,40 @@ impl AddressSpace {
             return Err(Error::InvalidArgument);
         }
         let (start, end) = range(address, bytes)?;
-        let region = Region::new(space.clone().erase(), start, end, content, &space.quota)?;
+        let (space_of_it, content) = (space.clone().erase(), content.clone());
+        let region = Region::new(space_of_it, start, end, content, &space.quota)?;
         let mut state = space.state.lock();
         if state.is_closed {
             return Err(Error::Ended);
         }
-        if !state.regions.is_free(start, end) {
-            return Err(Error::AddressInUse);
-        }
-        if region.object().is_some() {
-            space.make_tables(&mut state, start, end)?;
-        }
         let State { tables, regions, .. } = &mut *state;
-        let region = regions.add(region);
-        populate(tables, region, start, end.min(start + AT_ONCE * PAGE_SIZE));
+        let gap = regions.gap(start, end).ok_or(Error::AddressInUse)?;
+        if region.object().is_none() {
+            gap.fill(region, |_, _, _| {});
+            return Ok(());
+        }
+        let leaf = match tables::only(tables, start, end) {
+            Some(mut leaf) => {
+                leaf.hold();
+                Some(leaf)
+            }
+            None => {
+                space.make_tables(tables, start, end)?;
+                tables.leaf(start)
+            }
+        };
+        gap.fill(region, |region, object, inner| {
+            if let Some(leaf) = leaf {
+                populate(leaf, region, object, inner, start..end.min(start + AT_ONCE * PAGE_SIZE));
+            }
+        });
         Ok(())
     }
 
     /// Makes the tables of a new region.
-    fn make_tables(&self, state: &mut State, start: u64, end: u64) -> Result<(), Error> {
-        if tables::need_known(&mut state.tables, start, end) {
-            return Ok(());
-        }
-        let missing = tables::missing(&state.tables, start, end);
+    #[cold]
+    fn make_tables(&self, tables: &mut PageTables, start: u64, end: u64) -> Result<(), Error> {
+        let missing = tables::missing(tables, start, end);
         let mut frames = FrameList::new();
         let charged = missing + tables::windows(start, end);
         if charged > 0 {
@@ -109,7 +123,7 @@ impl AddressSpace {
                 frames.push(frame);
             }
         }
-        tables::need(&mut state.tables, start, end, &mut frames);
+        tables::need(tables, start, end, &mut frames);
         Ok(())
     }
 
@@ -130,18 +144,22 @@ impl AddressSpace {
     }
 }
 
-/// Maps the pages of `[start, end)`, a part of `region`, that are there and whose leaf table is.
-pub(super) fn populate(tables: &mut PageTables, region: &Region, start: u64, end: u64) {
-    let (Some(object), Some(access)) = (region.object(), region.access()) else { return };
+/// Maps the pages of `range`, a part of `region`, that are there and that `leaf` has, the leaf table over its
+/// start. `inner` is what the lock of `object` covers, the region's.
+pub(super) fn populate(
+    mut leaf: LeafTable<'_>,
+    region: &Region,
+    object: &MemoryObject,
+    inner: &Inner,
+    Range { start, end }: Range<u64>,
+) {
+    let Some(access) = region.access() else { return };
     let end = end.min((start / tables::WINDOW + 1) * tables::WINDOW);
-    let cache = object.cache();
-    let first = region.page_at(start);
-    object.with_inner(|inner| {
-        tables.map_each(start, end, |page| {
-            let (frame, may_write) = inner.present(first + page)?;
-            let access = if may_write { access } else { read_only(access) };
-            Some((frame, Protection { access, cache }))
-        });
+    let (first, cache) = (region.page_at(start), object.cache());
+    leaf.map_each(start, end, |page| {
+        let (frame, may_write) = inner.present(first + page)?;
+        let access = if may_write { access } else { read_only(access) };
+        Some((frame, Protection { access, cache }))
     });
 }
 

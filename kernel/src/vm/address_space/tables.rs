@@ -14,7 +14,7 @@
 #![forbid(unsafe_code)]
 
 use crate::{
-    arch::{PageTables, Table},
+    arch::{LeafTable, PageTables, Table},
     memory::{self, FrameList},
     vm::region::Region,
 };
@@ -93,15 +93,12 @@ pub fn missing(tables: &PageTables, start: u64, end: u64) -> u64 {
     (leaves + directories + pointers) as u64
 }
 
-/// A region `[start, end)` that lies in one window, but is not all of it, needs that leaf table, if it is
-/// there. Whether that was so: else nothing was done.
-pub fn need_known(tables: &mut PageTables, start: u64, end: u64) -> bool {
+/// The only table that a region `[start, end)` needs, if it lies in one window, but is not all of it, and
+/// others need that leaf table already.
+pub fn only(tables: &mut PageTables, start: u64, end: u64) -> Option<LeafTable<'_>> {
     let is_part = start / WINDOW == (end - 1) / WINDOW && end - start < WINDOW;
-    let is_known = is_part && tables.needed(start, Table::Leaf) > 0;
-    if is_known {
-        tables.hold(start, Table::Leaf, 1);
-    }
-    is_known
+    let leaf = if is_part { tables.leaf(start) } else { None };
+    leaf.filter(|leaf| leaf.needed() > 0)
 }
 
 /// A region `[start, end)` needs its tables. Those that are missing are made of `frames`, of which there

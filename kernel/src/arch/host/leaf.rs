@@ -1,0 +1,76 @@
+//! One leaf table of an address space, as the real machine has it.
+#![forbid(unsafe_code)]
+
+use orbital_abi::layout::PAGE_SIZE;
+
+use super::paging::PageTables;
+use crate::{
+    arch::{PageSize, Protection, Table},
+    memory::frame::Frame,
+};
+
+/// A leaf table that is there, with the pages in it.
+pub struct LeafTable<'a> {
+    tables: &'a mut PageTables,
+    /// The first address that it maps.
+    window: u64,
+}
+
+impl PageTables {
+    /// The leaf table over `address`, if there is one.
+    pub fn leaf(&mut self, address: u64) -> Option<LeafTable<'_>> {
+        let window = address / Table::Leaf.span() * Table::Leaf.span();
+        let is_there = self.has(address, Table::Leaf);
+        is_there.then_some(LeafTable { tables: self, window })
+    }
+}
+
+impl LeafTable<'_> {
+    /// How many need it.
+    pub fn needed(&self) -> u64 {
+        self.tables.needed(self.window, Table::Leaf)
+    }
+
+    /// Counts one more who needs it.
+    pub fn hold(&mut self) {
+        self.tables.hold(self.window, Table::Leaf, 1);
+    }
+
+    /// Counts one less; whether nobody needs it any more.
+    pub fn let_go(&mut self) -> bool {
+        self.tables.let_go(self.window, Table::Leaf, 1)
+    }
+
+    fn check(&self, start: u64, end: u64) {
+        let is_inside = self.window <= start && end <= self.window + Table::Leaf.span();
+        assert!(is_inside, "{start:#x} to {end:#x} in {:#x}", self.window);
+    }
+
+    /// Maps pages in `[start, end)`, which lies in what it maps, to what `page` gives for each by its
+    /// number, and leaves those alone for which it gives nothing.
+    ///
+    /// # Panics
+    /// For a range that does not.
+    pub fn map_each(
+        &mut self,
+        start: u64,
+        end: u64,
+        mut page: impl FnMut(u64) -> Option<(Frame, Protection)>,
+    ) {
+        self.check(start, end);
+        for (number, address) in (0..).zip((start..end).step_by(PAGE_SIZE as usize)) {
+            if let Some((frame, protection)) = page(number) {
+                self.tables.map(address, frame, PageSize::Small, protection);
+            }
+        }
+    }
+
+    /// Removes the pages in `[start, end)`, which lies in what it maps. Whether there was any.
+    ///
+    /// # Panics
+    /// For a range that does not.
+    pub fn unmap(&mut self, start: u64, end: u64) -> bool {
+        self.check(start, end);
+        self.tables.unmap(start, end)
+    }
+}
