@@ -271,7 +271,7 @@ unsafe fn take_back(memory: NonNull<u8>, class: Class) -> (NonNull<Quota>, Optio
     unsafe {
         let slab = Slab::of(memory, class);
         let quota = slab.owner().cast::<Quota>();
-        let emptied = quota.as_ref().slabs.lock().free(slab, memory);
+        let emptied = quota.as_ref().slabs.lock().free(slab, memory, class);
         (quota, emptied)
     }
 }

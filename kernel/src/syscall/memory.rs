@@ -2,6 +2,8 @@
 //! is decided in [`vm`](crate::vm).
 #![forbid(unsafe_code)]
 
+use alloc::borrow::Cow;
+
 use orbital_abi::{
     CapSlot, Error, Registers, Rights,
     arguments::{DeviceCache, MemoryDevice, MemoryMap, MemoryProtect, MemoryUnmap},
@@ -33,23 +35,33 @@ const RIGHTS: Rights =
 /// What a mapping can ever allow.
 const MAPPED: Rights = Rights::READ.union(Rights::WRITE).union(Rights::EXECUTE);
 
-/// Does what takes memory. Before it fails for want of that, whatever is on its way back comes back: it may be
-/// this process's.
-fn take_memory(current: &Current, take: impl Fn() -> Answer + 'static) -> Completion {
-    match take() {
-        Err(Error::QuotaExceeded) if !reclaim::is_done() => {
-            block(current, BlockReason::Working, async move {
-                reclaim::finish().await;
-                Outcome::Answer(take())
-            })
-        }
-        answer => Completion::Done(answer),
+/// Does once more what has failed with `error`, if that was for want of memory, after whatever is on its way
+/// back has come back: it may be this process's.
+#[cold]
+fn again(current: &Current, error: Error, take: impl FnOnce() -> Answer + 'static) -> Completion {
+    if error != Error::QuotaExceeded || reclaim::is_done() {
+        return Completion::Done(Err(error));
     }
+    block(current, BlockReason::Working, async move {
+        reclaim::finish().await;
+        Outcome::Answer(take())
+    })
 }
 
 pub(super) fn create(current: &Current, registers: &Registers) -> Completion {
-    let (bytes, process) = (registers.control[0], current.process.clone());
-    take_memory(current, move || install(&process, MemoryObject::new(bytes, &process.quota)?))
+    let bytes = registers.control[0];
+    make(&current.process, bytes).map_or_else(
+        |error| {
+            let process = current.process.clone();
+            again(current, error, move || make(&process, bytes))
+        },
+        |answer| Completion::Done(Ok(answer)),
+    )
+}
+
+/// A new object, with a capability to it.
+fn make(process: &Process, bytes: u64) -> Answer {
+    install(process, MemoryObject::new(bytes, &process.quota)?)
 }
 
 fn install(process: &Process, object: Ref<MemoryObject>) -> Answer {
@@ -138,13 +150,22 @@ pub(super) fn map(current: &Current, registers: &Registers) -> Completion {
         Ok(decoded) => decoded,
         Err(error) => return Completion::Done(Err(error)),
     };
-    take_memory(current, move || {
-        AddressSpace::map(&process.space, &mapping)?;
-        Ok(Registers::default())
-    })
+    match AddressSpace::map(&process.space, &mapping) {
+        Ok(()) => Completion::Done(Ok(Registers::default())),
+        Err(error) => {
+            let process = process.into_owned();
+            again(current, error, move || {
+                AddressSpace::map(&process.space, &mapping)?;
+                Ok(Registers::default())
+            })
+        }
+    }
 }
 
-fn decode_map(current: &Current, registers: &Registers) -> Result<(Ref<Process>, Mapping), Error> {
+fn decode_map<'a>(
+    current: &'a Current,
+    registers: &Registers,
+) -> Result<(Cow<'a, Ref<Process>>, Mapping), Error> {
     let arguments = MemoryMap::decode(registers)?;
     let access = access(arguments.rights)?;
     if !arguments.offset.is_multiple_of(PAGE_SIZE) {
@@ -178,9 +199,9 @@ pub(super) fn unmap(current: &Current, registers: &Registers) -> Completion {
     let unfinished = match begun {
         Ok((Begun::Over, _)) => return Completion::Done(Ok(Registers::default())),
         Ok((Begun::Number(number), process)) => {
-            return finish(current, Unfinished(process), number);
+            return finish(current, Unfinished(process.into_owned()), number);
         }
-        Ok((_, process)) => Unfinished(process),
+        Ok((_, process)) => Unfinished(process.into_owned()),
         Err(error) => return Completion::Done(Err(error)),
     };
     block(current, BlockReason::Working, async move {
@@ -201,7 +222,7 @@ pub(super) fn protect(current: &Current, registers: &Registers) -> Completion {
         Ok(decoded) => decoded,
         Err(error) => return Completion::Done(Err(error)),
     };
-    let unfinished = Unfinished(process);
+    let unfinished = Unfinished(process.into_owned());
     let mut check = Check::default();
     block(current, BlockReason::Working, async move {
         let space = &unfinished.0.space;

@@ -19,6 +19,8 @@ mod timer;
 #[cfg(test)]
 mod tests;
 
+use alloc::borrow::Cow;
+
 use orbital_abi::{CapSlot, Error, ExitReason, Registers, Rights};
 use orbital_executor::timer::Elapsed;
 
@@ -50,9 +52,9 @@ fn lookup<T: Object>(current: &Current, slot: CapSlot, needed: Rights) -> Result
 }
 
 /// The process that `slot` names, or the current one where it is null.
-fn process_or_own(current: &Current, slot: CapSlot) -> Result<Ref<Process>, Error> {
+fn process_or_own(current: &Current, slot: CapSlot) -> Result<Cow<'_, Ref<Process>>, Error> {
     if slot.is_null() {
-        return Ok(current.process.clone());
+        return Ok(Cow::Borrowed(&current.process));
     }
-    lookup(current, slot, Rights::MANAGE)
+    lookup(current, slot, Rights::MANAGE).map(Cow::Owned)
 }

@@ -7,13 +7,13 @@
 
 use core::cell::Cell;
 
-use intrusive_collections::{LinkedList, LinkedListAtomicLink, UnsafeRef, intrusive_adapter};
+use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 
 use crate::object::AnyRef;
 
 /// A mapping, as its object knows it. A part of a region.
 pub struct Mapped {
-    link: LinkedListAtomicLink,
+    link: LinkedListLink,
     /// The address space.
     pub space: AnyRef,
     /// The region's first address there.
@@ -22,16 +22,16 @@ pub struct Mapped {
     walk: Cell<u64>,
 }
 
-// SAFETY: the number of the walk is touched only by the list's methods, and so under the lock that the
-// list is under; all else does not change.
+// SAFETY: the link and the number of the walk are touched only by the list's methods, and so under the lock
+// that the list is under; all else does not change.
 unsafe impl Sync for Mapped {}
 
-intrusive_adapter!(Adapter = UnsafeRef<Mapped>: Mapped { link => LinkedListAtomicLink });
+intrusive_adapter!(Adapter = UnsafeRef<Mapped>: Mapped { link => LinkedListLink });
 
 impl Mapped {
     /// A mapping in `space` from `start` on, in no list.
     pub fn new(space: AnyRef, start: u64) -> Self {
-        Self { link: LinkedListAtomicLink::new(), space, start, walk: Cell::new(0) }
+        Self { link: LinkedListLink::new(), space, start, walk: Cell::new(0) }
     }
 }
 

@@ -6,7 +6,7 @@
 use core::cell::Cell;
 
 use intrusive_collections::{
-    Bound, KeyAdapter, RBTree, RBTreeAtomicLink, UnsafeRef, intrusive_adapter, rbtree::CursorMut,
+    Bound, KeyAdapter, RBTree, RBTreeLink, UnsafeRef, intrusive_adapter, rbtree::CursorMut,
 };
 use orbital_abi::{Error, Rights, layout::PAGE_SIZE};
 
@@ -21,7 +21,7 @@ const WINDOW: u64 = Table::Leaf.span();
 
 /// A range of addresses with pages of one object, or with nothing: then every access is a fault.
 pub struct Region {
-    link: RBTreeAtomicLink,
+    link: RBTreeLink,
     mapped: Mapped,
     end: Cell<u64>,
     /// `None` for a guard.
@@ -36,10 +36,10 @@ pub struct Region {
     is_leaving: Cell<bool>,
 }
 
-// SAFETY: the cells are touched only under the address space's lock.
+// SAFETY: the link and the cells are touched only under the address space's lock.
 unsafe impl Sync for Region {}
 
-intrusive_adapter!(Adapter = UnsafeRef<Region>: Region { link => RBTreeAtomicLink });
+intrusive_adapter!(Adapter = UnsafeRef<Region>: Region { link => RBTreeLink });
 
 impl<'a> KeyAdapter<'a> for Adapter {
     type Key = u64;
@@ -67,6 +67,7 @@ impl Region {
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`].
+    #[inline]
     pub fn new(
         space: AnyRef,
         start: u64,
@@ -76,7 +77,7 @@ impl Region {
     ) -> Result<Paid<Self>, Error> {
         let Content { object, first_page, access, allowed } = content;
         let region = Self {
-            link: RBTreeAtomicLink::new(),
+            link: RBTreeLink::new(),
             mapped: Mapped::new(space, start),
             end: Cell::new(end),
             object,
@@ -224,6 +225,7 @@ impl Found<'_> {
     }
 
     /// Takes it out, to be dropped after unlocking: perhaps its object's last reference goes with it.
+    #[inline]
     pub fn remove(mut self) -> Option<Paid<Region>> {
         let region = self.0.remove()?;
         if let Some(object) = &region.object {

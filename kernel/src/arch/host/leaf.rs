@@ -41,23 +41,28 @@ impl LeafTable<'_> {
         self.tables.let_go(self.window, Table::Leaf, 1)
     }
 
-    fn check(&self, start: u64, end: u64) {
-        let is_inside = self.window <= start && end <= self.window + Table::Leaf.span();
-        assert!(is_inside, "{start:#x} to {end:#x} in {:#x}", self.window);
-    }
-
-    /// Maps pages in `[start, end)`, which lies in what it maps, to what `page` gives for each by its
-    /// number, and leaves those alone for which it gives nothing.
+    /// The part of `[start, end)` that it maps.
     ///
     /// # Panics
-    /// For a range that does not.
+    /// When the range does not begin there.
+    fn own(&self, start: u64, end: u64) -> (u64, u64) {
+        let own = self.window..self.window + Table::Leaf.span();
+        assert!(own.contains(&start), "{start:#x} to {end:#x} in {:#x}", self.window);
+        (start, end.min(own.end))
+    }
+
+    /// Maps pages in `[start, end)`, which begins in what it maps, to what `page` gives for each by its
+    /// number, and leaves those alone for which it gives nothing, and those behind the table's end.
+    ///
+    /// # Panics
+    /// For a range that begins elsewhere.
     pub fn map_each(
         &mut self,
         start: u64,
         end: u64,
         mut page: impl FnMut(u64) -> Option<(Frame, Protection)>,
     ) {
-        self.check(start, end);
+        let (start, end) = self.own(start, end);
         for (number, address) in (0..).zip((start..end).step_by(PAGE_SIZE as usize)) {
             if let Some((frame, protection)) = page(number) {
                 self.tables.map(address, frame, PageSize::Small, protection);
@@ -70,7 +75,7 @@ impl LeafTable<'_> {
     /// # Panics
     /// For a range that does not.
     pub fn unmap(&mut self, start: u64, end: u64) -> bool {
-        self.check(start, end);
+        assert_eq!(self.own(start, end), (start, end), "more than the table maps");
         self.tables.unmap(start, end)
     }
 }

@@ -4,7 +4,7 @@
 use orbital_abi::layout::PAGE_SIZE;
 use x86_64::{
     PhysAddr,
-    structures::paging::{PageTableFlags as Flags, page_table::PageTableEntry},
+    structures::paging::{PageTable, PageTableFlags as Flags, page_table::PageTableEntry},
 };
 
 use super::paging::{PageTables, count, flags, frame_of, index, recount, table};
@@ -24,17 +24,28 @@ impl PageTables {
     /// The leaf table over `address`, if there is one.
     #[inline]
     pub fn leaf(&mut self, address: u64) -> Option<LeafTable<'_>> {
-        let (entry, level) = self.entry(address, Table::Directory as u32);
-        // SAFETY: the entry is in a table of `self`, which is borrowed for writing.
-        let entry = unsafe { &mut *entry };
-        let kind = entry.flags() & (Flags::PRESENT | Flags::HUGE_PAGE);
-        if level != Table::Directory as u32 || kind != Flags::PRESENT {
-            return None;
+        // SAFETY: each is the root, or a table that an entry of these tables leads to, which are borrowed for
+        // writing; the leaf table is another than the directory.
+        unsafe {
+            let pointers = below(table(self.root), address, Table::Pointers)?;
+            let directory = below(pointers, address, Table::Directory)?;
+            let entry = &mut (&mut (*directory))[index(address, Table::Directory as u32)];
+            let kind = entry.flags() & (Flags::PRESENT | Flags::HUGE_PAGE);
+            let pages = &mut *table(frame_of(entry)).cast();
+            (kind == Flags::PRESENT).then_some(LeafTable { entry, pages })
         }
-        // SAFETY: as above; a table is its 512 entries, and this is another than the directory.
-        let pages = unsafe { &mut *table(frame_of(entry)).cast() };
-        Some(LeafTable { entry, pages })
     }
+}
+
+/// The table of `level` over `address`, by the one above, if there is one. Above directories all entries lead
+/// to tables.
+///
+/// # Safety
+/// `above` is a table of the next level.
+unsafe fn below(above: *mut PageTable, address: u64, level: Table) -> Option<*mut PageTable> {
+    // SAFETY: the caller's.
+    let entry = unsafe { &(&(*above))[index(address, level as u32 + 1)] };
+    entry.flags().contains(Flags::PRESENT).then(|| table(frame_of(entry)))
 }
 
 impl LeafTable<'_> {
@@ -53,14 +64,16 @@ impl LeafTable<'_> {
         recount(self.entry, |count| count.saturating_sub(1)) == 0
     }
 
-    /// The entries of `[start, end)`, which lies in what the table maps.
+    /// The entries of `[start, end)`, which begins in what the table maps, as far as it has them.
     fn pages(&mut self, start: u64, end: u64) -> &mut [PageTableEntry] {
-        let (first, count) = (index(start, Table::Leaf as u32), (end - start) / PAGE_SIZE);
-        &mut self.pages[first..first + count as usize]
+        let pages = &mut self.pages[index(start, Table::Leaf as u32)..];
+        let count = ((end - start) / PAGE_SIZE) as usize;
+        let count = count.min(pages.len());
+        &mut pages[..count]
     }
 
-    /// Maps pages in `[start, end)`, which lies in what it maps, to what `page` gives for each by its
-    /// number, and leaves those alone for which it gives nothing.
+    /// Maps pages in `[start, end)`, which begins in what it maps, to what `page` gives for each by its
+    /// number, and leaves those alone for which it gives nothing, and those behind the table's end.
     #[inline]
     pub fn map_each(
         &mut self,

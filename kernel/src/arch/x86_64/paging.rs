@@ -34,7 +34,7 @@ const COUNT_SHIFT: u32 = 52;
 /// drop.
 #[derive(Debug)]
 pub struct PageTables {
-    root: Frame,
+    pub(super) root: Frame,
 }
 
 pub(super) fn table(frame: Frame) -> *mut PageTable {

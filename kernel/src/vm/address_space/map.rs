@@ -85,19 +85,14 @@ impl AddressSpace {
         }
         let State { tables, regions, .. } = &mut *state;
         let gap = regions.gap(start, end).ok_or(Error::AddressInUse)?;
-        if region.object().is_none() {
-            gap.fill(region, |_, _, _| {});
-            return Ok(());
-        }
-        let leaf = match tables::only(tables, start, end) {
-            Some(mut leaf) => {
-                leaf.hold();
-                Some(leaf)
-            }
-            None => {
-                space.make_tables(tables, start, end)?;
-                tables.leaf(start)
-            }
+        let leaf = if region.object().is_none() {
+            None
+        } else if let Some(mut leaf) = tables::only(tables, start, end) {
+            leaf.hold();
+            Some(leaf)
+        } else {
+            space.make_tables(tables, start, end)?;
+            tables.leaf(start)
         };
         gap.fill(region, |region, object, inner| {
             if let Some(leaf) = leaf {
@@ -146,6 +141,7 @@ impl AddressSpace {
 
 /// Maps the pages of `range`, a part of `region`, that are there and that `leaf` has, the leaf table over its
 /// start. `inner` is what the lock of `object` covers, the region's.
+#[inline]
 pub(super) fn populate(
     mut leaf: LeafTable<'_>,
     region: &Region,
@@ -154,7 +150,6 @@ pub(super) fn populate(
     Range { start, end }: Range<u64>,
 ) {
     let Some(access) = region.access() else { return };
-    let end = end.min((start / tables::WINDOW + 1) * tables::WINDOW);
     let (first, cache) = (region.page_at(start), object.cache());
     leaf.map_each(start, end, |page| {
         let (frame, may_write) = inner.present(first + page)?;
