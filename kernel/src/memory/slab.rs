@@ -177,21 +177,16 @@ impl Slabs {
         self.link(slab);
     }
 
-    /// Takes back what [`Slabs::allocate`] gave for `class`, and lies in `slab`. Gives the slab's block where
-    /// that was the last object in it: then it is the caller's, to be freed.
+    /// Takes back what [`Slabs::allocate`] gave, and lies in `slab`. Gives the slab's block where that was the
+    /// last object in it: then it is the caller's, to be freed.
     ///
     /// # Safety
     /// `memory` came from `allocate` of these slabs, is given back once, and nobody uses it any more.
     #[inline]
-    pub unsafe fn free(
-        &mut self,
-        Slab(mut slab): Slab,
-        memory: NonNull<u8>,
-        class: Class,
-    ) -> Option<Emptied> {
+    pub unsafe fn free(&mut self, Slab(mut slab): Slab, memory: NonNull<u8>) -> Option<Emptied> {
         // SAFETY: the slab is this owner's, and `&mut self` says that its lock is held.
         let header = unsafe { slab.as_mut() };
-        debug_assert_eq!(header.class, class, "an object of another class");
+        let class = header.class;
         usage::given_back(class.bytes());
         let was_full = header.used == header.room;
         debug_assert!(header.used > 0, "an object was given back twice");

@@ -15,14 +15,15 @@ use orbital_abi::Error;
 use super::{Quota, Ref, quota};
 use crate::memory::class::Class;
 
-/// Puts `value` into the memory of `quota`; [`remove`] frees it.
+/// Puts what `make` makes into the memory of `quota`, right in its place; [`remove`] frees it.
 ///
 /// # Errors
-/// [`Error::QuotaExceeded`], and `value` is dropped.
-pub(super) fn place<T>(value: T, quota: &Ref<Quota>) -> Result<NonNull<T>, Error> {
+/// [`Error::QuotaExceeded`], and nothing is made.
+#[inline(always)]
+pub(super) fn place<T>(quota: &Ref<Quota>, make: impl FnOnce() -> T) -> Result<NonNull<T>, Error> {
     let room = quota::allocate(quota, const { Class::of_type::<T>() })?.cast::<T>();
     // SAFETY: fresh room of a class that was chosen for the type.
-    unsafe { room.write(value) };
+    unsafe { room.write(make()) };
     Ok(room)
 }
 
@@ -52,7 +53,16 @@ impl<T> Paid<T> {
     /// # Errors
     /// [`Error::QuotaExceeded`], and `value` is dropped.
     pub fn new(value: T, quota: &Ref<Quota>) -> Result<Self, Error> {
-        place(value, quota).map(Self)
+        Self::new_with(quota, || value)
+    }
+
+    /// Puts what `make` makes into the memory of `quota`.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`], and nothing is made.
+    #[inline(always)]
+    pub fn new_with(quota: &Ref<Quota>, make: impl FnOnce() -> T) -> Result<Self, Error> {
+        place(quota, make).map(Self)
     }
 
     /// The same, never to be moved again.

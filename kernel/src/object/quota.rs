@@ -254,25 +254,21 @@ fn take_block(quota: &Quota, order: usize) -> Result<Frame, Error> {
 #[inline]
 pub(super) unsafe fn free(memory: NonNull<u8>, class: Class) {
     // SAFETY: the caller's.
-    unsafe {
-        if let (quota, Some(emptied)) = take_back(memory, class) {
-            free_slab(quota, emptied);
-        }
-    }
+    unsafe { give_back(Slab::of(memory, class), memory) };
 }
 
-/// Gives room back to its slab; whose that is, and its block if that was the last object in it.
+/// Gives back room in `slab`.
 ///
 /// # Safety
 /// As for [`free`].
-#[inline]
-unsafe fn take_back(memory: NonNull<u8>, class: Class) -> (NonNull<Quota>, Option<Emptied>) {
+unsafe fn give_back(slab: Slab, memory: NonNull<u8>) {
     // SAFETY: the caller's. Each slab's owner is a quota, and lives as long as the slab.
     unsafe {
-        let slab = Slab::of(memory, class);
         let quota = slab.owner().cast::<Quota>();
-        let emptied = quota.as_ref().slabs.lock().free(slab, memory, class);
-        (quota, emptied)
+        let emptied = quota.as_ref().slabs.lock().free(slab, memory);
+        if let Some(emptied) = emptied {
+            free_slab(quota, emptied);
+        }
     }
 }
 
@@ -282,20 +278,21 @@ unsafe fn take_back(memory: NonNull<u8>, class: Class) -> (NonNull<Quota>, Optio
 /// It has no objects any more, and is given back once.
 #[cold]
 #[inline(never)]
-unsafe fn free_slab(quota: NonNull<Quota>, emptied: Emptied) {
-    let mut next = Some((quota, emptied));
-    while let Some((quota, Emptied { frame, order })) = next.take() {
+unsafe fn free_slab(mut quota: NonNull<Quota>, mut emptied: Emptied) {
+    loop {
+        let Emptied { frame, order } = emptied;
         // In this order: what can be charged is there.
         memory::free_block(frame, order);
         // SAFETY: the slab's reference, which is given up here; and the room of a quota whose last
-        // reference is gone.
+        // reference is gone, in a slab of its parent's.
         unsafe {
             quota.as_ref().kernel_bytes.refund((SLAB_BYTES << order) as u64);
-            if let Some(room) = release(quota)
-                && let (parent, Some(emptied)) =
-                    take_back(room, const { Class::of_type::<Quota>() })
-            {
-                next = Some((parent, emptied));
+            let Some(room) = release(quota) else { return };
+            let slab = Slab::of(room, const { Class::of_type::<Quota>() });
+            quota = slab.owner().cast();
+            match quota.as_ref().slabs.lock().free(slab, room) {
+                Some(next) => emptied = next,
+                None => return,
             }
         }
     }

@@ -53,7 +53,7 @@ impl<T: Object> Ref<T> {
     /// # Errors
     /// [`Error::QuotaExceeded`], and `object` is dropped.
     pub fn new_in(quota: &Ref<Quota>, object: T) -> Result<Self, Error> {
-        let object = paid::place(object, quota)?;
+        let object = paid::place(quota, || object)?;
         // SAFETY: an object starts with its header, and nobody else knows of this one yet.
         unsafe { object.cast::<Header>().as_mut() }.set_free_function(free_paid::<T>);
         Ok(Self(object, PhantomData))

@@ -82,8 +82,7 @@ struct State {
 
 /// `[address, address + bytes)`, checked.
 fn range(address: u64, bytes: u64) -> Result<(u64, u64), Error> {
-    let aligned = address.is_multiple_of(PAGE_SIZE) && bytes.is_multiple_of(PAGE_SIZE);
-    if !aligned || bytes == 0 {
+    if !(address | bytes).is_multiple_of(PAGE_SIZE) || bytes == 0 {
         return Err(Error::InvalidArgument);
     }
     let end = address.checked_add(bytes).ok_or(Error::InvalidAddress)?;

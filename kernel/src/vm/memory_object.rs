@@ -11,7 +11,7 @@ use core::ops::Range;
 
 use orbital_abi::{Error, ObjectKind, layout::PAGE_SIZE};
 use orbital_executor::wait_queue::WaitQueue;
-use spin::Mutex;
+use spin::{Mutex, MutexGuard};
 
 use super::{
     mapped::Mappings,
@@ -144,10 +144,15 @@ impl MemoryObject {
         self.cache != Cache::WriteBack
     }
 
-    /// Runs `f` on what the lock covers. It takes no other lock but those of memory, and that of an object that
-    /// nobody else has yet.
+    /// What the lock covers, for a few steps. Who has it takes no other lock but those of memory, and that of an
+    /// object that nobody else has yet.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock()
+    }
+
+    /// Runs `f` on what the lock covers.
     pub(super) fn with_inner<R>(&self, f: impl FnOnce(&mut Inner) -> R) -> R {
-        f(&mut self.inner.lock())
+        f(&mut self.lock())
     }
 
     /// Writes `bytes` at `offset`, before anybody else sees the object. What lies outside it is left out.
@@ -227,6 +232,7 @@ impl Inner {
     }
 
     /// The frame of page `page`, and whether it may be mapped for writing, if it is there already.
+    #[inline]
     pub fn present(&self, page: u64) -> Option<(Frame, bool)> {
         if self.withdrawn.contains(&page) {
             return None;

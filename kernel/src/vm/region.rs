@@ -9,6 +9,7 @@ use intrusive_collections::{
     Bound, KeyAdapter, RBTree, RBTreeLink, UnsafeRef, intrusive_adapter, rbtree::CursorMut,
 };
 use orbital_abi::{Error, Rights, layout::PAGE_SIZE};
+use spin::MutexGuard;
 
 use super::{MemoryObject, mapped::Mapped, memory_object::Inner};
 use crate::{
@@ -67,7 +68,7 @@ impl Region {
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`].
-    #[inline]
+    #[inline(always)]
     pub fn new(
         space: AnyRef,
         start: u64,
@@ -76,7 +77,7 @@ impl Region {
         quota: &Ref<Quota>,
     ) -> Result<Paid<Self>, Error> {
         let Content { object, first_page, access, allowed } = content;
-        let region = Self {
+        Paid::new_with(quota, || Self {
             link: RBTreeLink::new(),
             mapped: Mapped::new(space, start),
             end: Cell::new(end),
@@ -85,8 +86,7 @@ impl Region {
             access: Cell::new(access),
             allowed,
             is_leaving: Cell::new(false),
-        };
-        Paid::new(region, quota)
+        })
     }
 
     /// Its first address.
@@ -225,7 +225,7 @@ impl Found<'_> {
     }
 
     /// Takes it out, to be dropped after unlocking: perhaps its object's last reference goes with it.
-    #[inline]
+    #[inline(always)]
     pub fn remove(mut self) -> Option<Paid<Region>> {
         let region = self.0.remove()?;
         if let Some(object) = &region.object {
@@ -240,21 +240,20 @@ impl Found<'_> {
 /// A range of addresses without regions: behind the one that the cursor is at, or before all.
 pub struct Gap<'a>(CursorMut<'a, Adapter>);
 
-impl Gap<'_> {
-    /// Puts a region there, and its mapping into its object's list; `then` is done under the object's lock,
-    /// which that takes.
-    pub fn fill(
-        mut self,
-        region: Paid<Region>,
-        then: impl FnOnce(&Region, &MemoryObject, &mut Inner),
-    ) {
-        if let Some(object) = &region.object {
-            object.with_inner(|inner| {
-                // SAFETY: it is new, and `remove` removes it.
-                unsafe { inner.mappings.add(&region.mapped) };
-                then(&region, object, inner);
-            });
-        }
-        self.0.insert_after(region.into_list());
+impl<'a> Gap<'a> {
+    /// Puts a region there, and its mapping into its object's list. Gives the region, and what its object's lock
+    /// covers, still locked: so far nobody withdraws pages that it does not know of.
+    #[inline(always)]
+    pub fn fill(mut self, region: Paid<Region>) -> (&'a Region, Option<MutexGuard<'a, Inner>>) {
+        let region = region.into_list();
+        let placed = &raw const *region;
+        self.0.insert_after(region);
+        // SAFETY: it stays where it is until it is taken out, which is not before `'a` ends.
+        let placed = unsafe { &*placed };
+        let Some(object) = placed.object() else { return (placed, None) };
+        let mut inner = object.lock();
+        // SAFETY: it is new, and `remove` removes it.
+        unsafe { inner.mappings.add(&placed.mapped) };
+        (placed, Some(inner))
     }
 }

@@ -7,7 +7,7 @@ use x86_64::{
     structures::paging::{PageTable, PageTableFlags as Flags, page_table::PageTableEntry},
 };
 
-use super::paging::{PageTables, count, flags, frame_of, index, recount, table};
+use super::paging::{PageTables, count, count_less, count_more, flags, frame_of, index, table};
 use crate::{
     arch::{PageSize, Protection, Table},
     memory::frame::Frame,
@@ -56,12 +56,13 @@ impl LeafTable<'_> {
 
     /// Counts one more who needs it.
     pub fn hold(&mut self) {
-        recount(self.entry, |count| count + 1);
+        count_more(self.entry, 1);
     }
 
     /// Counts one less; whether nobody needs it any more.
     pub fn let_go(&mut self) -> bool {
-        recount(self.entry, |count| count.saturating_sub(1)) == 0
+        count_less(self.entry, 1);
+        count(self.entry) == 0
     }
 
     /// The entries of `[start, end)`, which begins in what the table maps, as far as it has them.
@@ -74,7 +75,7 @@ impl LeafTable<'_> {
 
     /// Maps pages in `[start, end)`, which begins in what it maps, to what `page` gives for each by its
     /// number, and leaves those alone for which it gives nothing, and those behind the table's end.
-    #[inline]
+    #[inline(always)]
     pub fn map_each(
         &mut self,
         start: u64,

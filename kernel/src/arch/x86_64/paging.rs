@@ -99,13 +99,16 @@ pub(super) fn count(entry: &PageTableEntry) -> u64 {
     (entry.flags().bits() & COUNT) >> COUNT_SHIFT
 }
 
-/// Changes how many need the table that `entry` leads to; how many then do.
-pub(super) fn recount(entry: &mut PageTableEntry, change: impl FnOnce(u64) -> u64) -> u64 {
-    let count = change(count(entry));
-    debug_assert!(count <= 512, "a table has no more than 512 entries");
-    let bits = entry.flags().bits() & !COUNT | count << COUNT_SHIFT;
-    entry.set_flags(Flags::from_bits_retain(bits));
-    count
+/// Counts `times` more who need the table that `entry` leads to.
+pub(super) fn count_more(entry: &mut PageTableEntry, times: u64) {
+    debug_assert!(count(entry) + times <= 512, "a table has no more than 512 entries");
+    entry.set_flags(Flags::from_bits_retain(entry.flags().bits() + (times << COUNT_SHIFT)));
+}
+
+/// Counts `times` less.
+pub(super) fn count_less(entry: &mut PageTableEntry, times: u64) {
+    debug_assert!(count(entry) >= times, "so many did not need the table");
+    entry.set_flags(Flags::from_bits_retain(entry.flags().bits() - (times << COUNT_SHIFT)));
 }
 
 impl PageTables {
@@ -171,19 +174,22 @@ impl PageTables {
 
     /// Counts `times` more who need the table of this level over `address`, which is there: 512 at most.
     pub fn hold(&mut self, address: u64, level: Table, times: u64) {
-        self.recount(address, level, |count| count + times);
+        count_more(self.leading_to(address, level), times);
     }
 
     /// Counts `times` less; whether nobody needs it any more.
     pub fn let_go(&mut self, address: u64, level: Table, times: u64) -> bool {
-        self.recount(address, level, |count| count.saturating_sub(times)) == 0
+        let entry = self.leading_to(address, level);
+        count_less(entry, times);
+        count(entry) == 0
     }
 
-    fn recount(&mut self, address: u64, level: Table, change: impl FnOnce(u64) -> u64) -> u64 {
+    /// The entry that leads to the table of this level over `address`, which is there.
+    fn leading_to(&mut self, address: u64, level: Table) -> &mut PageTableEntry {
         let (entry, found) = self.entry(address, level as u32 + 1);
         debug_assert!(found == level as u32 + 1, "no table for {address:#x}");
         // SAFETY: as in `add`.
-        recount(unsafe { &mut *entry }, change)
+        unsafe { &mut *entry }
     }
 
     /// Takes the table of this level over `address` out and gives its frame, if there is one. It is

@@ -94,11 +94,11 @@ impl AddressSpace {
             space.make_tables(tables, start, end)?;
             tables.leaf(start)
         };
-        gap.fill(region, |region, object, inner| {
-            if let Some(leaf) = leaf {
-                populate(leaf, region, object, inner, start..end.min(start + AT_ONCE * PAGE_SIZE));
-            }
-        });
+        let at_once = start..end.min(start + AT_ONCE * PAGE_SIZE);
+        let (region, inner) = gap.fill(region);
+        if let (Some(leaf), Some(object), Some(inner)) = (leaf, region.object(), inner) {
+            populate(leaf, region, object, &inner, at_once);
+        }
         Ok(())
     }
 
@@ -141,7 +141,7 @@ impl AddressSpace {
 
 /// Maps the pages of `range`, a part of `region`, that are there and that `leaf` has, the leaf table over its
 /// start. `inner` is what the lock of `object` covers, the region's.
-#[inline]
+#[inline(always)]
 pub(super) fn populate(
     mut leaf: LeafTable<'_>,
     region: &Region,

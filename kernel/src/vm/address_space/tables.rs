@@ -95,7 +95,7 @@ pub fn missing(tables: &PageTables, start: u64, end: u64) -> u64 {
 
 /// The only table that a region `[start, end)` needs, if it lies in one window, but is not all of it, and
 /// others need that leaf table already.
-#[inline]
+#[inline(always)]
 pub fn only(tables: &mut PageTables, start: u64, end: u64) -> Option<LeafTable<'_>> {
     let is_part = start / WINDOW == (end - 1) / WINDOW && end - start < WINDOW;
     let leaf = if is_part { tables.leaf(start) } else { None };
