@@ -3,7 +3,7 @@
 
 use orbital_abi::{CapSlot, ExitReason, Registers, arguments::CapabilityCopy};
 
-use super::{Answer, process_or_own, value};
+use super::{Answer, done, process_or_own, value};
 use crate::{sched::Completion, thread::Current};
 
 pub(super) fn copy(current: &Current, registers: &Registers) -> Answer {
@@ -18,7 +18,7 @@ pub(super) fn copy(current: &Current, registers: &Registers) -> Answer {
 pub(super) fn close(current: &Current, registers: &Registers) -> Completion {
     match current.process.close(CapSlot::from_bits(registers.control[0])) {
         Ok(()) if current.process.is_ending() => Completion::End(ExitReason::Killed),
-        Ok(()) => Completion::Done(Ok(Registers::default())),
+        Ok(()) => done(current),
         Err(error) => Completion::Done(Err(error)),
     }
 }

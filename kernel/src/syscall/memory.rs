@@ -11,7 +11,7 @@ use orbital_abi::{
 };
 use orbital_executor::yield_now;
 
-use super::{Answer, lookup, process_or_own, value};
+use super::{Answer, done, lookup, process_or_own, value};
 use crate::{
     arch::{self, Access, Cache},
     capability::Capability,
@@ -151,7 +151,7 @@ pub(super) fn map(current: &Current, registers: &Registers) -> Completion {
         Err(error) => return Completion::Done(Err(error)),
     };
     match AddressSpace::map(&process.space, &mapping) {
-        Ok(()) => Completion::Done(Ok(Registers::default())),
+        Ok(()) => done(current),
         Err(error) => {
             let process = process.into_owned();
             again(current, error, move || {
@@ -197,7 +197,7 @@ pub(super) fn unmap(current: &Current, registers: &Registers) -> Completion {
         Ok((begun, process))
     });
     let unfinished = match begun {
-        Ok((Begun::Over, _)) => return Completion::Done(Ok(Registers::default())),
+        Ok((Begun::Over, _)) => return done(current),
         Ok((Begun::Number(number), process)) => {
             return finish(current, Unfinished(process.into_owned()), number);
         }
@@ -239,7 +239,7 @@ pub(super) fn protect(current: &Current, registers: &Registers) -> Completion {
 fn finish(current: &Current, unfinished: Unfinished, number: u64) -> Completion {
     let space = &unfinished.0.space;
     if let Progress::Over = space.advance(number, arch::cpu_index()) {
-        return Completion::Done(Ok(Registers::default()));
+        return done(current);
     }
     block(current, BlockReason::Working, async move {
         // That was the first step.

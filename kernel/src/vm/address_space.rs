@@ -162,8 +162,9 @@ impl AddressSpace {
     /// Something was taken away from the tables: the CPUs that have to be asked to forget it, a bit each. Others
     /// see that they have to when they load it the next time.
     pub fn take_note(&self) -> u64 {
+        // What was changed in the tables comes before this, and the look after it.
         self.changes.fetch_add(1, SeqCst);
-        self.loaded()
+        self.loaded.load(SeqCst)
     }
 
     /// What `address` leads to.

@@ -58,6 +58,7 @@ impl Mappings {
     ///
     /// # Safety
     /// It is in no list, stays where it is, and is removed before it goes.
+    #[inline(always)]
     pub unsafe fn add(&mut self, mapped: &Mapped) {
         mapped.walk.set(self.walk);
         // SAFETY: the caller's.

@@ -22,7 +22,7 @@ pub struct LeafTable<'a> {
 
 impl PageTables {
     /// The leaf table over `address`, if there is one.
-    #[inline]
+    #[inline(always)]
     pub fn leaf(&mut self, address: u64) -> Option<LeafTable<'_>> {
         // SAFETY: each is the root, or a table that an entry of these tables leads to, which are borrowed for
         // writing; the leaf table is another than the directory.
