@@ -306,7 +306,8 @@ fn messages_signals_waits_and_kills_take_no_memory() {
     counters::leaves_nothing(3, || drop(Endpoint::create().unwrap()));
 }
 
-/// Making and closing an endpoint takes as long whether there are few or many.
+/// Making and closing an endpoint takes as long whether there are few or many, but for the one node more on the way
+/// to a slot of a larger table.
 fn making_an_endpoint_takes_few_instructions() {
     let cost = || {
         let start = clock::now();
@@ -322,5 +323,5 @@ fn making_an_endpoint_takes_few_instructions() {
     let many: Vec<_> = (0..3000).map(|_| Endpoint::create().unwrap()).collect();
     let among_many = cost();
     println!("{few} instructions for an endpoint, {among_many} among {}", many.len());
-    assert!(among_many <= few + few / 10);
+    assert!(among_many <= few + few / 5);
 }
