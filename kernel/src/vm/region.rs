@@ -3,7 +3,7 @@
 //! A region is touched only under its address space's lock, but for its part in the list of its object's
 //! mappings, which is under the object's.
 
-use core::cell::Cell;
+use core::{cell::Cell, ptr::NonNull};
 
 use intrusive_collections::{
     Bound, KeyAdapter, RBTree, RBTreeLink, UnsafeRef, intrusive_adapter, rbtree::CursorMut,
@@ -162,7 +162,15 @@ impl Region {
 }
 
 /// All regions of an address space. None overlap.
-pub struct Regions(RBTree<Adapter>);
+pub struct Regions {
+    tree: RBTree<Adapter>,
+    /// The one that was found or placed last, if it is still in the tree: the next touch, and the next change,
+    /// are often of the same.
+    last: Cell<Option<NonNull<Region>>>,
+}
+
+// SAFETY: what it points to is its own.
+unsafe impl Send for Regions {}
 
 impl Default for Regions {
     fn default() -> Self {
@@ -173,32 +181,44 @@ impl Default for Regions {
 impl Regions {
     /// No regions.
     pub fn new() -> Self {
-        Self(RBTree::new(Adapter::new()))
+        Self { tree: RBTree::new(Adapter::new()), last: Cell::new(None) }
     }
 
     /// The region that holds `address`.
+    #[inline]
     pub fn at(&self, address: u64) -> Option<&Region> {
-        let before = self.0.upper_bound(Bound::Included(&address)).get()?;
-        (address < before.end()).then_some(before)
+        let holds = |region: &&Region| region.start() <= address && address < region.end();
+        // SAFETY: it is in the tree: `find` forgets it before it can be taken out.
+        let last = self.last.get().map(|last| unsafe { last.as_ref() });
+        last.filter(holds).or_else(|| self.search(address).filter(holds))
+    }
+
+    /// The last region that begins at `address` or before.
+    fn search(&self, address: u64) -> Option<&Region> {
+        let before = self.tree.upper_bound(Bound::Included(&address)).get()?;
+        self.last.set(Some(NonNull::from(before)));
+        Some(before)
     }
 
     /// The first region that ends behind `address`.
     pub fn from(&self, address: u64) -> Option<&Region> {
-        self.at(address).or_else(|| self.0.lower_bound(Bound::Included(&address)).get())
+        self.at(address).or_else(|| self.tree.lower_bound(Bound::Included(&address)).get())
     }
 
     /// The region that holds `address`, to be taken out.
     pub fn find(&mut self, address: u64) -> Option<Found<'_>> {
-        let before = self.0.upper_bound_mut(Bound::Included(&address));
-        before.get().is_some_and(|region| address < region.end()).then_some(Found(before))
+        let region = &raw const *self.at(address)?;
+        self.last.set(None);
+        // SAFETY: it was just found there.
+        Some(Found(unsafe { self.tree.cursor_mut_from_ptr(region) }))
     }
 
     /// Where a region `[start, end)` belongs, if none touches that.
     pub fn gap(&mut self, start: u64, end: u64) -> Option<Gap<'_>> {
-        let before = self.0.upper_bound_mut(Bound::Included(&start));
+        let before = self.tree.upper_bound_mut(Bound::Included(&start));
         let is_free = before.get().is_none_or(|before| before.end() <= start)
             && before.peek_next().get().is_none_or(|next| end <= next.start());
-        is_free.then_some(Gap(before))
+        is_free.then_some(Gap { before, last: &self.last })
     }
 
     /// Ends the region that holds `upper`'s first address there; `upper`, made of its content, is the rest.
@@ -211,7 +231,7 @@ impl Regions {
             });
         }
         lower.end.set(upper.start());
-        self.0.insert(upper.into_list());
+        self.tree.insert(upper.into_list());
     }
 }
 
@@ -237,8 +257,12 @@ impl Found<'_> {
     }
 }
 
-/// A range of addresses without regions: behind the one that the cursor is at, or before all.
-pub struct Gap<'a>(CursorMut<'a, Adapter>);
+/// A range of addresses without regions.
+pub struct Gap<'a> {
+    /// The region in front of it, or none.
+    before: CursorMut<'a, Adapter>,
+    last: &'a Cell<Option<NonNull<Region>>>,
+}
 
 impl<'a> Gap<'a> {
     /// Puts a region there, and its mapping into its object's list. Gives the region, and what its object's lock
@@ -247,9 +271,10 @@ impl<'a> Gap<'a> {
     pub fn fill(mut self, region: Paid<Region>) -> (&'a Region, Option<MutexGuard<'a, Inner>>) {
         let region = region.into_list();
         let placed = &raw const *region;
-        self.0.insert_after(region);
+        self.before.insert_after(region);
         // SAFETY: it stays where it is until it is taken out, which is not before `'a` ends.
         let placed = unsafe { &*placed };
+        self.last.set(Some(NonNull::from(placed)));
         let Some(object) = placed.object() else { return (placed, None) };
         let mut inner = object.lock();
         // SAFETY: it is new, and `remove` removes it.
