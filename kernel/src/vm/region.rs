@@ -202,7 +202,11 @@ impl Regions {
 
     /// The first region that ends behind `address`.
     pub fn from(&self, address: u64) -> Option<&Region> {
-        self.at(address).or_else(|| self.tree.lower_bound(Bound::Included(&address)).get())
+        let mut cursor = self.tree.upper_bound(Bound::Included(&address));
+        if cursor.get().is_none_or(|before| before.end() <= address) {
+            cursor.move_next();
+        }
+        cursor.get()
     }
 
     /// The region that holds `address`, to be taken out.
