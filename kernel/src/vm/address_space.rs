@@ -56,6 +56,8 @@ pub struct AddressSpace {
     changes: AtomicU64,
     /// The CPUs that have it loaded, a bit each.
     loaded: AtomicU64,
+    /// How many CPUs are about to drop regions that they have taken out for a change.
+    dropping: AtomicU64,
     state: Mutex<State>,
     quota: Ref<Quota>,
 }
@@ -111,6 +113,7 @@ impl AddressSpace {
             number: NEXT.fetch_add(1, Relaxed),
             changes: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
+            dropping: AtomicU64::new(0),
             state: Mutex::new(State {
                 tables,
                 regions: Regions::new(),

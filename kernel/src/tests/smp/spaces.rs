@@ -8,10 +8,17 @@ use orbital_abi::{CapSlot, ExitReason, Rights, arguments::MemoryMap, layout::PAG
 
 use super::{Kernel, pinned, spin, user, with_seeds};
 use crate::{
-    arch::host::{idle, paging},
+    arch::{
+        Access,
+        host::{OUTSIDE, idle, paging},
+    },
     memory::{self, frame::Frame},
     tests::cpus::Place,
     thread::state::ThreadState,
+    vm::{
+        AddressSpace, MemoryObject,
+        address_space::{Mapping, change::Progress},
+    },
 };
 
 const AT: u64 = 0x4000_0000;
@@ -141,6 +148,40 @@ fn an_unmapping_whose_thread_moves_forgets_on_its_new_cpu_too() {
                 let stale = |frame: &Frame| !paging::stale_on(*frame).is_empty();
                 assert!(!frames.iter().any(stale), "point {point}");
             }
+        }
+    }
+}
+
+#[test]
+fn who_helps_hears_of_the_end_when_all_is_given_back() {
+    for point in 0.. {
+        let mut kernel = Kernel::boot_with(2, 0);
+        let cpus = kernel.cpus();
+        let process = kernel.process("p");
+        let unmapper = pinned(&mut kernel, &process, 0, 7, async {
+            user::unmap(CapSlot::NULL, AT, 70 * PAGE_SIZE).await.unwrap();
+        });
+        let before = process.quota.usage();
+        // Another pays, so that this process is owed the mapping and its tables alone.
+        let object = MemoryObject::new(70 * PAGE_SIZE, &kernel.init.quota).unwrap();
+        AddressSpace::map(&process.space, &Mapping::whole(&object, AT, Access::Read)).unwrap();
+        drop(object);
+        unmapper.start().unwrap();
+        let helped = process.clone();
+        cpus.at_point(point, move || {
+            let space = &helped.space;
+            let mut steps = (0..20).map(|_| space.advance(u64::MAX, OUTSIDE));
+            let is_over = steps.any(|progress| matches!(progress, Progress::Over));
+            if is_over && space.query(AT).is_err() {
+                let usage = helped.quota.usage();
+                assert!(usage.frames_used <= before.frames_used, "point {point}: {usage:?}");
+                assert!(usage.kernel_bytes_used <= before.kernel_bytes_used, "point {point}");
+            }
+        });
+        cpus.run_until(0, || unmapper.is_ended());
+        if cpus.has_not_come() {
+            assert!(point > 10, "{point} points");
+            return;
         }
     }
 }

@@ -36,6 +36,11 @@ impl Budget {
         self.0 = self.0.saturating_sub(units);
     }
 
+    /// Takes all: someone else is waited for.
+    pub fn spend(&mut self) {
+        self.0 = 0;
+    }
+
     /// Takes a unit for each of `count` entries, or for as many as it can, but for one at least; how many
     /// that are.
     pub fn take_entries(&mut self, count: u64) -> u64 {

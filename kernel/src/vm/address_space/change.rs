@@ -19,7 +19,7 @@
 //! Invariant: neither is given back before the third step.
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::Ordering::SeqCst;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 use arrayvec::ArrayVec;
 
@@ -117,14 +117,21 @@ impl AddressSpace {
     pub fn advance(&self, number: u64, cpu: usize) -> Progress {
         let mut budget = Budget::new();
         let (range, number) = loop {
-            // Dropped after unlocking: perhaps an object's last reference is among them.
             let mut gone = Gone::new();
-            let mut state = self.state.lock();
-            if state.finished >= number {
-                return Progress::Over;
+            let (step, begun) = {
+                let mut state = self.state.lock();
+                if state.finished >= number {
+                    return Progress::Over;
+                }
+                (self.step(&mut state, cpu, &mut gone, &mut budget), state.begun)
+            };
+            if !gone.is_empty() {
+                // After unlocking: perhaps an object's last reference is among them.
+                drop(gone);
+                self.dropping.fetch_sub(1, Release);
             }
-            match self.step(&mut state, cpu, &mut gone, &mut budget) {
-                Step::Ask(range) => break (range, state.begun),
+            match step {
+                Step::Ask(range) => break (range, begun),
                 Step::Progress(Progress::More) if !budget.is_spent() => {}
                 Step::Progress(progress) => return progress,
             }
@@ -189,13 +196,21 @@ impl AddressSpace {
                     if at >= change.end {
                         change.stage = Stage::Freeing;
                     }
-                    // What is gone is dropped before anybody hears that all is over.
+                    if !gone.is_empty() {
+                        self.dropping.fetch_add(1, Relaxed);
+                    }
                     if !gone.is_empty() || budget.is_spent() {
                         break Step::Progress(Progress::More);
                     }
                 }
                 Stage::Freeing => {
                     is_over = free_tables(&mut change.tables, budget);
+                    // What is gone is dropped before anybody hears that all is over, also what another CPU
+                    // has taken out that helps.
+                    if is_over && self.dropping.load(Acquire) != 0 {
+                        is_over = false;
+                        budget.spend();
+                    }
                     let progress = if is_over { Progress::Over } else { Progress::More };
                     break Step::Progress(progress);
                 }
