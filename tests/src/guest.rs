@@ -12,7 +12,7 @@ use xtask::{
         loadable::loadable,
         system::{INIT, System, read},
     },
-    cli::{Boot, Machine, RunOptions},
+    cli::{Boot, Machine, RunOptions, SystemOptions},
     machine::{boot, qemu::Console, tail},
     setup::{packages, paths},
 };
@@ -90,7 +90,9 @@ impl Guest {
             kernel: kernel.clone(),
             init: init.clone(),
             case: case_name.clone(),
-            command_line: format!("{words} cpus={}", options.cpus()),
+            command_line: format!("{words} cpus={} {}", options.cpus(), options.system.append)
+                .trim_end()
+                .to_owned(),
             environment: environment.clone(),
             name: format!("{name}{suffix}"),
             options,
@@ -172,17 +174,20 @@ fn machines(wants: &Wants, environment: &Environment) -> Vec<(String, RunOptions
     let times = if environment.is_soak { wants.times.soak } else { wants.times.usual };
     let timeout = wants.timeout as f64 * timeout_scale(usual.machine, environment);
     let is_one_of = |all: usize, suffix: String| if all > 1 { suffix } else { String::new() };
+    let ways: &[_] = if wants.general { &["", "fast_path=off"] } else { &[""] };
     let mut machines = Vec::new();
-    for cpus in &counts {
+    for (cpus, way) in counts.iter().flat_map(|cpus| ways.iter().map(move |way| (cpus, way))) {
         let options = RunOptions {
             smp: Some(*cpus),
             memory: wants.memory,
             icount: wants.icount,
             timeout: Some(timeout.ceil() as u64),
+            system: SystemOptions { append: (*way).to_owned(), ..usual.system.clone() },
             ..usual.clone()
         };
         for time in 1..=times {
             let mut suffix = is_one_of(counts.len(), format!("::cpus{cpus}"));
+            suffix += if way.is_empty() { "" } else { "::general" };
             suffix += &is_one_of(times as usize, format!("::run{time}"));
             machines.push((suffix, options.clone()));
         }
@@ -234,6 +239,7 @@ mod tests {
         assert_eq!(planned("cpus=4", &usual), [one("", 4)]);
         assert_eq!(planned("cpus=1,4", &usual), [one("::cpus1", 1), one("::cpus4", 4)]);
         assert_eq!(planned("times=2,3", &usual), [one("::run1", 1), one("::run2", 1)]);
+        assert_eq!(planned("general", &usual), [one("", 1), one("::general", 1)]);
         let both = planned("cpus=2,4 times=2,2", &usual);
         assert_eq!(both[..2], [one("::cpus2::run1", 2), one("::cpus2::run2", 2)]);
         assert_eq!(both[2..], [one("::cpus4::run1", 4), one("::cpus4::run2", 4)]);
@@ -255,6 +261,14 @@ mod tests {
         let (_, options) = machines(&wants, &slow).remove(0);
         assert_eq!((options.memory.mebibytes, options.icount), (1024, true));
         assert_eq!((options.timeout, cores(&options)), (Some(8), 1));
+    }
+
+    #[test]
+    fn a_case_goes_the_general_way_too_where_it_wants() {
+        let machines = machines(&"general".parse().unwrap(), &Environment::default());
+        let words: Vec<_> =
+            machines.iter().map(|(_, options)| options.system.append.as_str()).collect();
+        assert_eq!(words, ["", "fast_path=off"]);
     }
 
     #[test]

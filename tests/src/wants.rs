@@ -10,6 +10,7 @@
 //! | `timed` | none where the machine's time does not keep pace with its instructions |
 //! | `times=2,20` | so many, each for one run, and so many in a long run; else one |
 //! | `timeout=90` | ended after so many seconds, times the host's scale; else after 60 |
+//! | `general` | and once more with messages that all go the general way (`fast_path=off`) |
 //! | `pinned` | any: the guest runs the case on its first CPU alone |
 #![forbid(unsafe_code)]
 
@@ -32,6 +33,8 @@ pub struct Wants {
     pub nmi: Option<u32>,
     /// Whether it measures time that real machines and QEMU keep, and others do not.
     pub timed: bool,
+    /// Whether it runs once more without a fast path of messages.
+    pub general: bool,
     /// How often.
     pub times: Times,
     /// How long it may take, in seconds.
@@ -56,6 +59,7 @@ impl Default for Wants {
             icount: false,
             nmi: None,
             timed: false,
+            general: false,
             times: Times { usual: 1, soak: 1 },
             timeout: 60,
         }
@@ -88,6 +92,7 @@ impl FromStr for Wants {
                 ("icount", None) => wants.icount = true,
                 ("nmi", Some(value)) => wants.nmi = Some(positive(value)?),
                 ("timed", None) => wants.timed = true,
+                ("general", None) => wants.general = true,
                 ("times", Some(value)) => wants.times = times(value)?,
                 ("timeout", Some(value)) => wants.timeout = positive(value)?.into(),
                 ("pinned", None) => {}
@@ -129,7 +134,8 @@ mod tests {
 
     #[test]
     fn each_word_has_its_meaning() {
-        let text = "cpus=1,2,4 memory=1G machine=bochs icount nmi=17 timed times=2,20 timeout=90";
+        let text =
+            "cpus=1,2,4 memory=1G machine=bochs icount nmi=17 timed general times=2,20 timeout=90";
         let expected = Wants {
             cpus: vec![1, 2, 4],
             memory: MemorySize { mebibytes: 1024 },
@@ -137,6 +143,7 @@ mod tests {
             icount: true,
             nmi: Some(17),
             timed: true,
+            general: true,
             times: Times { usual: 2, soak: 20 },
             timeout: 90,
         };

@@ -124,6 +124,22 @@ pub fn has_bases() -> bool {
     core::arch::x86_64::__cpuid_count(7, 0).ebx & 1 != 0
 }
 
+/// Sets the bases of FS and GS. Only where [`has_bases`].
+pub fn set_bases([fs, gs]: [u64; 2]) {
+    assert!(has_bases());
+    // SAFETY: the CPU has the instructions, and compiled code uses neither base.
+    unsafe { asm!("wrfsbase {}", "wrgsbase {}", in(reg) fs, in(reg) gs) };
+}
+
+/// The bases of FS and GS. Only where [`has_bases`].
+pub fn bases() -> [u64; 2] {
+    assert!(has_bases());
+    let (fs, gs);
+    // SAFETY: the CPU has the instructions.
+    unsafe { asm!("rdfsbase {}", "rdgsbase {}", out(reg) fs, out(reg) gs) };
+    [fs, gs]
+}
+
 /// Holds `bases` of FS and GS for so many turns; gives what they are then. Only where [`has_bases`].
 pub fn hold_bases(bases: [u64; 2], turns: u64) -> [u64; 2] {
     assert!(has_bases());

@@ -16,7 +16,7 @@ use orbital_user::{
 };
 
 suite! {
-    cases: [
+    on "pinned general": [
         every_length_arrives_where_the_receiver_waits,
         every_length_arrives_where_the_sender_waits,
         every_length_arrives_by_reply_receive,
