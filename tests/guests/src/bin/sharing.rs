@@ -204,7 +204,7 @@ fn a_page_is_mapped_anew() {
     }
 }
 
-/// Runs a process of `program` for so many turns, then kills it.
+/// Runs a process of `program` for so many slices, then kills it.
 fn cut_off(bare: Bare, turns: u64) {
     bare.thread.start().unwrap();
     let_others_run(turns);
@@ -212,7 +212,7 @@ fn cut_off(bare: Bare, turns: u64) {
     assert_eq!(bare.process.wait(), Ok(ExitReason::Killed));
 }
 
-/// A process that makes 8 MiB objects is killed after each number of the kernel's steps.
+/// A process that makes 8 MiB objects is killed after each number of slices, wherever in its work that is.
 fn a_process_killed_while_it_makes_memory_leaves_nothing() {
     places::pave(8 << 20);
     let program = Program::new(makes_large);
@@ -234,7 +234,7 @@ fn a_process_killed_while_it_maps_memory_leaves_nothing() {
         let slot = bare.give(memory.slot(), READ_WRITE);
         let thread = program.thread(&bare.process, guests::bare::STACK_TOP, slot.bits(), 128);
         cut_off(Bare { thread, process: bare.process }, turns);
-        turns += 5;
+        turns += 1;
     });
     // The object is whole.
     do_map(mapping(&memory, LARGE)).unwrap();
@@ -261,7 +261,7 @@ fn a_process_that_ends_while_others_map_into_it_leaves_nothing() {
             }
         });
         let_others_run(turns);
-        turns += 7;
+        turns += 1;
         victim.kill().unwrap();
         assert_eq!(working.unwrap().join(), Ok(Err::<(), _>(Error::Ended)));
         assert_eq!(victim.wait(), Ok(ExitReason::Killed));
