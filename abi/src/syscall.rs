@@ -12,7 +12,7 @@ macro_rules! syscalls {
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
             /// The system call with this number, if there is one.
-            #[inline]
+            #[inline(always)]
             pub const fn from_number(number: u64) -> Option<Self> {
                 match number {
                     $($number => Some(Self::$name),)*

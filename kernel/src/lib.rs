@@ -11,6 +11,7 @@ pub mod cause;
 pub mod fault;
 pub mod ipc;
 pub mod loader;
+pub mod lock;
 pub mod log;
 pub mod memory;
 pub mod object;

@@ -160,7 +160,7 @@ fn map_new(
 ) -> Result<(), Error> {
     let object = MemoryObject::new(bytes, &process.quota)?;
     object.write(offset as u64, content)?;
-    AddressSpace::map(&process.space, &Mapping::whole(&object, address, access))
+    AddressSpace::map(&process.space, Mapping::whole(&object, address, access))
 }
 
 /// Init's first capabilities: itself, the system, the archive.

@@ -11,7 +11,7 @@ use orbital_abi::{CapSlot, Error};
 
 use super::{
     Capability, EntryGuard,
-    slots::{Content, Empty, Slots},
+    slots::{Content, Empty, Slot, Slots},
 };
 use crate::object::{Quota, Ref};
 
@@ -51,20 +51,27 @@ impl Table {
     /// # Errors
     /// [`Error::EmptySlot`] for a handle that never named anything, [`Error::StaleCapability`] for
     /// one whose capability was closed.
+    #[inline(always)]
     pub fn lookup(&self, slot: CapSlot) -> Result<&Capability, Error> {
         let found = self.slots.get(slot.index()).ok_or(Error::EmptySlot)?;
         match &found.content {
             Content::Held(entry) if found.generation == slot.generation() => Ok(entry.capability()),
-            _ if slot.generation() == 0 || slot.generation() > found.generation => {
-                Err(Error::EmptySlot)
-            }
+            _ => Err(Self::why_not(found, slot)),
+        }
+    }
+
+    /// Why `slot` does not name what is there.
+    #[cold]
+    fn why_not(found: &Slot, slot: CapSlot) -> Error {
+        match &found.content {
+            _ if slot.generation() == 0 || slot.generation() > found.generation => Error::EmptySlot,
             // A free slot has the generation of its next capability.
             Content::Empty(Empty::Free { .. }) if slot.generation() == found.generation => {
-                Err(Error::EmptySlot)
+                Error::EmptySlot
             }
             _ => {
                 STALE.fetch_add(1, Relaxed);
-                Err(Error::StaleCapability)
+                Error::StaleCapability
             }
         }
     }

@@ -54,7 +54,7 @@ impl Fixture {
         address: u64,
         access: Access,
     ) -> Result<(), Error> {
-        AddressSpace::map(&self.space, &Mapping::whole(object, address, access))?;
+        AddressSpace::map(&self.space, Mapping::whole(object, address, access))?;
         for page in 0..object.pages() {
             let touched = self.space.touch(address + page * PAGE_SIZE, Wanted::Read, 0);
             assert!(matches!(touched, Resolution::Mapped), "page {page}");

@@ -87,7 +87,7 @@ fn populate(process: &Ref<Process>) -> [Ref<Tcb>; 2] {
         object.write(PAGE_SIZE - 1, &[1, 2]).unwrap();
         let address = USER_START + page * (1 << 21);
         let mapping = Mapping::whole(&object, address, Access::ReadWrite);
-        AddressSpace::map(&process.space, &mapping).unwrap();
+        AddressSpace::map(&process.space, mapping).unwrap();
         assert!(process.space.translate(address + PAGE_SIZE).is_some());
         process.install(Capability::new(object, Rights::READ)).unwrap();
     }

@@ -16,6 +16,7 @@ use super::{
     waiting::{Place, Waiting, claim_first, wait},
 };
 use crate::{
+    lock::lock,
     object::{Header, Object, Quota, Ref},
     sched::Completion,
     thread::{BlockReason, Claim, Current, Owed, Phase, Sending, Tcb, WaitingQueue},
@@ -188,7 +189,7 @@ impl Endpoint {
         &self,
         choose: impl FnOnce(&Tcb) -> Option<T>,
     ) -> Option<(Ref<Tcb>, T)> {
-        let mut queues = self.queues.lock();
+        let mut queues = lock(&self.queues);
         let chosen = choose(queues.receivers.first()?)?;
         let thread = queues.receivers.pop_front()?;
         thread.end_claimed();
@@ -203,7 +204,7 @@ impl Endpoint {
         current: &Current,
         prepare: impl FnOnce() -> Option<Ref<Tcb>>,
     ) -> Option<()> {
-        let mut queues = self.queues.lock();
+        let mut queues = lock(&self.queues);
         if queues.closed || !queues.senders.is_empty() {
             return None;
         }

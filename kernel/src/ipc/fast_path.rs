@@ -12,7 +12,7 @@
 
 #![forbid(unsafe_code)]
 
-use orbital_abi::{CapSlot, Deadline, Fault, Rights, Syscall, Tag, fault, fault::FaultMessage};
+use orbital_abi::{CapSlot, Deadline, Fault, Rights, Tag, fault, fault::FaultMessage};
 
 use super::{
     Endpoint,
@@ -27,22 +27,17 @@ use crate::{
     thread::{BlockReason, Current, Owed, Phase, Sending, Tcb},
 };
 
-/// The system call `number`, if it is one of those that can be quick, and can be now.
+/// The call that the current thread makes, or else the answer after which it receives, if that can be quick now.
 #[inline(always)]
-pub fn message_at_once(current: &Current, number: u64) -> Option<*mut SavedRegisters> {
-    const CALL: u64 = Syscall::Call as u64;
-    const REPLY_RECEIVE: u64 = Syscall::ReplyReceive as u64;
-    if number != CALL && number != REPLY_RECEIVE {
-        return None;
-    }
+pub fn message_at_once(current: &Current, is_call: bool) -> Option<*mut SavedRegisters> {
     let [slot, tag, deadline] = current.with_registers(|registers| registers.request());
     if deadline != Deadline::Never.bits() || !direct::is_possible() {
         return None;
     }
     let (slot, tag) = (CapSlot::from_bits(slot), Tag::from_bits(tag).ok()?);
-    let (partner, next) = match number {
-        CALL => call(current, slot, tag)?,
-        _ => reply_receive(current, slot, tag)?,
+    let (partner, next) = match is_call {
+        true => call(current, slot, tag)?,
+        false => reply_receive(current, slot, tag)?,
     };
     Some(direct::switch(current, partner, &next))
 }
@@ -81,11 +76,12 @@ fn receiver(thread: &Tcb, cpu: usize) -> Option<Current> {
 #[inline(always)]
 fn call(current: &Current, slot: CapSlot, tag: Tag) -> Option<(Ref<Tcb>, Current)> {
     let cpu = arch::cpu_index();
-    let (server, next, badge) = current.process.with_capability(slot, |capability| {
+    let found = current.process.with_capability(slot, |capability| {
         let endpoint: &Endpoint = capability.get(Rights::SEND).ok()?;
         let (thread, next) = endpoint.take_receiver(|thread| receiver(thread, cpu))?;
         Some((thread, next, capability.badge))
-    })?;
+    });
+    let (server, next, badge) = found.ok()??;
     current.with_registers(|from| {
         next.with_registers(|to| from.deliver(to, [badge, tag.bits(), IS_CALL, 0], tag.words()));
     });
@@ -145,7 +141,7 @@ fn answer(
     if !is_ready {
         return None;
     }
-    let endpoint = current.process.with_capability(slot, |capability| {
+    let queued = current.process.with_capability(slot, |capability| {
         let endpoint: &Endpoint = capability.get(Rights::RECEIVE).ok()?;
         endpoint.queue_receiver(current, || {
             if !next.try_claim_taken(owed.sequence) {
@@ -165,6 +161,6 @@ fn answer(
             direct::leave()
         })?;
         Some(Ref::from_object(endpoint))
-    })?;
-    Some((next, endpoint))
+    });
+    Some((next, queued.ok()??))
 }

@@ -13,4 +13,4 @@ mod tests;
 pub use header::{Header, Object};
 pub use paid::{Paid, PaidRoom};
 pub use quota::{Charge, Quota, Usage};
-pub use reference::{AnyRef, Ref};
+pub use reference::{AnyRef, Ref, Uncounted};

@@ -25,6 +25,7 @@ use orbital_abi::{Error, ObjectKind};
 use spin::Mutex;
 
 use super::{Header, Object, Ref};
+use crate::lock::lock;
 use crate::memory::{
     self,
     class::{Class, SLAB_BYTES},
@@ -215,7 +216,7 @@ impl Drop for Quota {
 /// [`Error::QuotaExceeded`].
 #[inline]
 pub(super) fn allocate(quota: &Ref<Quota>, class: Class) -> Result<NonNull<u8>, Error> {
-    let found = quota.slabs.lock().allocate(class);
+    let found = lock(&quota.slabs).allocate(class);
     found.map_or_else(|| allocate_in_new(quota, class), Ok)
 }
 
@@ -265,7 +266,7 @@ unsafe fn give_back(slab: Slab, memory: NonNull<u8>) {
     // SAFETY: the caller's. Each slab's owner is a quota, and lives as long as the slab.
     unsafe {
         let quota = slab.owner().cast::<Quota>();
-        let emptied = quota.as_ref().slabs.lock().free(slab, memory);
+        let emptied = lock(&quota.as_ref().slabs).free(slab, memory);
         if let Some(emptied) = emptied {
             free_slab(quota, emptied);
         }
@@ -290,7 +291,7 @@ unsafe fn free_slab(mut quota: NonNull<Quota>, mut emptied: Emptied) {
             let Some(room) = release(quota) else { return };
             let slab = Slab::of(room, const { Class::of_type::<Quota>() });
             quota = slab.owner().cast();
-            match quota.as_ref().slabs.lock().free(slab, room) {
+            match lock(&quota.as_ref().slabs).free(slab, room) {
                 Some(next) => emptied = next,
                 None => return,
             }

@@ -29,6 +29,34 @@ unsafe impl Send for AnyRef {}
 // SAFETY: as for `Ref`.
 unsafe impl Sync for AnyRef {}
 
+/// Names an object of any kind and does not keep it: whoever has this knows by other means how long the object is
+/// there.
+#[derive(Clone, Copy)]
+pub struct Uncounted(NonNull<Header>);
+
+// SAFETY: it does nothing by itself.
+unsafe impl Send for Uncounted {}
+// SAFETY: as above.
+unsafe impl Sync for Uncounted {}
+
+impl Uncounted {
+    /// Names `object`.
+    #[inline]
+    pub fn of<T: Object>(object: &T) -> Self {
+        Self(NonNull::from(object).cast())
+    }
+
+    /// A counted reference to it.
+    ///
+    /// # Safety
+    /// The object is there.
+    pub unsafe fn counted(self) -> AnyRef {
+        // SAFETY: the caller's.
+        unsafe { self.0.as_ref() }.retain();
+        AnyRef(self.0)
+    }
+}
+
 /// Ends a `T` that lies on the heap.
 ///
 /// # Safety

@@ -21,6 +21,7 @@ use spin::{Mutex, Once};
 use crate::{
     capability::{Capability, EntryGuard, Table},
     cause,
+    lock::lock,
     object::{AnyRef, Charge, Header, Object, Quota, Ref},
     vm::AddressSpace,
 };
@@ -178,15 +179,17 @@ impl Process {
         self.table.lock().lookup(slot).cloned()
     }
 
-    /// Runs `f` on what `slot` of its table holds, under the table's lock, which keeps that from being closed;
-    /// `None` also where there is nothing.
-    #[inline]
+    /// Runs `f` on what `slot` of its table holds, under the table's lock, which keeps that from being closed.
+    ///
+    /// # Errors
+    /// Those of [`Table::lookup`].
+    #[inline(always)]
     pub fn with_capability<R>(
         &self,
         slot: CapSlot,
-        f: impl FnOnce(&Capability) -> Option<R>,
-    ) -> Option<R> {
-        f(self.table.lock().lookup(slot).ok()?)
+        f: impl FnOnce(&Capability) -> R,
+    ) -> Result<R, Error> {
+        lock(&self.table).lookup(slot).map(f)
     }
 
     /// Puts a capability into its table.

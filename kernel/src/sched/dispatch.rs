@@ -35,21 +35,45 @@ pub fn init() {
 }
 
 /// Takes the current thread's completion, and gives the registers to leave the kernel with.
+#[inline]
 pub fn complete(current: Current, completion: Completion) -> *mut SavedRegisters {
-    match completion {
+    let turn = match completion {
         Completion::Done(answer) => {
             current.answer(answer);
-            if wake::nothing_is_left() {
-                return go_on(&current);
-            }
+            Turn::GoOn
         }
-        Completion::Resumed if wake::nothing_is_left() => return go_on(&current),
-        Completion::Resumed | Completion::Written => {}
-        Completion::Yield => {
+        Completion::Resumed => Turn::GoOn,
+        Completion::Written => Turn::Look,
+        Completion::Yield => Turn::Yield,
+        Completion::Blocked => Turn::Block,
+        Completion::End(reason) => Turn::End(reason),
+    };
+    match turn {
+        Turn::GoOn if wake::nothing_is_left() => go_on(&current),
+        turn => take_turn(current, turn),
+    }
+}
+
+/// What the dispatcher has to do with the thread that entered.
+enum Turn {
+    /// It goes on, if nothing was left for the dispatcher.
+    GoOn,
+    /// It goes on, and the dispatcher looks around first.
+    Look,
+    Yield,
+    Block,
+    End(ExitReason),
+}
+
+#[inline(never)]
+fn take_turn(current: Current, turn: Turn) -> *mut SavedRegisters {
+    match turn {
+        Turn::GoOn | Turn::Look => {}
+        Turn::Yield => {
             current.answer(Ok(Default::default()));
             CPU.here().slice_over.set(true);
         }
-        Completion::Blocked => {
+        Turn::Block => {
             if block(&current) {
                 // That was the first step of something longer.
                 let_interrupts_in();
@@ -58,7 +82,7 @@ pub fn complete(current: Current, completion: Completion) -> *mut SavedRegisters
                 return registers;
             }
         }
-        Completion::End(reason) => end(&current, reason),
+        Turn::End(reason) => end(&current, reason),
     }
     let registers = next();
     irq_off::end();

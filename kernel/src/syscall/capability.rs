@@ -6,6 +6,7 @@ use orbital_abi::{CapSlot, ExitReason, Registers, arguments::CapabilityCopy};
 use super::{Answer, done, process_or_own, value};
 use crate::{sched::Completion, thread::Current};
 
+#[inline(always)]
 pub(super) fn copy(current: &Current, registers: &Registers) -> Answer {
     let arguments = CapabilityCopy::decode(registers)?;
     let source = current.process.capability(arguments.source)?;
@@ -15,6 +16,7 @@ pub(super) fn copy(current: &Current, registers: &Registers) -> Answer {
 }
 
 /// Who ends its own process by closing the last capability to it does not come back.
+#[inline(always)]
 pub(super) fn close(current: &Current, registers: &Registers) -> Completion {
     match current.process.close(CapSlot::from_bits(registers.control[0])) {
         Ok(()) if current.process.is_ending() => Completion::End(ExitReason::Killed),

@@ -1,6 +1,6 @@
 //! The one `match` over all system calls.
 
-use orbital_abi::{Error, Syscall};
+use orbital_abi::{Error, Registers, Syscall};
 
 use super::{
     capability, clock, control, fault, ipc, memory, notification, process, system, thread, timer,
@@ -22,85 +22,98 @@ extern "C-unwind" fn orbital_syscall(
     irq_off::begin();
     // SAFETY: the entry code has stored the current thread's registers there, and asks once.
     let current = unsafe { Current::entered(registers) };
-    let Some(registers) = at_once(&current, number) else {
+    match number {
+        NULL | YIELD | CALL | REPLY_RECEIVE => perhaps_at_once(current, number),
+        _ => any_call(current, number),
+    }
+}
+
+const NULL: u64 = Syscall::Null as u64;
+const YIELD: u64 = Syscall::ThreadYield as u64;
+const CALL: u64 = Syscall::Call as u64;
+const REPLY_RECEIVE: u64 = Syscall::ReplyReceive as u64;
+
+/// The calls that are quick where nothing is out of the ordinary: then they leave nothing for the dispatcher.
+/// Apart, as the next one, so that each has a stack frame of its own.
+#[inline(never)]
+fn perhaps_at_once(current: Current, number: u64) -> *mut SavedRegisters {
+    let done = match number {
+        NULL => dispatch::go_on_with_nothing(&current),
+        YIELD => direct::yield_to_equal(&current),
+        _ => message_at_once(&current, number == CALL),
+    };
+    let Some(registers) = done else {
         return any_call(current, number);
     };
     irq_off::end();
     registers
 }
 
-/// The calls that are quick where nothing is out of the ordinary: then they leave nothing for the dispatcher.
-#[inline(always)]
-fn at_once(current: &Current, number: u64) -> Option<*mut SavedRegisters> {
-    const NULL: u64 = Syscall::Null as u64;
-    const YIELD: u64 = Syscall::ThreadYield as u64;
-    match number {
-        NULL => dispatch::go_on_with_nothing(current),
-        YIELD => direct::yield_to_equal(current),
-        _ => message_at_once(current, number),
-    }
-}
-
-/// The general way. Apart, so that its stack frame is not made for what is quick.
-#[inline(never)]
+/// The one `match`.
 fn any_call(current: Current, number: u64) -> *mut SavedRegisters {
-    let completion = handle(&current, number);
-    dispatch::complete(current, completion)
+    let Some(syscall) = Syscall::from_number(number) else {
+        return run(current, |_, _| Completion::Done(Err(Error::UnknownSyscall)));
+    };
+    match syscall {
+        Syscall::Null => run(current, |_, _| Ok(Registers::default())),
+        Syscall::Send => run(current, ipc::send),
+        Syscall::Receive => run(current, ipc::receive),
+        Syscall::Call => run(current, ipc::call),
+        Syscall::Reply => run(current, ipc::reply),
+        Syscall::ReplyReceive => run(current, ipc::reply_receive),
+        Syscall::ThreadYield => run(current, |_, _| Completion::Yield),
+        Syscall::ThreadExit => run(current, |_, registers| thread::exit(registers)),
+        Syscall::ThreadCreate => run(current, thread::create),
+        Syscall::ThreadStart => run(current, thread::start),
+        Syscall::ThreadWait => run(current, thread::wait),
+        Syscall::ThreadSuspend => run(current, control::suspend),
+        Syscall::ThreadResume => run(current, control::resume),
+        Syscall::ThreadKill => run(current, control::kill),
+        Syscall::ThreadSetPriority => run(current, control::set_priority),
+        Syscall::ThreadSetAffinity => run(current, control::set_affinity),
+        Syscall::ThreadSetBudget => run(current, control::set_budget),
+        Syscall::ThreadSetFaultHandler => run(current, fault::set_handler),
+        Syscall::ThreadReadRegisters => run(current, fault::read_registers),
+        Syscall::ThreadWriteRegisters => run(current, fault::write_registers),
+        Syscall::ThreadSleep => run(current, clock::sleep),
+        Syscall::ClockRead => run(current, |_, _| clock::read()),
+        Syscall::ThreadInspect => run(current, control::inspect),
+        Syscall::ProcessCreate => run(current, process::create),
+        Syscall::ProcessExit => run(current, process::exit),
+        Syscall::ProcessKill => run(current, process::kill),
+        Syscall::ProcessWait => run(current, process::wait),
+        Syscall::ProcessUsage => run(current, process::usage),
+        Syscall::CapabilityCopy => run(current, capability::copy),
+        Syscall::CapabilityClose => run(current, capability::close),
+        Syscall::CapabilityInspect => run(current, capability::inspect),
+        Syscall::EndpointCreate => run(current, |current, _| ipc::create(current)),
+        Syscall::NotificationCreate => run(current, |current, _| notification::create(current)),
+        Syscall::NotificationSignal => run(current, notification::signal),
+        Syscall::NotificationWait => run(current, notification::wait),
+        Syscall::TimerCreate => run(current, timer::create),
+        Syscall::TimerSet => run(current, timer::set),
+        Syscall::MemoryCreate => run(current, memory::create),
+        Syscall::MemoryMap => run(current, memory::map),
+        Syscall::MemoryUnmap => run(current, memory::unmap),
+        Syscall::MemoryProtect => run(current, memory::protect),
+        Syscall::MemoryClone => run(current, memory::clone),
+        Syscall::MemoryDevice => run(current, memory::device),
+        Syscall::MemoryQuery => run(current, memory::query),
+        Syscall::SystemLog => run(current, system::log),
+        Syscall::SystemShutdown => run(current, system::shutdown),
+        Syscall::SystemInterruptsOff => run(current, system::interrupts_off),
+        Syscall::SystemStatistics => run(current, system::statistics),
+    }
 }
 
-fn handle(current: &Current, number: u64) -> Completion {
-    let Some(syscall) = Syscall::from_number(number) else {
-        return Completion::Done(Err(Error::UnknownSyscall));
-    };
+/// Lets `handler` take the call. A function of its own for each handler, with no larger a stack frame than that
+/// needs, and no more loads than it has arguments.
+#[inline(never)]
+fn run<C: Into<Completion>>(
+    current: Current,
+    handler: impl FnOnce(&Current, &Registers) -> C,
+) -> *mut SavedRegisters {
     let registers = current.with_registers(|registers| registers.syscall_registers());
-    match syscall {
-        Syscall::Null => Completion::Done(Ok(Default::default())),
-        Syscall::Send => ipc::send(current, &registers),
-        Syscall::Receive => ipc::receive(current, &registers),
-        Syscall::Call => ipc::call(current, &registers),
-        Syscall::Reply => ipc::reply(current, &registers).into(),
-        Syscall::ReplyReceive => ipc::reply_receive(current, &registers),
-        Syscall::ThreadYield => Completion::Yield,
-        Syscall::ThreadExit => thread::exit(&registers),
-        Syscall::ThreadCreate => thread::create(current, &registers).into(),
-        Syscall::ThreadStart => thread::start(current, &registers).into(),
-        Syscall::ThreadWait => thread::wait(current, &registers),
-        Syscall::ThreadSuspend => control::suspend(current, &registers),
-        Syscall::ThreadResume => control::resume(current, &registers),
-        Syscall::ThreadKill => control::kill(current, &registers),
-        Syscall::ThreadSetPriority => control::set_priority(current, &registers),
-        Syscall::ThreadSetAffinity => control::set_affinity(current, &registers),
-        Syscall::ThreadSetBudget => control::set_budget(current, &registers),
-        Syscall::ThreadSetFaultHandler => fault::set_handler(current, &registers).into(),
-        Syscall::ThreadReadRegisters => fault::read_registers(current, &registers).into(),
-        Syscall::ThreadWriteRegisters => fault::write_registers(current, &registers).into(),
-        Syscall::ThreadSleep => clock::sleep(current, &registers),
-        Syscall::ClockRead => clock::read().into(),
-        Syscall::ThreadInspect => control::inspect(current, &registers).into(),
-        Syscall::ProcessCreate => process::create(current, &registers).into(),
-        Syscall::ProcessExit => process::exit(current, &registers),
-        Syscall::ProcessKill => process::kill(current, &registers),
-        Syscall::ProcessWait => process::wait(current, &registers),
-        Syscall::ProcessUsage => process::usage(current, &registers).into(),
-        Syscall::CapabilityCopy => capability::copy(current, &registers).into(),
-        Syscall::CapabilityClose => capability::close(current, &registers),
-        Syscall::CapabilityInspect => capability::inspect(current, &registers).into(),
-        Syscall::EndpointCreate => ipc::create(current).into(),
-        Syscall::NotificationCreate => notification::create(current).into(),
-        Syscall::NotificationSignal => notification::signal(current, &registers).into(),
-        Syscall::NotificationWait => notification::wait(current, &registers),
-        Syscall::TimerCreate => timer::create(current, &registers).into(),
-        Syscall::TimerSet => timer::set(current, &registers).into(),
-        Syscall::MemoryCreate => memory::create(current, &registers),
-        Syscall::MemoryMap => memory::map(current, &registers),
-        Syscall::MemoryUnmap => memory::unmap(current, &registers),
-        Syscall::MemoryProtect => memory::protect(current, &registers),
-        Syscall::MemoryClone => memory::clone(current, &registers),
-        Syscall::MemoryDevice => memory::device(current, &registers).into(),
-        Syscall::MemoryQuery => memory::query(current, &registers).into(),
-        Syscall::SystemLog => system::log(current, &registers),
-        Syscall::SystemShutdown => system::shutdown(current, &registers).into(),
-        Syscall::SystemInterruptsOff => system::interrupts_off(current, &registers).into(),
-        Syscall::SystemStatistics => system::statistics(current, &registers).into(),
-    }
+    let completion = handler(&current, &registers).into();
+    dispatch::complete(current, completion)
 }

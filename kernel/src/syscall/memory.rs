@@ -145,23 +145,34 @@ fn access(rights: Rights) -> Result<Option<Access>, Error> {
     }
 }
 
+#[inline(always)]
 pub(super) fn map(current: &Current, registers: &Registers) -> Completion {
     let (process, mapping) = match decode_map(current, registers) {
         Ok(decoded) => decoded,
         Err(error) => return Completion::Done(Err(error)),
     };
-    match AddressSpace::map(&process.space, &mapping) {
+    match AddressSpace::map(&process.space, mapping) {
         Ok(()) => done(current),
-        Err(error) => {
-            let process = process.into_owned();
-            again(current, error, move || {
-                AddressSpace::map(&process.space, &mapping)?;
-                Ok(Registers::default())
-            })
-        }
+        Err(error) => map_again(current, error),
     }
 }
 
+#[cold]
+fn map_again(current: &Current, error: Error) -> Completion {
+    // It has no answer yet, so its arguments are still there.
+    let registers = current.with_registers(|registers| registers.syscall_registers());
+    let (process, mapping) = match decode_map(current, &registers) {
+        Ok((process, mapping)) => (process.into_owned(), mapping),
+        // What it named is gone meanwhile.
+        Err(error) => return Completion::Done(Err(error)),
+    };
+    again(current, error, move || {
+        AddressSpace::map(&process.space, mapping)?;
+        Ok(Registers::default())
+    })
+}
+
+#[inline(always)]
 fn decode_map<'a>(
     current: &'a Current,
     registers: &Registers,
@@ -176,9 +187,11 @@ fn decode_map<'a>(
         // A guard.
         (None, Rights::empty())
     } else {
-        let capability = current.process.capability(arguments.memory)?;
-        let allowed = capability.rights & MAPPED;
-        (Some(capability.object(arguments.rights)?), allowed)
+        let found = current.process.with_capability(arguments.memory, |capability| {
+            let object = Ref::from_object(capability.get(arguments.rights)?);
+            Ok::<_, Error>((Some(object), capability.rights & MAPPED))
+        });
+        found??
     };
     let first_page = arguments.offset / PAGE_SIZE;
     let mapping = Mapping {
@@ -189,21 +202,22 @@ fn decode_map<'a>(
     Ok((process, mapping))
 }
 
+#[inline(always)]
 pub(super) fn unmap(current: &Current, registers: &Registers) -> Completion {
     let MemoryUnmap { address, bytes, process } = MemoryUnmap::decode(registers);
-    let begun = process_or_own(current, process).and_then(|process| {
-        let cpu = arch::cpu_index();
-        let begun = AddressSpace::begin_unmap(&process.space, address, bytes, cpu)?;
-        Ok((begun, process))
-    });
-    let unfinished = match begun {
-        Ok((Begun::Over, _)) => return done(current),
-        Ok((Begun::Number(number), process)) => {
-            return finish(current, Unfinished(process.into_owned()), number);
-        }
-        Ok((_, process)) => Unfinished(process.into_owned()),
+    let process = match process_or_own(current, process) {
+        Ok(process) => process,
         Err(error) => return Completion::Done(Err(error)),
     };
+    let unfinished =
+        match AddressSpace::begin_unmap(&process.space, address, bytes, arch::cpu_index()) {
+            Ok(Begun::Over) => return done(current),
+            Ok(Begun::Number(number)) => {
+                return finish(current, Unfinished(process.into_owned()), number);
+            }
+            Ok(_) => Unfinished(process.into_owned()),
+            Err(error) => return Completion::Done(Err(error)),
+        };
     block(current, BlockReason::Working, async move {
         let space = &unfinished.0.space;
         let begin = || AddressSpace::begin_unmap(space, address, bytes, arch::cpu_index());

@@ -188,6 +188,7 @@ impl AddressSpace {
 impl Drop for AddressSpace {
     /// One that no process ever ended with: there were means for it, but not for its process.
     fn drop(&mut self) {
+        debug_assert!(self.state.get_mut().regions.is_empty(), "a mapping outlives its space");
         self.close();
     }
 }

@@ -9,13 +9,13 @@ use core::cell::Cell;
 
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 
-use crate::object::AnyRef;
+use crate::object::{AnyRef, Uncounted};
 
 /// A mapping, as its object knows it. A part of a region.
 pub struct Mapped {
     link: LinkedListLink,
-    /// The address space.
-    pub space: AnyRef,
+    /// The address space, which is there as long as it has the region.
+    space: Uncounted,
     /// The region's first address there.
     pub start: u64,
     /// The last walk that has visited it.
@@ -30,7 +30,7 @@ intrusive_adapter!(Adapter = UnsafeRef<Mapped>: Mapped { link => LinkedListLink 
 
 impl Mapped {
     /// A mapping in `space` from `start` on, in no list.
-    pub fn new(space: AnyRef, start: u64) -> Self {
+    pub fn new(space: Uncounted, start: u64) -> Self {
         Self { link: LinkedListLink::new(), space, start, walk: Cell::new(0) }
     }
 }
@@ -103,7 +103,9 @@ impl Mappings {
         }
         let first = self.list.pop_front()?;
         first.walk.set(self.walk);
-        let found = (first.space.clone(), first.start);
+        // SAFETY: who takes a region out of its space takes it out of this list first, under the lock that this
+        // walk is under too.
+        let found = (unsafe { first.space.counted() }, first.start);
         self.list.push_back(first);
         Some(found)
     }

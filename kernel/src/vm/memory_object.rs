@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     arch::{Cache, direct_map},
+    lock::lock,
     memory::frame::Frame,
     object::{Charge, Header, Object, Paid, Quota, Ref},
 };
@@ -147,7 +148,7 @@ impl MemoryObject {
     /// What the lock covers, for a few steps. Who has it takes no other lock but those of memory, and that of an
     /// object that nobody else has yet.
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock()
+        lock(&self.inner)
     }
 
     /// Runs `f` on what the lock covers.

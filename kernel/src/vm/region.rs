@@ -14,7 +14,7 @@ use spin::MutexGuard;
 use super::{MemoryObject, mapped::Mapped, memory_object::Inner};
 use crate::{
     arch::{Access, Table},
-    object::{AnyRef, Paid, Quota, Ref},
+    object::{Paid, Quota, Ref, Uncounted},
 };
 
 /// What a leaf table maps, in bytes.
@@ -70,7 +70,7 @@ impl Region {
     /// [`Error::QuotaExceeded`].
     #[inline(always)]
     pub fn new(
-        space: AnyRef,
+        space: Uncounted,
         start: u64,
         end: u64,
         content: Content,
@@ -182,6 +182,11 @@ impl Regions {
     /// No regions.
     pub fn new() -> Self {
         Self { tree: RBTree::new(Adapter::new()), last: Cell::new(None) }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.tree.is_empty()
     }
 
     /// The region that holds `address`.

@@ -91,7 +91,7 @@ fn part(
 }
 
 fn map(space: &Ref<AddressSpace>, mapping: &Mapping) -> Result<(), Error> {
-    AddressSpace::map(space, mapping)
+    AddressSpace::map(space, mapping.clone())
 }
 
 fn unmap(space: &Ref<AddressSpace>, address: u64, pages: u64) -> Result<(), Error> {

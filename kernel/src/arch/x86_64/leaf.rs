@@ -93,10 +93,10 @@ impl LeafTable<'_> {
     /// Removes the pages in `[start, end)`, which lies in what it maps. Whether there was any.
     #[inline]
     pub fn unmap(&mut self, start: u64, end: u64) -> bool {
-        let mut any = false;
-        for entry in self.pages(start, end) {
-            any |= !entry.is_unused();
-            entry.set_unused();
+        let pages = self.pages(start, end);
+        let any = pages.iter().any(|entry| !entry.is_unused());
+        if any {
+            pages.fill(PageTableEntry::new());
         }
         any
     }

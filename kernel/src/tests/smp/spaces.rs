@@ -164,7 +164,7 @@ fn who_helps_hears_of_the_end_when_all_is_given_back() {
         let before = process.quota.usage();
         // Another pays, so that this process is owed the mapping and its tables alone.
         let object = MemoryObject::new(70 * PAGE_SIZE, &kernel.init.quota).unwrap();
-        AddressSpace::map(&process.space, &Mapping::whole(&object, AT, Access::Read)).unwrap();
+        AddressSpace::map(&process.space, Mapping::whole(&object, AT, Access::Read)).unwrap();
         drop(object);
         unmapper.start().unwrap();
         let helped = process.clone();

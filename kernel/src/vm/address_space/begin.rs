@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     arch::Access,
-    object::{Paid, Ref},
+    lock::lock,
+    object::{Paid, Ref, Uncounted},
     vm::region::Region,
 };
 
@@ -45,6 +46,7 @@ impl AddressSpace {
     /// # Errors
     /// [`Error::InvalidArgument`] and [`Error::InvalidAddress`] as for a mapping;
     /// [`Error::QuotaExceeded`] without means to divide a mapping.
+    #[inline(always)]
     pub fn begin_unmap(
         space: &Ref<Self>,
         address: u64,
@@ -52,7 +54,7 @@ impl AddressSpace {
         cpu: usize,
     ) -> Result<Begun, Error> {
         let (start, end) = range(address, bytes)?;
-        let mut state = space.state.lock();
+        let mut state = lock(&space.state);
         match space.unmap_at_once(&mut state, start, end, cpu) {
             AtOnce::Gone(region) => {
                 // Perhaps its object's last reference goes with it: after unlocking.
@@ -129,7 +131,7 @@ fn upper_part(
         return Ok(None);
     };
     let content = whole.content_from(at);
-    Region::new(space.clone().erase(), at, whole.end(), content, &space.quota).map(Some)
+    Region::new(Uncounted::of(&**space), at, whole.end(), content, &space.quota).map(Some)
 }
 
 /// Makes two regions of the one that has all of `upper`, its upper part.

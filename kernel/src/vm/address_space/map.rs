@@ -8,8 +8,9 @@ use orbital_abi::{Error, Rights, layout::PAGE_SIZE};
 use super::{AddressSpace, State, range, tables};
 use crate::{
     arch::{Access, LeafTable, PageTables, Protection},
+    lock::lock,
     memory::{self, FrameList},
-    object::Ref,
+    object::{Ref, Uncounted},
     vm::{
         MemoryObject,
         memory_object::Inner,
@@ -66,8 +67,9 @@ impl AddressSpace {
     /// [`Error::InvalidArgument`] for a range that is not aligned, empty, or not wholly in the object;
     /// [`Error::InvalidAddress`] outside user space; [`Error::AddressInUse`]; [`Error::QuotaExceeded`];
     /// [`Error::Ended`].
-    pub fn map(space: &Ref<Self>, mapping: &Mapping) -> Result<(), Error> {
-        let Mapping { address, bytes, ref content } = *mapping;
+    #[inline(always)]
+    pub fn map(space: &Ref<Self>, mapping: Mapping) -> Result<(), Error> {
+        let Mapping { address, bytes, content } = mapping;
         if !bytes.is_multiple_of(PAGE_SIZE) {
             return Err(Error::InvalidArgument);
         }
@@ -77,9 +79,8 @@ impl AddressSpace {
             return Err(Error::InvalidArgument);
         }
         let (start, end) = range(address, bytes)?;
-        let (space_of_it, content) = (space.clone().erase(), content.clone());
-        let region = Region::new(space_of_it, start, end, content, &space.quota)?;
-        let mut state = space.state.lock();
+        let region = Region::new(Uncounted::of(&**space), start, end, content, &space.quota)?;
+        let mut state = lock(&space.state);
         if state.is_closed {
             return Err(Error::Ended);
         }
