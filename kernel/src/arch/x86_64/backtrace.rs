@@ -16,7 +16,7 @@ pub fn callers(mut visit: impl FnMut(u64)) {
         if frame < DIRECT_MAP || !on_stack || !frame.is_multiple_of(8) || frame > u64::MAX - 4096 {
             return;
         }
-        // SAFETY: a frame pointer on a kernel stack: the target's ABI keeps the chain.
+        // SAFETY: a frame pointer on a kernel stack: whoever calls keeps the chain, by the target file.
         let (next, address) = unsafe { (*(frame as *const u64), *((frame + 8) as *const u64)) };
         if address < KERNEL_BASE {
             return;

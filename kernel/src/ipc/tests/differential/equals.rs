@@ -94,7 +94,7 @@ fn answer(layer: usize, request: Message) -> Message {
 
 /// Whether a layer asks the one above.
 fn asks(request: &Message) -> bool {
-    request.words()[1] % 2 == 0
+    request.words()[1].is_multiple_of(2)
 }
 
 async fn serve(layer: usize, own: CapSlot, above: Option<CapSlot>, told: Told) {
@@ -103,7 +103,7 @@ async fn serve(layer: usize, own: CapSlot, above: Option<CapSlot>, told: Told) {
         if received.is_fault {
             let address = FaultMessage::decode(&received.message).unwrap().fault.address;
             told.borrow_mut().entry((layer, received.badge)).or_default().push(address);
-            let verdict = message(if address % 2 == 0 { RESUME } else { END }, &[]);
+            let verdict = message(if address.is_multiple_of(2) { RESUME } else { END }, &[]);
             received = user::reply_receive(own, verdict, Never).await.unwrap();
             continue;
         }

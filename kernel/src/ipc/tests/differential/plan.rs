@@ -218,7 +218,7 @@ impl Plan {
         let planner = Planner { random, threads, served };
         let thread = |number: usize| {
             // Servers are more urgent than their clients, most likely.
-            let server = random.one_in(6).then(|| random.below(threads)).unwrap_or(number);
+            let server = if random.one_in(6) { random.below(threads) } else { number };
             let trade = match threads - 1 - server {
                 _ if random.one_in(8) => Trade::Anything,
                 endpoint if endpoint < served => Trade::Server(endpoint),
