@@ -32,8 +32,7 @@ pub fn fall_asleep() {
     }
 }
 
-/// So many threads wait for this CPU.
-pub fn publish_waiting(count: usize) {
+fn publish_waiting(count: usize) {
     let own = WAITING.here();
     if own.load(SeqCst) != count {
         own.swap(count, SeqCst);

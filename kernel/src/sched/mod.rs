@@ -16,7 +16,6 @@ mod space;
 mod tasks;
 pub mod timers;
 mod wake;
-mod woken;
 
 #[cfg(test)]
 mod tests;
