@@ -30,7 +30,7 @@ pub fn fault() -> Samples {
     let slot = endpoint.slot().bits();
     let samples = measure(MANY, || {
         // SAFETY: the call changes no memory.
-        unsafe { stub::message(Syscall::ReplyReceive, [slot, u64::from(RESUME), NEVER]) }
+        unsafe { stub::call(Syscall::ReplyReceive, [slot, u64::from(RESUME), NEVER]) }.0
     });
     roles::end(&faulting);
     samples

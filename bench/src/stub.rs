@@ -77,29 +77,3 @@ pub fn bare(syscall: Syscall) -> u64 {
     }
     code
 }
-
-/// A call that takes three control words and leaves nothing in any register as it was; gives its code.
-///
-/// # Safety
-/// It changes no memory that the compiler knows of.
-#[inline(always)]
-pub unsafe fn message(syscall: Syscall, control: [u64; 3]) -> u64 {
-    let code;
-    let [first, second, third] = control;
-    // SAFETY: the caller's; all that a call changes is given as changed.
-    unsafe {
-        core::arch::asm!(
-            "push rbx",
-            "push rbp",
-            "syscall",
-            "pop rbp",
-            "pop rbx",
-            inlateout("rax") syscall as u64 => code,
-            inlateout("rdi") first => _, inlateout("rsi") second => _,
-            inlateout("rdx") third => _, lateout("r8") _,
-            lateout("r9") _, lateout("r10") _, lateout("rcx") _, lateout("r11") _,
-            lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
-        );
-    }
-    code
-}

@@ -1,6 +1,6 @@
 //! Interrupts and exceptions, as the machine hands them up: the timer goes to the dispatcher, the
 //! first use of floating point gives the thread its area, a page fault that the address space can resolve is
-//! resolved, and any other fault ends its thread.
+//! resolved, and any other fault is told to its thread's handler, or ends the thread where it has none.
 
 use orbital_abi::{ExitReason, Fault, FaultKind};
 

@@ -111,8 +111,11 @@ pub fn init() {
         x2apic: cpuid.get_feature_info().is_some_and(|f| f.has_x2apic()),
         tsc_deadline: cpuid.get_feature_info().is_some_and(|f| f.has_tsc_deadline()),
     };
-    // All CPUs are alike.
-    FOUND.store(found.bits(), Relaxed);
+    // What the first CPU has counts for all: whoever asks later gets one answer.
+    let found = match FOUND.compare_exchange(0, found.bits(), Relaxed, Relaxed) {
+        Ok(_) => found,
+        Err(_) => features(),
+    };
     let mut wanted = Cr4Flags::OSFXSR | Cr4Flags::OSXMMEXCPT_ENABLE | Cr4Flags::PAGE_GLOBAL;
     wanted.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, found.smep);
     wanted.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, found.smap);
