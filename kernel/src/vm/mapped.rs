@@ -103,8 +103,8 @@ impl Mappings {
         }
         let first = self.list.pop_front()?;
         first.walk.set(self.walk);
-        // SAFETY: who takes a region out of its space takes it out of this list first, under the lock that this
-        // walk is under too.
+        // SAFETY: whoever takes a region out of its space has a reference to that, and keeps it until the region has
+        // left this list, for which it needs the lock that this walk is under.
         let found = (unsafe { first.space.counted() }, first.start);
         self.list.push_back(first);
         Some(found)
