@@ -86,6 +86,11 @@ errors! {
         NotificationGone = 23, "the notification was destroyed";
         /// The thread does not wait for its fault handler, so that its registers are its own.
         NotStopped = 24, "the thread does not wait for its fault handler";
+        /// The capability by which the operation came was revoked while it waited, or what was derived from a
+        /// capability is being revoked.
+        Revoked = 25, "the capability was revoked";
+        /// More copies of copies than can be: 64 above one.
+        TooDeep = 26, "the capability was derived too often";
     }
 }
 
@@ -116,11 +121,13 @@ pub enum IpcError {
     TimedOut = Error::TimedOut as u64,
     /// See [`Error::Unanswered`].
     Unanswered = Error::Unanswered as u64,
+    /// See [`Error::Revoked`].
+    Revoked = Error::Revoked as u64,
 }
 
 impl IpcError {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::EmptySlot,
         Self::StaleCapability,
         Self::WrongKind,
@@ -132,6 +139,7 @@ impl IpcError {
         Self::InvalidMessage,
         Self::TimedOut,
         Self::Unanswered,
+        Self::Revoked,
     ];
 }
 

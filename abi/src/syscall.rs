@@ -86,6 +86,11 @@ syscalls! {
     CapabilityClose = 49;
     /// Tells kind, rights and badge.
     CapabilityInspect = 50;
+    /// Moves a capability into another slot of one's own table, or into another process's. Gives the new slot.
+    CapabilityMove = 51;
+    /// Kills all capabilities that were derived from one, in whatever table they are. Returns when nothing is
+    /// begun through any of them any more.
+    CapabilityRevoke = 52;
     /// Makes an endpoint. Gives its capability.
     EndpointCreate = 64;
     /// Makes a notification. Gives its capability.

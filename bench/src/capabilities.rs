@@ -1,9 +1,9 @@
 //! Capabilities.
 
-use orbital_user::{Endpoint, Rights, abi::Syscall};
+use orbital_user::{CapSlot, Endpoint, Rights, abi::Syscall, capability::copy_to};
 
 use crate::{
-    measure::{MANY, Samples, measure},
+    measure::{FEW, MANY, Samples, measure, measure_and},
     stub,
 };
 
@@ -19,4 +19,22 @@ pub fn copy_close() -> Samples {
             copied | stub::call(Syscall::CapabilityClose, [copy, 0, 0]).0
         }
     })
+}
+
+/// How many capabilities a revoke kills.
+const CHILDREN: u64 = 1000;
+
+/// A revoke of many copies in one's own table: the figure is for each of them.
+pub fn revoke() -> Samples {
+    let endpoint = Endpoint::create().expect("an endpoint");
+    let derive = || {
+        for _ in 0..CHILDREN {
+            copy_to(endpoint.slot(), CapSlot::NULL, Rights::SEND, 0).expect("a copy");
+        }
+    };
+    derive();
+    let slot = endpoint.slot().bits();
+    // SAFETY: it changes no memory, and nobody else has the copies.
+    let revoke = || unsafe { stub::call(Syscall::CapabilityRevoke, [slot, 0, 0]).0 };
+    measure_and(FEW, revoke, derive).per(CHILDREN)
 }

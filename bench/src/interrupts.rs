@@ -4,8 +4,8 @@
 use alloc::{vec, vec::Vec};
 
 use orbital_user::{
-    Endpoint, MemoryObject, Message, Rights, abi::layout::PAGE_SIZE, start::take_granted,
-    system::take_interrupts_off,
+    Endpoint, MemoryObject, Message, Rights, abi::layout::PAGE_SIZE, capability::revoke,
+    start::take_granted, system::take_interrupts_off,
 };
 
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
     roles,
 };
 
-/// How many capabilities are closed, and how many mappings a process has when it ends.
+/// How many capabilities are revoked, and how many mappings a process has when it ends.
 const MANY: u64 = 10_000;
 /// How much memory is unmapped, and how much a process has when it ends.
 const LARGE: u64 = 64 << 20;
@@ -23,7 +23,7 @@ const HOARDER_QUOTA: (u64, u64) = (LARGE / PAGE_SIZE * 2, 8 << 20);
 
 /// The longest stretch in each of three works that are long.
 pub fn worst() -> Samples {
-    Samples::of(vec![close_capabilities(), unmap(), end_process()])
+    Samples::of(vec![revoke_capabilities(), unmap(), end_process()])
 }
 
 /// The longest stretch of this CPU since the last time that this was asked.
@@ -31,11 +31,12 @@ fn longest() -> u64 {
     take_interrupts_off(0).expect("the right to read counters")
 }
 
-fn close_capabilities() -> u64 {
+fn revoke_capabilities() -> u64 {
     let endpoint = Endpoint::create().expect("an endpoint");
     let copies: Vec<_> =
         (0..MANY).map(|_| endpoint.copy(Rights::SEND, 0).expect("a copy")).collect();
     longest();
+    revoke(endpoint.slot()).expect("all copies are there");
     drop(copies);
     longest()
 }

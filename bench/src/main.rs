@@ -52,6 +52,7 @@ const BENCHMARKS: &[Benchmark] = &[
     ("page_fault_zero", faults::zero),
     ("fault_handle", handlers::fault),
     ("cap_copy_close", capabilities::copy_close),
+    ("cap_revoke_per_child", capabilities::revoke),
     ("thread_create", threads::create),
     ("process_spawn", processes::spawn),
     ("boot_kernel", boot::kernel),

@@ -18,6 +18,7 @@ pub mod object;
 pub mod percpu;
 pub mod process;
 pub mod reap;
+pub mod revoke;
 pub mod sched;
 pub mod shutdown;
 pub mod symbols;

@@ -7,7 +7,8 @@
 //!    ▲  │                                          │  ▲
 //!    └──┘ 0                                        └──┘ woken by the last of either
 //! ```
-//! 0. what a killed thread has begun to unmap or to protect is finished; 1. the process is ending: its threads are
+//! 0. what a killed thread has begun to unmap, to protect or to revoke is finished, and entries of the table that
+//! many others were derived from leave it; 1. the process is ending: its threads are
 //! asked to end, 2. then its children; 3. their ends wake the task; 4. without any, capabilities,
 //! mappings and tables go; 5. the process tells those who wait for it. All of it in steps, between
 //! which more urgent threads and tasks run.
@@ -20,9 +21,13 @@ use orbital_executor::{executor::TaskRef, yield_now};
 
 use crate::{
     arch,
+    capability::{
+        revoke::Revoking,
+        table::{Closed, leaving::Tidied},
+    },
     object::{AnyRef, Quota, Ref},
     process::Process,
-    sched,
+    revoke, sched,
     thread::Tcb,
     vm::{self, AddressSpace, reclaim},
 };
@@ -48,6 +53,7 @@ async fn reap(process: Ref<Process>) {
     while !process.is_ending() {
         // Helping has no error.
         let _ = vm::help(&process.space).await;
+        tidy(&process).await;
         if !process.is_ending() {
             until_woken().await;
         }
@@ -75,6 +81,7 @@ async fn reap(process: Ref<Process>) {
     while !process.is_alone() {
         until_woken().await;
     }
+    tidy(&process).await;
     give_back(&process).await;
     process.finish();
 }
@@ -104,9 +111,31 @@ async fn for_each(count: usize, next: impl Fn() -> Option<AnyRef>, deed: impl Fn
     }
 }
 
+/// Finishes what was left undone in the table: revokes, and entries with many children.
+async fn tidy(process: &Ref<Process>) {
+    let mut slot = 0;
+    loop {
+        let tidied = process.table.lock().tidy(&mut slot);
+        match tidied {
+            Tidied::Nothing => return,
+            Tidied::More | Tidied::Entry(_) => {}
+            Tidied::Abandoned(index) => {
+                if let Some(revoking) = Revoking::abandoned(&process.table, index) {
+                    revoke::finish(revoking).await;
+                }
+            }
+        }
+        yield_now().await;
+    }
+}
+
 async fn give_back(process: &Ref<Process>) {
     let mut closed = 0;
-    while let Some(entry) = process.close_one() {
+    loop {
+        let entry = process.table.lock().close_one();
+        if matches!(entry, Closed::All) {
+            break;
+        }
         drop(entry);
         closed += 1;
         if closed % STEP == 0 {

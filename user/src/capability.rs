@@ -43,10 +43,18 @@ impl Capability {
     /// A copy in one's own table, with these rights at most, and `badge` where it is not 0.
     ///
     /// # Errors
-    /// [`Error::MissingRights`] without `GRANT`; [`Error::AlreadyBadged`]; [`Error::TableFull`];
-    /// [`Error::QuotaExceeded`].
+    /// [`Error::MissingRights`] without `GRANT`; [`Error::AlreadyBadged`]; [`Error::Revoked`] and
+    /// [`Error::TooDeep`]; [`Error::TableFull`]; [`Error::QuotaExceeded`].
     pub fn copy(&self, rights: Rights, badge: u64) -> Result<Self, Error> {
         copy_to(self.0, CapSlot::NULL, rights, badge).map(Self)
+    }
+
+    /// Kills all capabilities that were derived from it, in whatever table they are.
+    ///
+    /// # Errors
+    /// As [`revoke`].
+    pub fn revoke(&self) -> Result<(), Error> {
+        revoke(self.0)
     }
 }
 
@@ -71,6 +79,27 @@ pub fn copy_to(
     let arguments = CapabilityCopy { source, process, rights, badge };
     let results = harmless(Syscall::CapabilityCopy, &arguments.encode())?;
     Ok(CapSlot::from_bits(results.control[0]))
+}
+
+/// Moves a capability into the table of `process`, or another slot of one's own where that is null; gives the
+/// slot there. What was derived from it stays so.
+///
+/// # Errors
+/// [`Error::MissingRights`] without `GRANT`, but for one's own table; [`Error::Revoked`]; [`Error::TooDeep`];
+/// [`Error::TableFull`]; [`Error::QuotaExceeded`]; those of the lookup of both slots.
+pub fn move_to(source: CapSlot, process: CapSlot) -> Result<CapSlot, Error> {
+    let registers = Registers::control([source.bits(), process.bits(), 0, 0]);
+    let results = harmless(Syscall::CapabilityMove, &registers)?;
+    Ok(CapSlot::from_bits(results.control[0]))
+}
+
+/// Kills all capabilities that were derived from the one in `slot`, in whatever table they are. When it returns,
+/// nothing is begun through any of them any more.
+///
+/// # Errors
+/// [`Error::EmptySlot`]; [`Error::StaleCapability`].
+pub fn revoke(slot: CapSlot) -> Result<(), Error> {
+    harmless(Syscall::CapabilityRevoke, &Registers::control([slot.bits(), 0, 0, 0])).map(|_| ())
 }
 
 /// Empties a slot.

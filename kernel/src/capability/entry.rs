@@ -67,12 +67,19 @@ impl Capability {
 pub struct EntryGuard(Capability);
 
 impl EntryGuard {
+    #[inline]
     pub(super) fn new(capability: Capability) -> Self {
         capability.object.header().capability_added();
         Self(capability)
     }
 
+    /// Forgets the entry, which is not the last one of its object: whoever calls counts it out.
+    pub(super) fn killed(self) {
+        core::mem::forget(self);
+    }
+
     /// What the entry holds.
+    #[inline]
     pub fn capability(&self) -> &Capability {
         &self.0
     }

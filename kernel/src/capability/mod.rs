@@ -1,8 +1,12 @@
-//! Capabilities: per-process tables that say which objects a process may use, and how.
+//! Capabilities: per-process tables that say which objects a process may use, and how; and the trees of who was
+//! derived from whom.
 
+pub mod derivation;
 mod entry;
+pub mod revoke;
 pub mod slots;
 pub mod table;
+pub mod transfer;
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,11 @@
 //! Tests of the table on the host.
 
+mod model;
+mod trees;
+
 use orbital_abi::{CapSlot, Error, ObjectKind, Rights};
 
-use super::{Capability, Table};
+use super::{Capability, Table, table::Closed};
 use crate::{
     arch::host::machine,
     object::{Header, Object, Quota, Ref},
@@ -36,35 +39,52 @@ fn quota() -> Ref<Quota> {
     Quota::root(0, 1 << 30).unwrap()
 }
 
+/// Empties a table as the end of its process does; how many entries it had.
+pub(super) fn close_all(table: &Table) -> usize {
+    let mut count = 0;
+    loop {
+        let closed = table.lock().close_one();
+        match closed {
+            Closed::Entry(_) => count += 1,
+            Closed::Leaving => {}
+            Closed::All => return count,
+        }
+    }
+}
+
 #[test]
 fn four_errors_are_told_apart() {
     let _machine = machine();
-    let (mut table, quota) = (Table::new(), quota());
-    assert_eq!(table.lookup(CapSlot::new(0, 1)).err(), Some(Error::EmptySlot), "no table yet");
-    let slot = table.insert(thing(Rights::SEND), &quota).unwrap();
-    assert_eq!(table.lookup(CapSlot::new(slot.index(), 2)).err(), Some(Error::EmptySlot));
-    assert_eq!(table.lookup(CapSlot::NULL).err(), Some(Error::EmptySlot));
-    let found = table.lookup(slot).unwrap().clone();
+    let (table, quota) = (Table::new(None).unwrap(), quota());
+    assert_eq!(
+        table.lock().lookup(CapSlot::new(0, 1)).err(),
+        Some(Error::EmptySlot),
+        "no table yet"
+    );
+    let slot = table.lock().insert(thing(Rights::SEND), &quota).unwrap();
+    assert_eq!(table.lock().lookup(CapSlot::new(slot.index(), 2)).err(), Some(Error::EmptySlot));
+    assert_eq!(table.lock().lookup(CapSlot::NULL).err(), Some(Error::EmptySlot));
+    let found = table.lock().lookup(slot).unwrap().clone();
     assert_eq!(found.clone().object::<Other>(Rights::SEND).err(), Some(Error::WrongKind));
     assert_eq!(found.clone().object::<Thing>(Rights::RECEIVE).err(), Some(Error::MissingRights));
     assert!(found.object::<Thing>(Rights::SEND).is_ok());
-    drop(table.remove(slot).unwrap());
-    assert_eq!(table.lookup(slot).err(), Some(Error::StaleCapability));
-    let again = table.insert(thing(Rights::SEND), &quota).unwrap();
+    drop(table.lock().remove(slot).unwrap());
+    assert_eq!(table.lock().lookup(slot).err(), Some(Error::StaleCapability));
+    let again = table.lock().insert(thing(Rights::SEND), &quota).unwrap();
     assert_eq!(again.index(), slot.index(), "the slot is used again");
-    assert_eq!(table.lookup(slot).err(), Some(Error::StaleCapability), "for another object");
+    assert_eq!(table.lock().lookup(slot).err(), Some(Error::StaleCapability), "for another object");
 }
 
 #[test]
 fn no_number_is_a_handle_by_chance() {
     let _machine = machine();
-    let (mut table, quota) = (Table::new(), quota());
-    let slot = table.insert(thing(Rights::SEND), &quota).unwrap();
+    let (table, quota) = (Table::new(None).unwrap(), quota());
+    let slot = table.lock().insert(thing(Rights::SEND), &quota).unwrap();
     for bit in 0..64 {
         let forged = CapSlot::from_bits(slot.bits() ^ 1 << bit);
-        assert!(table.lookup(forged).is_err(), "{forged:?}");
+        assert!(table.lock().lookup(forged).is_err(), "{forged:?}");
     }
-    assert!(table.lookup(CapSlot::from_bits(u64::MAX)).is_err());
+    assert!(table.lock().lookup(CapSlot::from_bits(u64::MAX)).is_err());
 }
 
 #[test]
@@ -85,30 +105,30 @@ fn rights_only_shrink_and_a_badge_is_set_once() {
 #[test]
 fn the_table_grows_within_the_quota() {
     let _machine = machine();
-    let mut table = Table::new();
+    let table = Table::new(None).unwrap();
     let small = Quota::root(0, 10_000).unwrap();
     let mut slots = Vec::new();
     let error = loop {
-        match table.insert(thing(Rights::SEND), &small) {
+        match table.lock().insert(thing(Rights::SEND), &small) {
             Ok(slot) => slots.push(slot),
             Err(error) => break error,
         }
     };
     assert_eq!(error, Error::QuotaExceeded);
-    assert!(!slots.is_empty() && slots.iter().all(|slot| table.lookup(*slot).is_ok()));
-    drop(table.remove(slots[3]).unwrap());
-    assert!(table.insert(thing(Rights::SEND), &small).is_ok(), "it goes on");
+    assert!(!slots.is_empty() && slots.iter().all(|slot| table.lock().lookup(*slot).is_ok()));
+    drop(table.lock().remove(slots[3]).unwrap());
+    assert!(table.lock().insert(thing(Rights::SEND), &small).is_ok(), "it goes on");
 }
 
 #[test]
 fn closing_all_frees_all_and_refuses_more() {
     let _machine = machine();
-    let (mut table, quota) = (Table::new(), quota());
+    let (table, quota) = (Table::new(None).unwrap(), quota());
     for _ in 0..200 {
-        table.insert(thing(Rights::SEND), &quota).unwrap();
+        table.lock().insert(thing(Rights::SEND), &quota).unwrap();
     }
-    assert_eq!(core::iter::from_fn(|| table.close_one()).count(), 200);
-    assert_eq!(table.insert(thing(Rights::SEND), &quota).err(), Some(Error::Ended));
+    assert_eq!(close_all(&table), 200);
+    assert_eq!(table.lock().insert(thing(Rights::SEND), &quota).err(), Some(Error::Ended));
     drop(table);
     assert!(quota.charge_frames(0).is_ok());
 }

@@ -8,10 +8,12 @@
 use orbital_abi::{
     Deadline, Error, Fault, IpcError, Message, ObjectKind, Tag, fault::FaultMessage,
 };
+use orbital_executor::yield_now;
 use spin::Mutex;
 
 use super::{
     reply::Expects,
+    sweep::{Sweep, Sweeps, Swept},
     transfer,
     waiting::{Place, Waiting, claim_first, wait},
 };
@@ -32,6 +34,7 @@ pub struct Endpoint {
 struct Queues {
     senders: WaitingQueue,
     receivers: WaitingQueue,
+    sweeps: Sweeps,
     /// The last capability is gone.
     closed: bool,
 }
@@ -61,6 +64,13 @@ impl Place for Endpoint {
     }
 }
 
+impl Swept for Endpoint {
+    fn with_queues<R>(&self, f: impl FnOnce(&mut Sweeps, &mut [&mut WaitingQueue]) -> R) -> R {
+        let Queues { senders, receivers, sweeps, .. } = &mut *self.queues.lock();
+        f(sweeps, &mut [senders, receivers])
+    }
+}
+
 /// What an endpoint had for someone who came.
 enum Found {
     Partner(Claim),
@@ -87,10 +97,19 @@ impl Endpoint {
             queues: Mutex::new(Queues {
                 senders: WaitingQueue::new(),
                 receivers: WaitingQueue::new(),
+                sweeps: Sweeps::default(),
                 closed: false,
             }),
         };
         Ref::new_in(quota, endpoint)
+    }
+
+    /// Tells all who wait by a capability that is gone, in steps. When nobody comes by such a one any more.
+    pub async fn sweep(&self) {
+        let sweep = Sweep::wanted(self);
+        while sweep.step(self) {
+            yield_now().await;
+        }
     }
 
     fn close_one(&self) -> Option<Claim> {

@@ -5,6 +5,7 @@ mod fast_path;
 pub mod fault;
 pub mod notification;
 pub mod reply;
+mod sweep;
 pub mod timer;
 mod transfer;
 mod waiting;

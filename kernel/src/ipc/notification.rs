@@ -31,9 +31,13 @@
 //! `post` looks for the bound thread first, and claims its wait at an endpoint.
 
 use orbital_abi::{Deadline, Error, ObjectKind, Registers};
+use orbital_executor::yield_now;
 use spin::Mutex;
 
-use super::waiting::{Place, claim_first, wait};
+use super::{
+    sweep::{Sweep, Sweeps, Swept},
+    waiting::{Place, claim_first, wait},
+};
 use crate::{
     object::{Header, Object, Quota, Ref},
     sched::Completion,
@@ -52,6 +56,7 @@ struct State {
     bits: u64,
     /// Who waits, first come, first served.
     waiters: WaitingQueue,
+    sweeps: Sweeps,
     /// The last capability is gone.
     closed: bool,
 }
@@ -82,6 +87,13 @@ impl Place for Notification {
     }
 }
 
+impl Swept for Notification {
+    fn with_queues<R>(&self, f: impl FnOnce(&mut Sweeps, &mut [&mut WaitingQueue]) -> R) -> R {
+        let State { waiters, sweeps, .. } = &mut *self.state.lock();
+        f(sweeps, &mut [waiters])
+    }
+}
+
 /// A signal whose receiver has been chosen, and is still to be told.
 #[must_use = "a chosen thread never wakes unless it is told"]
 pub(super) struct Posted(Option<(Claim, u64)>);
@@ -104,8 +116,21 @@ impl Notification {
     /// # Errors
     /// [`Error::QuotaExceeded`].
     pub fn new(quota: &Ref<Quota>) -> Result<Ref<Self>, Error> {
-        let state = State { bits: 0, waiters: WaitingQueue::new(), closed: false };
+        let state = State {
+            bits: 0,
+            waiters: WaitingQueue::new(),
+            sweeps: Sweeps::default(),
+            closed: false,
+        };
         Ref::new_in(quota, Self { header: Header::new::<Self>(), state: Mutex::new(state) })
+    }
+
+    /// Tells all who wait by a capability that is gone, in steps. When nobody comes by such a one any more.
+    pub async fn sweep(&self) {
+        let sweep = Sweep::wanted(self);
+        while sweep.step(self) {
+            yield_now().await;
+        }
     }
 
     fn close_one(&self) -> Option<Claim> {

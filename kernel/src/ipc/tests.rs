@@ -8,6 +8,7 @@ mod faults;
 mod notifications;
 mod random;
 mod refusals;
+mod revokes;
 mod timers;
 
 use std::{cell::RefCell, rc::Rc};

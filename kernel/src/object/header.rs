@@ -6,6 +6,7 @@ use core::{
 };
 
 use orbital_abi::ObjectKind;
+use spin::{Mutex, MutexGuard};
 
 use super::registry;
 
@@ -14,6 +15,8 @@ use super::registry;
 pub struct Header {
     /// `None` for objects that no capability names.
     kind: Option<ObjectKind>,
+    /// Guards how the capabilities to the object are derived from each other.
+    derivation: Mutex<()>,
     /// Counted references, those of capabilities included. At 0 the memory is freed.
     references: AtomicUsize,
     /// Table entries that name the object. At 0 it is of no more use to anyone: `orphaned`.
@@ -45,6 +48,7 @@ impl Header {
         }
         Self {
             kind: T::KIND,
+            derivation: Mutex::new(()),
             references: AtomicUsize::new(1),
             capabilities: AtomicUsize::new(0),
             free: super::reference::free::<T>,
@@ -60,10 +64,22 @@ impl Header {
         self.kind
     }
 
+    /// Locks how the capabilities to the object are derived from each other. They stand in many tables, so
+    /// the lock is the object's. It is taken with a table's held, and only heap and frames under it.
+    pub fn lock_derivation(&self) -> MutexGuard<'_, ()> {
+        self.derivation.lock()
+    }
+
     pub(super) fn retain(&self) {
         let before = self.references.fetch_add(1, Ordering::Relaxed);
         // 2^63 references can't be: each takes memory.
         debug_assert!(before > 0, "an object without references was found");
+    }
+
+    /// Counts one more reference, unless the last one is gone.
+    pub(super) fn try_retain(&self) -> bool {
+        let more = |count: usize| (count > 0).then_some(count + 1);
+        self.references.try_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
     /// Gives one reference back; true when it was the last.
@@ -88,6 +104,13 @@ impl Header {
     /// Counts one more table entry.
     pub fn capability_added(&self) {
         self.capabilities.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Gives back `count` table entries and their references, which are not the last ones.
+    pub fn capabilities_killed(&self, count: usize) {
+        let capabilities = self.capabilities.fetch_sub(count, Ordering::AcqRel);
+        let references = self.references.fetch_sub(count, Ordering::Release);
+        debug_assert!(capabilities > count && references > count, "none is left that names it");
     }
 
     /// Counts one less; the last tells the object.

@@ -107,6 +107,16 @@ impl<T: Object> Ref<T> {
         (*reference).clone()
     }
 
+    /// One more reference to an object that may be going: `None` when its last one is gone.
+    ///
+    /// # Safety
+    /// The object's memory is there until this returns.
+    pub unsafe fn try_from_object(object: NonNull<T>) -> Option<Self> {
+        // SAFETY: the caller's; an object starts with its header.
+        let is_there = unsafe { object.cast::<Header>().as_ref() }.try_retain();
+        is_there.then_some(Self(object, PhantomData))
+    }
+
     /// The same reference, without its type.
     pub fn erase(self) -> AnyRef {
         AnyRef(ManuallyDrop::new(self).0.cast())

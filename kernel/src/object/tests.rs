@@ -105,21 +105,21 @@ fn the_last_capability_makes_an_orphan_and_the_last_reference_ends_it() {
     let _kernel = Kernel::boot();
     let (probe, counts) = probe();
     let quota = Quota::root(0, 1 << 20).unwrap();
-    let mut table = Table::new();
+    let table = Table::new(None).unwrap();
     let capability = Capability::new(probe.clone(), Rights::all());
-    let slots = [(); 3].map(|()| table.insert(capability.clone(), &quota).unwrap());
+    let slots = [(); 3].map(|()| table.lock().insert(capability.clone(), &quota).unwrap());
     // One that is only looked up is no capability.
     drop(capability);
-    drop(table.remove(slots[0]).unwrap());
-    drop(table.remove(slots[1]).unwrap());
+    drop(table.lock().remove(slots[0]).unwrap());
+    drop(table.lock().remove(slots[1]).unwrap());
     assert_eq!(counts.now(), (0, 0));
-    let last = table.remove(slots[2]).unwrap();
+    let last = table.lock().remove(slots[2]).unwrap();
     assert_eq!(counts.now(), (0, 0), "not before the entry goes");
     drop(last);
     assert_eq!(counts.now(), (1, 0));
     // A new one may come, of someone who had looked it up before.
-    let again = table.insert(Capability::new(probe, Rights::all()), &quota).unwrap();
-    drop(table.remove(again).unwrap());
+    let again = table.lock().insert(Capability::new(probe, Rights::all()), &quota).unwrap();
+    drop(table.lock().remove(again).unwrap());
     assert_eq!(counts.now(), (2, 1));
 }
 

@@ -19,13 +19,13 @@ use orbital_executor::{executor::TaskRef, wait_queue::WaitQueue};
 use spin::{Mutex, Once};
 
 use crate::{
-    capability::{Capability, EntryGuard, Table},
+    capability::{Capability, Table, table::Closed},
     cause,
-    lock::lock,
     object::{AnyRef, Charge, Header, Object, Quota, Ref},
     vm::AddressSpace,
 };
 
+mod ended;
 mod members;
 
 #[cfg(test)]
@@ -50,7 +50,8 @@ pub struct Process {
     pub quota: Ref<Quota>,
     /// What it sees.
     pub space: Ref<AddressSpace>,
-    table: Mutex<Table>,
+    /// What it may use.
+    pub table: Ref<Table>,
     life: Mutex<Life>,
     /// Woken when it has ended and everything is given back.
     ended: WaitQueue,
@@ -101,7 +102,8 @@ impl Process {
     ) -> Result<Ref<Self>, Error> {
         let charge = Charge::new(&parent.quota, 0, size_of::<AddressSpace>() as u64)?;
         let quota = Quota::carve(&parent.quota, frames, kernel_bytes)?;
-        let process = Self::build(Some(parent.clone()), name, quota, Some(charge))?;
+        let table = Table::new(Some(&parent.quota))?;
+        let process = Self::build(Some(parent.clone()), name, (quota, table), Some(charge))?;
         let process = Ref::new_in(&parent.quota, process)?;
         {
             let mut life = parent.life.lock();
@@ -123,7 +125,7 @@ impl Process {
     /// # Errors
     /// [`Error::QuotaExceeded`].
     pub fn first(name: Name, quota: Ref<Quota>) -> Result<Ref<Self>, Error> {
-        let process = Ref::new(Self::build(None, name, quota, None)?)?;
+        let process = Ref::new(Self::build(None, name, (quota, Table::new(None)?), None)?)?;
         Self::get_reaper(&process, None)?;
         Ok(process)
     }
@@ -141,7 +143,7 @@ impl Process {
     fn build(
         parent: Option<Ref<Process>>,
         name: Name,
-        quota: Ref<Quota>,
+        (quota, table): (Ref<Quota>, Ref<Table>),
         charge: Option<Charge>,
     ) -> Result<Self, Error> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -152,7 +154,7 @@ impl Process {
             is_first: parent.is_none(),
             space: AddressSpace::new(&quota)?,
             quota,
-            table: Mutex::new(Table::new()),
+            table,
             life: Mutex::new(Life {
                 state: State::Alive,
                 threads: Members::new(),
@@ -174,7 +176,7 @@ impl Process {
     /// What `slot` of its table holds.
     ///
     /// # Errors
-    /// Those of [`Table::lookup`].
+    /// Those of a [lookup](crate::capability::table::Entries::lookup).
     pub fn capability(&self, slot: CapSlot) -> Result<Capability, Error> {
         self.table.lock().lookup(slot).cloned()
     }
@@ -182,20 +184,20 @@ impl Process {
     /// Runs `f` on what `slot` of its table holds, under the table's lock, which keeps that from being closed.
     ///
     /// # Errors
-    /// Those of [`Table::lookup`].
+    /// Those of a [lookup](crate::capability::table::Entries::lookup).
     #[inline(always)]
     pub fn with_capability<R>(
         &self,
         slot: CapSlot,
         f: impl FnOnce(&Capability) -> R,
     ) -> Result<R, Error> {
-        lock(&self.table).lookup(slot).map(f)
+        self.table.lock().lookup(slot).map(f)
     }
 
     /// Puts a capability into its table.
     ///
     /// # Errors
-    /// Those of [`Table::insert`].
+    /// Those of an [insertion](crate::capability::table::Entries::insert).
     pub fn install(&self, capability: Capability) -> Result<CapSlot, Error> {
         self.table.lock().insert(capability, &self.quota)
     }
@@ -203,17 +205,15 @@ impl Process {
     /// Empties a slot.
     ///
     /// # Errors
-    /// Those of [`Table::lookup`].
+    /// Those of a [lookup](crate::capability::table::Entries::lookup).
     pub fn close(&self, slot: CapSlot) -> Result<(), Error> {
         let removed = self.table.lock().remove(slot)?;
+        if matches!(removed, Closed::Leaving) {
+            self.reap_at(cause::priority());
+        }
         // The end of the object may need this lock again.
         drop(removed);
         Ok(())
-    }
-
-    /// Takes any capability out of its table, at its end.
-    pub fn close_one(&self) -> Option<EntryGuard> {
-        self.table.lock().close_one()
     }
 
     /// Adds a thread, which was made for this process.
@@ -351,24 +351,9 @@ impl Process {
         }
     }
 
-    /// Why it ended, once it has and everything is given back.
-    pub fn exit_reason(&self) -> Option<ExitReason> {
-        match self.life.lock().state {
-            State::Ended(reason) => Some(reason),
-            _ => None,
-        }
-    }
-
-    /// Waits until it has ended and everything is given back.
-    pub async fn wait(&self) -> ExitReason {
-        let mut reason = None;
-        self.ended
-            .wait_until(|| {
-                reason = self.exit_reason();
-                reason.is_some()
-            })
-            .await;
-        reason.unwrap_or(ExitReason::Killed)
+    /// Whether `slot` of its table still holds what was found there.
+    pub fn still_has(&self, slot: CapSlot) -> bool {
+        self.table.lock().lookup(slot).is_ok()
     }
 }
 

@@ -265,7 +265,7 @@ fn many_processes_come_and_go_without_a_trace() {
     let before = Counts::now();
     for round in 0..50 {
         let process = kernel.process("p");
-        let child = Process::new(&process, Name::new(), 20, 20_000).unwrap();
+        let child = Process::new(&process, Name::new(), 20, 24_000).unwrap();
         for (process, priority) in [(&process, 9), (&child, 8)] {
             let (_, slot) = endpoint(process);
             kernel.spawn(process, priority, async move {

@@ -1,18 +1,51 @@
 //! Capabilities.
 #![forbid(unsafe_code)]
 
-use orbital_abi::{CapSlot, ExitReason, Registers, arguments::CapabilityCopy};
+use orbital_abi::{CapSlot, Error, ExitReason, Registers, Rights, arguments::CapabilityCopy};
 
-use super::{Answer, done, process_or_own, value};
-use crate::{sched::Completion, thread::Current};
+use super::{Answer, done, lookup, value};
+use crate::{
+    capability::{revoke::Revoking, transfer},
+    cause,
+    object::Ref,
+    process::Process,
+    revoke,
+    sched::{Completion, block},
+    thread::{BlockReason, Current, Outcome},
+};
+
+/// The process into whose table the capability in `source` is to be put, unless that is one's own. What is wrong
+/// with the source is told first.
+fn other_process(
+    current: &Current,
+    source: CapSlot,
+    process: CapSlot,
+) -> Result<Option<Ref<Process>>, Error> {
+    if process.is_null() {
+        return Ok(None);
+    }
+    current.process.capability(source)?;
+    lookup(current, process, Rights::MANAGE).map(Some)
+}
 
 #[inline(always)]
 pub(super) fn copy(current: &Current, registers: &Registers) -> Answer {
-    let arguments = CapabilityCopy::decode(registers)?;
-    let source = current.process.capability(arguments.source)?;
-    let process = process_or_own(current, arguments.process)?;
-    let copy = source.derive(arguments.rights, arguments.badge)?;
-    Ok(value(process.install(copy)?.bits()))
+    let CapabilityCopy { source, process, rights, badge } = CapabilityCopy::decode(registers)?;
+    let (own, other) = (&current.process, other_process(current, source, process)?);
+    let to = other.as_ref().unwrap_or(own);
+    let copy = transfer::copy(&own.table, source, (rights, badge), &to.table, &to.quota)?;
+    Ok(value(copy.bits()))
+}
+
+pub(super) fn relocate(current: &Current, registers: &Registers) -> Answer {
+    let [source, process, ..] = registers.control.map(CapSlot::from_bits);
+    let (own, other) = (&current.process, other_process(current, source, process)?);
+    let to = other.as_ref().unwrap_or(own);
+    let moved = transfer::relocate(&own.table, source, &to.table, &to.quota)?;
+    if moved.is_leaving {
+        own.reap_at(cause::priority());
+    }
+    Ok(value(moved.slot.bits()))
 }
 
 /// Who ends its own process by closing the last capability to it does not come back.
@@ -30,4 +63,30 @@ pub(super) fn inspect(current: &Current, registers: &Registers) -> Answer {
     let capability = current.process.capability(CapSlot::from_bits(registers.control[0]))?;
     let kind = capability.object.header().kind().map_or(0, |kind| kind as u64);
     Ok(Registers::control([kind, capability.rights.bits().into(), capability.badge, 0]))
+}
+
+pub(super) fn revoke(current: &Current, registers: &Registers) -> Completion {
+    let slot = CapSlot::from_bits(registers.control[0]);
+    let unfinished = Unfinished(current.process.clone());
+    let revoking = match Revoking::begin(&current.process.table, slot) {
+        Ok(revoking) => revoking,
+        Err(error) => return Completion::Done(Err(error)),
+    };
+    block(current, BlockReason::Working, async move {
+        let _unfinished = unfinished;
+        revoke::finish(revoking).await;
+        Outcome::Answer(Ok(Registers::default()))
+    })
+}
+
+/// A process one of whose threads revokes. What is left to be done when that is over, or the thread is killed, is
+/// its reaper's.
+struct Unfinished(Ref<Process>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.0.table.lock().unfinished() > 0 {
+            self.0.reap_at(cause::priority());
+        }
+    }
 }

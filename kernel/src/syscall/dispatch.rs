@@ -86,6 +86,8 @@ fn any_call(current: Current, number: u64) -> *mut SavedRegisters {
         Syscall::CapabilityCopy => run(current, capability::copy),
         Syscall::CapabilityClose => run(current, capability::close),
         Syscall::CapabilityInspect => run(current, capability::inspect),
+        Syscall::CapabilityMove => run(current, capability::relocate),
+        Syscall::CapabilityRevoke => run(current, capability::revoke),
         Syscall::EndpointCreate => run(current, |current, _| ipc::create(current)),
         Syscall::NotificationCreate => run(current, |current, _| notification::create(current)),
         Syscall::NotificationSignal => run(current, notification::signal),

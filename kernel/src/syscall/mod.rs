@@ -47,12 +47,11 @@ fn done(current: &Current) -> Completion {
     Completion::Resumed
 }
 
-/// The answer of a wait for an end.
-fn ended(reason: Result<ExitReason, Elapsed>) -> Answer {
-    match reason {
-        Ok(reason) => Ok(Registers::control(reason.encode())),
-        Err(Elapsed) => Err(Error::TimedOut),
-    }
+/// The answer of a wait for an end, which gave `reason` if it has come, and else is over because the capability by
+/// which it was waited for is gone.
+fn ended(waited: Result<(), Elapsed>, reason: Option<ExitReason>) -> Answer {
+    waited.map_err(|Elapsed| Error::TimedOut)?;
+    Ok(Registers::control(reason.ok_or(Error::Revoked)?.encode()))
 }
 
 /// The object that `slot` of the current process names, if the capability has the rights.

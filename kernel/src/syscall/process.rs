@@ -62,9 +62,11 @@ pub(super) fn wait(current: &Current, registers: &Registers) -> Completion {
         return Completion::Done(Err(Error::WouldBlock));
     }
     process.hurry(current.priority());
+    let own = current.process.clone();
     block(current, BlockReason::WaitingProcess(process.id), async move {
-        let reason = timeout_at(deadline.bits(), process.wait()).await;
-        Outcome::Answer(ended(reason))
+        let is_over = || process.exit_reason().is_some() || !own.still_has(slot);
+        let waited = timeout_at(deadline.bits(), process.wait_until(is_over)).await;
+        Outcome::Answer(ended(waited, process.exit_reason()))
     })
 }
 

@@ -59,8 +59,10 @@ pub(super) fn wait(current: &Current, registers: &Registers) -> Completion {
     if deadline == Deadline::Now {
         return Completion::Done(Err(Error::WouldBlock));
     }
+    let own = current.process.clone();
     block(current, BlockReason::WaitingThread(thread.id), async move {
-        let reason = timeout_at(deadline.bits(), thread.wait_for_exit()).await;
-        Outcome::Answer(ended(reason))
+        let is_over = || thread.exit_reason().is_some() || !own.still_has(slot);
+        let waited = timeout_at(deadline.bits(), thread.wait_until(is_over)).await;
+        Outcome::Answer(ended(waited, thread.exit_reason()))
     })
 }

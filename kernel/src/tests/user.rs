@@ -176,6 +176,11 @@ pub async fn close(slot: CapSlot) -> Result<(), Error> {
 }
 
 /// Copies a capability.
+pub async fn revoke(slot: CapSlot) -> Result<(), Error> {
+    control(Syscall::CapabilityRevoke, [slot.bits(), 0, 0, 0]).await.map(|_| ())
+}
+
+/// See [`Syscall::CapabilityCopy`].
 pub async fn copy(
     source: CapSlot,
     process: CapSlot,

@@ -35,6 +35,8 @@ impl Link {
 pub trait Kind {
     /// Which of a thread's links it uses.
     const LINK: usize;
+    /// Whether there are walks through a queue of this kind.
+    const IS_WALKED: bool;
 }
 
 /// How many kinds there are.
@@ -45,6 +47,7 @@ pub enum Ready {}
 
 impl Kind for Ready {
     const LINK: usize = 0;
+    const IS_WALKED: bool = false;
 }
 
 /// The kind of endpoints' queues, which hold threads that wait.
@@ -52,6 +55,7 @@ pub enum Waiting {}
 
 impl Kind for Waiting {
     const LINK: usize = 1;
+    const IS_WALKED: bool = true;
 }
 
 /// A run queue's queue.
@@ -63,6 +67,8 @@ pub type WaitingQueue = TcbQueue<Waiting>;
 pub struct TcbQueue<K: Kind> {
     first: Option<NonNull<Tcb>>,
     last: Option<NonNull<Tcb>>,
+    /// Where a walk goes on.
+    next_of_walk: Option<NonNull<Tcb>>,
     _kind: PhantomData<K>,
 }
 
@@ -77,7 +83,7 @@ fn neighbours<K: Kind>(thread: NonNull<Tcb>) -> *mut Neighbours {
 impl<K: Kind> TcbQueue<K> {
     /// An empty queue.
     pub const fn new() -> Self {
-        Self { first: None, last: None, _kind: PhantomData }
+        Self { first: None, last: None, next_of_walk: None, _kind: PhantomData }
     }
 
     /// Whether it is empty.
@@ -101,6 +107,21 @@ impl<K: Kind> TcbQueue<K> {
             // SAFETY: the queue holds a reference to each thread in it.
             Some(unsafe { thread.as_ref() })
         })
+    }
+
+    /// Begins a walk, from the last thread to the first, in place of one that goes on. It takes turns with all
+    /// else that happens to the queue: those who leave it are not visited, nor those who come.
+    pub fn begin_walk(&mut self) {
+        self.next_of_walk = self.last;
+    }
+
+    /// The next thread of the walk.
+    pub fn next_of_walk(&mut self) -> Option<&Tcb> {
+        let thread = self.next_of_walk?;
+        // SAFETY: it has not left the queue, or another would be the next.
+        self.next_of_walk = unsafe { (*neighbours::<K>(thread)).before };
+        // SAFETY: the queue holds a reference to each thread in it.
+        Some(unsafe { thread.as_ref() })
     }
 
     /// Puts `thread` at the end.
@@ -165,6 +186,9 @@ impl<K: Kind> TcbQueue<K> {
         // SAFETY: the thread is in this queue.
         let Neighbours { before, after, .. } =
             unsafe { core::mem::take(&mut *neighbours::<K>(thread)) };
+        if K::IS_WALKED && self.next_of_walk == Some(thread) {
+            self.next_of_walk = before;
+        }
         self.join(before, after);
         // SAFETY: `insert` gave this reference away, and the thread has just left the queue.
         unsafe { Ref::from_raw(thread) }

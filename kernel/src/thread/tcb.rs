@@ -8,7 +8,10 @@ use core::{
 };
 
 use orbital_abi::{Error, ExitReason, ObjectKind};
-use orbital_executor::task::{TaskHeader, TaskVtable};
+use orbital_executor::{
+    task::{TaskHeader, TaskVtable},
+    wait_queue::WaitUntil,
+};
 use spin::Mutex;
 
 use super::{
@@ -320,17 +323,15 @@ impl Tcb {
         *self.exit.lock()
     }
 
-    /// Waits until it has ended.
-    pub async fn wait_for_exit(&self) -> ExitReason {
-        let mut reason = None;
-        self.control
-            .changes
-            .wait_until(|| {
-                reason = self.exit_reason();
-                reason.is_some()
-            })
-            .await;
-        reason.unwrap_or(ExitReason::Killed)
+    /// Waits until `condition` holds, which is looked at before, whenever something of what others ask of the
+    /// thread is done, at its end, and when [`Tcb::wake_waiters`] is called.
+    pub fn wait_until<C: FnMut() -> bool>(&self, condition: C) -> WaitUntil<'_, C> {
+        self.control.changes.wait_until(condition)
+    }
+
+    /// Lets all who wait look at their condition.
+    pub fn wake_waiters(&self) {
+        self.control.changes.wake_all();
     }
 }
 

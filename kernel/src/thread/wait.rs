@@ -18,7 +18,7 @@
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use orbital_abi::{
-    Error, Fault, FaultKind, Registers, Tag,
+    CapSlot, Error, Fault, FaultKind, Registers, Tag,
     fault::{self, FaultMessage},
 };
 
@@ -185,6 +185,25 @@ impl Tcb {
     pub fn end_claimed(&self) {
         let (sequence, _) = self.wait.load();
         self.wait.word.store(word(sequence, Phase::Idle), Ordering::Release);
+    }
+
+    /// The number of its wait, and the handle by which it has come to the queue that it stands in. `None` for one
+    /// that has sent word of its fault, which was not asked for by any.
+    ///
+    /// # Safety
+    /// The queue's lock is held.
+    pub unsafe fn came_by(&self) -> Option<(u64, CapSlot)> {
+        if self.sends_fault() {
+            return None;
+        }
+        // SAFETY: whoever writes a queued thread's registers has taken it off the queue before.
+        let [slot, ..] = unsafe { self.registers.with(|registers| registers.request()) };
+        Some((self.wait.load().0, CapSlot::from_bits(slot)))
+    }
+
+    /// Whether it still is in the wait with that number, in the queue where that began.
+    pub fn is_queued(&self, sequence: u64) -> bool {
+        self.wait.load() == (sequence, Phase::Queued)
     }
 
     /// Whether what it sends is word of its fault. While it waits.

@@ -15,7 +15,7 @@ use core::{
     sync::atomic::{AtomicU64, Ordering::SeqCst},
 };
 
-use orbital_abi::layout::PAGE_SIZE;
+use orbital_abi::layout::{PAGE_SIZE, USER_START};
 use orbital_executor::wait_queue::WaitQueue;
 use spin::Mutex;
 
@@ -136,6 +136,14 @@ impl Shootdown {
     pub fn finish(self) -> impl Future<Output = ()> {
         ANSWERS.wait_until(move || self.is_done())
     }
+}
+
+/// Waits until every CPU has been in its dispatcher: whatever it had looked up before, it uses no more, unless it
+/// has kept a reference. Those that sleep are woken for it.
+pub fn grace_period() -> impl Future<Output = ()> {
+    let online = u64::MAX >> (u64::BITS as usize - arch::cpu_count());
+    // What they forget is of no matter.
+    Shootdown::begin(online, USER_START..USER_START + PAGE_SIZE).finish()
 }
 
 /// Answers what other CPUs have asked of this one. On every turn of the dispatcher.

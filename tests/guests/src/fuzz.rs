@@ -201,6 +201,10 @@ impl Fuzz {
                 badge: if self.random.once_in(3) { number >> 20 } else { 0 },
             }
             .encode(),
+            S::CapabilityMove => {
+                let (source, process) = (self.slot(any), self.slot_or_null(K::Process));
+                Registers::control([source.bits(), process.bits(), 0, 0])
+            }
             S::MemoryCreate => Registers::control([self.random.below(40) * PAGE, 0, 0, 0]),
             S::MemoryMap => MemoryMap {
                 process: self.slot_or_null(K::Process),
@@ -250,7 +254,7 @@ impl Fuzz {
             Syscall::MemoryUnmap | Syscall::MemoryProtect => {
                 first == 0 && second < USER_END && !within(second, third)
             }
-            Syscall::CapabilityClose => first == self.system,
+            Syscall::CapabilityClose | Syscall::CapabilityMove => first == self.system,
             Syscall::Send | Syscall::Receive | Syscall::Call | Syscall::ReplyReceive => {
                 third > PASSED
             }
@@ -293,7 +297,7 @@ impl Fuzz {
         };
         let mut all = left.control.iter().chain(&left.words).skip(given_back);
         assert!(all.all(|word| *word < 0xffff_8000_0000_0000), "{syscall:?}: {left:x?}");
-        let to_itself = syscall != Syscall::CapabilityCopy || registers.control[1] == 0;
+        let to_itself = registers.control[1] == 0;
         let source = registers.control[0];
         let kind = match syscall {
             Syscall::ThreadCreate => Some(ObjectKind::Thread),
@@ -302,7 +306,7 @@ impl Fuzz {
             Syscall::MemoryCreate => Some(ObjectKind::MemoryObject),
             Syscall::NotificationCreate => Some(ObjectKind::Notification),
             Syscall::TimerCreate => Some(ObjectKind::Timer),
-            Syscall::CapabilityCopy if to_itself => {
+            Syscall::CapabilityCopy | Syscall::CapabilityMove if to_itself => {
                 self.slots.iter().find(|slot| slot.0 == source).map(|slot| slot.1)
             }
             _ => None,

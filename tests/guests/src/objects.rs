@@ -83,7 +83,7 @@ impl Objects {
                 registers.words[0] = 1;
                 registers
             }
-            Syscall::CapabilityCopy => {
+            Syscall::CapabilityCopy | Syscall::CapabilityMove => {
                 raw::control([self.slot(ObjectKind::Endpoint).bits(), process, 0, 0])
             }
             Syscall::MemoryMap => {
@@ -143,6 +143,9 @@ pub fn uses() -> Vec<Use> {
         (Syscall::ProcessUsage, 0, Some(Process), WAIT, Well),
         (Syscall::CapabilityCopy, 0, None, Rights::GRANT, Refused(Error::Ended)),
         (Syscall::CapabilityCopy, 1, Some(Process), MANAGE, Refused(Error::Ended)),
+        (Syscall::CapabilityMove, 0, None, Rights::GRANT, Refused(Error::Ended)),
+        (Syscall::CapabilityMove, 1, Some(Process), MANAGE, Refused(Error::Ended)),
+        (Syscall::CapabilityRevoke, 0, None, NONE, Well),
         (Syscall::CapabilityClose, 0, None, NONE, Well),
         (Syscall::CapabilityInspect, 0, None, NONE, Well),
         (Syscall::MemoryMap, 0, Some(Process), MANAGE, Refused(Error::Ended)),

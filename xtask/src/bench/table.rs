@@ -50,6 +50,7 @@ pub const ALL: &[Benchmark] = &[
     instructions("page_fault_zero", None, Some(2_421), 1_300),
     instructions("fault_handle", Some(1_214), Some(3_594), 900),
     instructions("cap_copy_close", Some(1_540), Some(896), 500),
+    instructions("cap_revoke_per_child", Some(279), None, 150),
     instructions("thread_create", Some(8_549), Some(23_032), 5_000),
     instructions("process_spawn", None, Some(101_690), 30_000),
     instructions("boot_kernel", Some(1_500_000), Some(1_560_000_000), 1_500_000),

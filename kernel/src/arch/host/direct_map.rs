@@ -12,7 +12,7 @@ use crate::memory::frame::Frame;
 pub const FRAME_BYTES: usize = 4096;
 
 /// How much memory the machine has.
-pub const RAM_BYTES: u64 = 64 << 20;
+pub const RAM_BYTES: u64 = 128 << 20;
 
 /// The physical addresses of the interrupt controller.
 pub fn own_device() -> core::ops::Range<u64> {

@@ -1,14 +1,18 @@
 //! What only the table's inside shows: generations that run out, and slots against a model.
 #![forbid(unsafe_code)]
 
+use core::ptr::NonNull;
 use std::collections::HashMap;
 
 use orbital_abi::{CapSlot, Error, Rights};
 use proptest::prelude::*;
 
-use super::{Capability, Table, stale_uses};
+use super::{Capability, Closed, Table, stale_uses};
 use crate::{
-    capability::slots::{LEAF_SLOTS, MAX_SLOTS, Slots},
+    capability::{
+        slots::{LEAF_SLOTS, MAX_SLOTS, Slots},
+        tests::close_all,
+    },
     memory::class::SLAB_BYTES,
     object::{Quota, Ref},
     system::SystemObject,
@@ -21,6 +25,9 @@ fn numbered(badge: u64) -> Capability {
     Capability { object, rights: Rights::all(), badge }
 }
 
+/// The place of a leaf's last slot.
+const LAST: u32 = LEAF_SLOTS as u32 - 1;
+
 fn rich() -> Ref<Quota> {
     Quota::root(0, u64::MAX).unwrap()
 }
@@ -28,40 +35,40 @@ fn rich() -> Ref<Quota> {
 #[test]
 fn a_slot_whose_generations_have_run_out_is_used_no_more() {
     let _kernel = Kernel::boot();
-    let (mut table, quota) = (Table::new(), rich());
-    let first = table.insert(numbered(1), &quota).unwrap();
-    drop(table.remove(first).unwrap());
-    table.slots.get_mut(first.index()).unwrap().generation = u32::MAX;
-    let last = table.insert(numbered(2), &quota).unwrap();
+    let (table, quota) = (Table::new(None).unwrap(), rich());
+    let first = table.lock().insert(numbered(1), &quota).unwrap();
+    drop(table.lock().remove(first).unwrap());
+    table.lock().slots.get(first.index()).unwrap().node.generation.set(u32::MAX);
+    let last = table.lock().insert(numbered(2), &quota).unwrap();
     assert_eq!(last, CapSlot::new(first.index(), u32::MAX));
-    assert_eq!(table.lookup(last).map(|found| found.badge), Ok(2));
-    drop(table.remove(last).unwrap());
+    assert_eq!(table.lock().lookup(last).map(|found| found.badge), Ok(2));
+    drop(table.lock().remove(last).unwrap());
     for old in [first, last, CapSlot::new(first.index(), 77)] {
-        assert_eq!(table.lookup(old).err(), Some(Error::StaleCapability), "{old:?}");
+        assert_eq!(table.lock().lookup(old).err(), Some(Error::StaleCapability), "{old:?}");
     }
-    assert_eq!(table.lookup(CapSlot::new(first.index(), 0)).err(), Some(Error::EmptySlot));
+    assert_eq!(table.lock().lookup(CapSlot::new(first.index(), 0)).err(), Some(Error::EmptySlot));
     for badge in 0..2 * LEAF_SLOTS as u64 {
-        let slot = table.insert(numbered(badge), &quota).unwrap();
+        let slot = table.lock().insert(numbered(badge), &quota).unwrap();
         assert_ne!(slot.index(), first.index());
     }
-    assert_eq!(core::iter::from_fn(|| table.close_one()).count(), 2 * LEAF_SLOTS);
+    assert_eq!(close_all(&table), 2 * LEAF_SLOTS);
 }
 
 #[test]
 fn a_full_table_says_so_and_goes_on_when_one_is_closed() {
     let _kernel = Kernel::boot();
-    let (mut table, quota) = (Table::new(), rich());
+    let (table, quota) = (Table::new(None).unwrap(), rich());
     let capability = numbered(0);
     let slots: Vec<_> =
-        (0..MAX_SLOTS).map(|_| table.insert(capability.clone(), &quota).unwrap()).collect();
-    assert_eq!(table.insert(capability.clone(), &quota).err(), Some(Error::TableFull));
-    assert!(table.lookup(slots[MAX_SLOTS - 1]).is_ok());
+        (0..MAX_SLOTS).map(|_| table.lock().insert(capability.clone(), &quota).unwrap()).collect();
+    assert_eq!(table.lock().insert(capability.clone(), &quota).err(), Some(Error::TableFull));
+    assert!(table.lock().lookup(slots[MAX_SLOTS - 1]).is_ok());
     let outside = CapSlot::new(MAX_SLOTS as u32, 1);
-    assert_eq!(table.lookup(outside).err(), Some(Error::EmptySlot));
-    drop(table.remove(slots[12_345]).unwrap());
-    let again = table.insert(capability.clone(), &quota).unwrap();
+    assert_eq!(table.lock().lookup(outside).err(), Some(Error::EmptySlot));
+    drop(table.lock().remove(slots[12_345]).unwrap());
+    let again = table.lock().insert(capability.clone(), &quota).unwrap();
     assert_eq!(again.index(), slots[12_345].index());
-    assert_eq!(table.insert(capability, &quota).err(), Some(Error::TableFull));
+    assert_eq!(table.lock().insert(capability, &quota).err(), Some(Error::TableFull));
 }
 
 #[test]
@@ -70,45 +77,43 @@ fn leaves_are_paid_when_they_are_made_and_given_back_with_the_table() {
     let slab = SLAB_BYTES as u64;
     let quota = Quota::root(0, 2 * slab).unwrap();
     let used = || quota.usage().kernel_bytes_used;
-    let mut table = Table::new();
+    let table = Table::new(None).unwrap();
     // Two leaves and the node above them, two to a slab; a third leaf is the last that can be paid.
     for (leaves, slabs) in [(1, 1), (2, 2), (3, 2)] {
         for badge in 0..LEAF_SLOTS as u64 {
-            table.insert(numbered(badge), &quota).unwrap();
+            table.lock().insert(numbered(badge), &quota).unwrap();
         }
         assert_eq!(used(), slabs * slab, "{leaves} leaves");
     }
-    assert_eq!(table.insert(numbered(0), &quota).err(), Some(Error::QuotaExceeded));
+    assert_eq!(table.lock().insert(numbered(0), &quota).err(), Some(Error::QuotaExceeded));
     let last = CapSlot::new(3 * LEAF_SLOTS as u32 - 1, 1);
-    drop(table.remove(last).unwrap());
-    assert_eq!(table.insert(numbered(0), &quota).unwrap().index(), last.index());
-    while let Some(entry) = table.close_one() {
-        drop(entry);
-    }
+    drop(table.lock().remove(last).unwrap());
+    assert_eq!(table.lock().insert(numbered(0), &quota).unwrap().index(), last.index());
+    close_all(&table);
     assert_eq!(used(), 0, "an empty table takes nothing");
 }
 
 #[test]
 fn the_tree_grows_and_shrinks_by_a_leaf() {
     let _kernel = Kernel::boot();
-    let (mut slots, quota) = (Slots::new(), rich());
+    let (mut slots, quota, owner) = (Slots::new(), rich(), NonNull::dangling());
     assert!(slots.last().is_none() && slots.get(0).is_none());
     let most = 126 + 126 + 1;
     for round in 0..2 {
         for leaf in 0..most {
-            let first = slots.add_leaf(&quota).unwrap();
+            let first = slots.add_leaf(owner, &quota).unwrap();
             assert_eq!(first as usize, leaf * LEAF_SLOTS);
             assert_eq!(slots.count(), (leaf + 1) * LEAF_SLOTS);
             // Marked, to be found again.
-            slots.get_mut(first + 62).unwrap().generation = first + 1;
-            assert!(slots.get(first + 63).is_none() && slots.get_mut(first + 63).is_none());
+            slots.get(first + LAST).unwrap().node.generation.set(first + 1);
+            assert!(slots.get(first + LEAF_SLOTS as u32).is_none());
         }
         for leaf in (0..most).rev() {
-            let (first, found) = slots.last().unwrap();
-            assert_eq!((first as usize, found[62].generation), (leaf * LEAF_SLOTS, first + 1));
+            let (first, found) = ((leaf * LEAF_SLOTS) as u32, slots.last().unwrap());
+            assert_eq!(found[LAST as usize].node.generation.get(), first + 1);
             assert!((0..=leaf as u32).all(|leaf| {
                 let first = leaf * LEAF_SLOTS as u32;
-                slots.get(first + 62).map(|slot| slot.generation) == Some(first + 1)
+                slots.get(first + LAST).map(|slot| slot.node.generation.get()) == Some(first + 1)
             }));
             slots.remove_leaf();
         }
@@ -120,30 +125,30 @@ fn the_tree_grows_and_shrinks_by_a_leaf() {
 fn a_node_that_can_t_be_paid_changes_nothing() {
     let _kernel = Kernel::boot();
     let quota = Quota::root(0, 63 * SLAB_BYTES as u64).unwrap();
-    let mut slots = Slots::new();
+    let (mut slots, owner) = (Slots::new(), NonNull::dangling());
     // 126 leaves would need 63 slabs, and the node above them half of one more.
-    let made = (0..).take_while(|_| slots.add_leaf(&quota).is_ok()).count();
+    let made = (0..).take_while(|_| slots.add_leaf(owner, &quota).is_ok()).count();
     assert_eq!(made, 125);
     for _ in 0..3 {
-        assert_eq!(slots.add_leaf(&quota), Err(Error::QuotaExceeded));
+        assert_eq!(slots.add_leaf(owner, &quota), Err(Error::QuotaExceeded));
         assert_eq!(slots.count(), 125 * LEAF_SLOTS);
     }
     slots.remove_leaf();
-    assert!(slots.add_leaf(&quota).is_ok());
+    assert!(slots.add_leaf(owner, &quota).is_ok());
 }
 
 #[test]
 fn stale_uses_are_counted_and_others_are_not() {
     let _kernel = Kernel::boot();
-    let (mut table, quota) = (Table::new(), rich());
-    let slot = table.insert(numbered(1), &quota).unwrap();
+    let (table, quota) = (Table::new(None).unwrap(), rich());
+    let slot = table.lock().insert(numbered(1), &quota).unwrap();
     let before = stale_uses();
-    let _ = table.lookup(slot);
-    let _ = table.lookup(CapSlot::new(5, 1));
-    let _ = table.lookup(CapSlot::new(500, 1));
+    let _ = table.lock().lookup(slot);
+    let _ = table.lock().lookup(CapSlot::new(5, 1));
+    let _ = table.lock().lookup(CapSlot::new(500, 1));
     assert_eq!(stale_uses(), before);
-    drop(table.remove(slot).unwrap());
-    assert!(table.lookup(slot).is_err() && table.remove(slot).is_err());
+    drop(table.lock().remove(slot).unwrap());
+    assert!(table.lock().lookup(slot).is_err() && table.lock().remove(slot).is_err());
     assert_eq!(stale_uses(), before + 2);
 }
 
@@ -171,14 +176,14 @@ proptest! {
     #[test]
     fn a_handle_names_what_was_put_there_until_it_is_closed(steps in steps()) {
         let _kernel = Kernel::boot();
-        let (mut table, quota) = (Table::new(), rich());
+        let (table, quota) = (Table::new(None).unwrap(), rich());
         let mut made: Vec<CapSlot> = Vec::new();
         let mut held: HashMap<CapSlot, u64> = HashMap::new();
         for step in steps {
             match step {
                 Step::Insert => {
                     let badge = made.len() as u64;
-                    let slot = table.insert(numbered(badge), &quota).unwrap();
+                    let slot = table.lock().insert(numbered(badge), &quota).unwrap();
                     prop_assert!(!made.contains(&slot), "a handle was given twice");
                     made.push(slot);
                     held.insert(slot, badge);
@@ -186,13 +191,16 @@ proptest! {
                 Step::Remove(index) if !made.is_empty() => {
                     let slot = made[index % made.len()];
                     let expected = held.remove(&slot).ok_or(Error::StaleCapability);
-                    let found = table.remove(slot).map(|entry| entry.capability().badge);
+                    let found = table.lock().remove(slot).map(|closed| match closed {
+                        Closed::Entry(entry) => entry.capability().badge,
+                        Closed::Leaving | Closed::All => u64::MAX,
+                    });
                     prop_assert_eq!(found, expected);
                 }
                 Step::Remove(_) => {}
                 Step::Forge(index, generation) => {
                     let slot = CapSlot::new(index, generation);
-                    let found = table.lookup(slot).map(|found| found.badge);
+                    let found = table.lock().lookup(slot).map(|found| found.badge);
                     let expected = match held.get(&slot) {
                         Some(badge) => Ok(*badge),
                         None if made.contains(&slot) => Err(Error::StaleCapability),
@@ -203,8 +211,8 @@ proptest! {
             }
         }
         for (slot, badge) in &held {
-            prop_assert_eq!(table.lookup(*slot).map(|found| found.badge), Ok(*badge));
+            prop_assert_eq!(table.lock().lookup(*slot).map(|found| found.badge), Ok(*badge));
         }
-        prop_assert_eq!(core::iter::from_fn(|| table.close_one()).count(), held.len());
+        prop_assert_eq!(close_all(&table), held.len());
     }
 }

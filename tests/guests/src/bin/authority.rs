@@ -86,7 +86,7 @@ fn handles_of_nothing_are_refused() {
         // There the null handle means one's own process.
         let own = matches!(
             (used.syscall, used.word),
-            (Syscall::CapabilityCopy, 1)
+            (Syscall::CapabilityCopy | Syscall::CapabilityMove, 1)
                 | (
                     Syscall::MemoryMap
                         | Syscall::MemoryUnmap

@@ -27,7 +27,7 @@ suite! {
         a_quota_that_is_not_there_can_t_be_given,
         quotas_come_back,
     ],
-    on "memory=512M pinned timeout=120": [
+    on "memory=768M pinned timeout=120": [
         a_full_table_refuses_and_recovers,
         a_full_table_leaves_what_it_was_to_be_for,
     ],
@@ -35,7 +35,7 @@ suite! {
 }
 
 /// The most slots that a table can have.
-const MAX_SLOTS: usize = 63 * 126 * 126;
+const MAX_SLOTS: usize = 31 << 15;
 
 fn idle() {
     let _ = Endpoint::create().unwrap().receive();
@@ -70,7 +70,7 @@ fn makers(endpoint: &Endpoint, notification: &Notification) -> [(Syscall, Regist
     ]
 }
 
-/// All 1,000,188 slots in use: every call that needs one is refused and leaves nothing behind, all others
+/// All 1,015,808 slots in use: every call that needs one is refused and leaves nothing behind, all others
 /// work, and after some are closed there is room again for as many.
 fn a_full_table_refuses_and_recovers() {
     let endpoint = Endpoint::create().unwrap();

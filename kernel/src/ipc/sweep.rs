@@ -1,0 +1,124 @@
+//! A sweep through those who wait at an endpoint or a notification: whoever has come by a capability that is gone is
+//! told so. It follows a revoke, when nobody can come that way any more, so that nothing is passed to one who
+//! did before.
+//!
+//! ```text
+//!           1             2              3
+//!   none ─────► looked at ───► checked ─────► told, or left where it is
+//!                  ▲                             │
+//!                  └─────────────────────────────┘ a few threads each time
+//! ```
+//! 1. Under the lock of the place, threads and the handles by which they have come; 2. without it, each handle
+//! in its process's table, whose lock comes first; 3. under it again, who waits as before, for a capability that
+//! is there no more.
+//!
+//! A place has one sweep at a time. Who wants one while another goes on helps that, and then has its own: the threads
+//! that the first had visited before are looked at again. So nobody waits for more than two, whoever begins
+//! how many. New waiters are not visited: they come by capabilities that are there.
+//!
+//! A capability that was closed by its own process is gone too, and is not told apart: such a wait goes on
+//! until the next sweep, whatever that is for.
+
+use arrayvec::ArrayVec;
+use orbital_abi::{CapSlot, Error};
+
+use super::waiting::Place;
+use crate::{
+    object::Ref,
+    thread::{Claim, Tcb, WaitingQueue},
+};
+
+/// How many threads one step looks at.
+const STEP: usize = 8;
+
+/// How far the sweeps of a place have come.
+#[derive(Default)]
+pub(super) struct Sweeps {
+    /// How many have begun, and how many are over.
+    begun: u64,
+    over: u64,
+    /// How many steps are between their first and their last look.
+    busy: u32,
+}
+
+/// Where sweeps go through.
+pub(super) trait Swept: Place {
+    /// Runs `f` on its sweeps and the queues of those who wait, under its lock.
+    fn with_queues<R>(&self, f: impl FnOnce(&mut Sweeps, &mut [&mut WaitingQueue]) -> R) -> R;
+}
+
+/// Someone who waits, and how it has come.
+type Waiter = (Ref<Tcb>, u64, CapSlot);
+
+/// A sweep of one's own.
+pub(super) struct Sweep(u64);
+
+impl Sweep {
+    /// One that begins when no other goes on.
+    pub(super) fn wanted(place: &impl Swept) -> Self {
+        place.with_queues(|sweeps, _| Self(sweeps.begun + 1))
+    }
+
+    /// Does a step of it, or of the one that goes on; whether there may be more.
+    pub(super) fn step(&self, place: &impl Swept) -> bool {
+        let mut found = ArrayVec::<Waiter, STEP>::new();
+        let is_over = place.with_queues(|sweeps, queues| {
+            if sweeps.over >= self.0 {
+                return true;
+            }
+            if sweeps.begun == sweeps.over {
+                sweeps.begun += 1;
+                queues.iter_mut().for_each(|queue| queue.begin_walk());
+            }
+            let mut looked_at = 0;
+            for queue in queues {
+                while looked_at < STEP
+                    && let Some(thread) = queue.next_of_walk()
+                {
+                    looked_at += 1;
+                    found.extend(waiter(thread));
+                }
+            }
+            if looked_at == 0 && sweeps.busy == 0 {
+                sweeps.over = sweeps.begun;
+            }
+            sweeps.busy += u32::from(!found.is_empty());
+            false
+        });
+        if is_over {
+            return false;
+        }
+        if found.is_empty() {
+            return true;
+        }
+        let is_gone =
+            |(thread, _, slot): &Waiter| thread.process.table.lock().lookup(*slot).is_err();
+        let gone: ArrayVec<Waiter, STEP> = found.into_iter().filter(is_gone).collect();
+        let claims = place.with_queues(|sweeps, queues| {
+            sweeps.busy -= 1;
+            let claim = |(thread, number, _): &Waiter| take(queues, thread, *number);
+            gone.iter().filter_map(claim).collect::<ArrayVec<Claim, STEP>>()
+        });
+        claims.into_iter().for_each(|claim| claim.complete(Err(Error::Revoked)));
+        true
+    }
+}
+
+/// How a thread has come to the queue that it stands in, unless it was sent there by its fault.
+fn waiter(thread: &Tcb) -> Option<Waiter> {
+    // SAFETY: the caller has the queue's lock.
+    let (number, slot) = unsafe { thread.came_by() }?;
+    Some((Ref::from_object(thread), number, slot))
+}
+
+/// Takes a thread out of the queue that it still waits in.
+fn take(queues: &mut [&mut WaitingQueue], thread: &Ref<Tcb>, number: u64) -> Option<Claim> {
+    if !thread.is_queued(number) {
+        return None;
+    }
+    // SAFETY: it is still in the wait that began in one of these queues, or was just taken out of it; and of
+    // two queues one is empty.
+    let queue = queues.iter_mut().find(|queue| !queue.is_empty())?;
+    // SAFETY: as above.
+    unsafe { queue.remove(thread) }.and_then(Claim::queued)
+}

@@ -1,0 +1,46 @@
+//! A revoke from its beginning to its end, as a future: for the system call, and for the reaper where its thread was
+//! killed.
+//!
+//! ```text
+//!            1            2          3
+//!   entries ───► lookups ───► waits ───► over
+//! ```
+//! 1. All entries are killed ([`capability::revoke`](crate::capability::revoke)): no lookup finds one. 2. Every
+//! CPU has been in its dispatcher since: a system call that had looked one up before has come to its end, or
+//! waits. 3. Who waits is told [`Error::Revoked`](orbital_abi::Error::Revoked). A call that was taken before is
+//! answered.
+#![forbid(unsafe_code)]
+
+use orbital_executor::yield_now;
+
+use crate::{
+    capability::revoke::Revoking,
+    ipc::{Endpoint, Notification},
+    object::AnyRef,
+    process::Process,
+    thread::Tcb,
+    vm::shootdown,
+};
+
+/// Goes on with a revoke until nothing is begun through any capability that it has killed.
+pub async fn finish(revoking: Revoking) {
+    while revoking.step() {
+        yield_now().await;
+    }
+    shootdown::grace_period().await;
+    end_waits(revoking.object()).await;
+    revoking.end();
+}
+
+/// Ends the waits of those who wait at or for `object` by capabilities that are gone.
+async fn end_waits(object: &AnyRef) {
+    if let Ok(endpoint) = object.get::<Endpoint>() {
+        endpoint.sweep().await;
+    } else if let Ok(notification) = object.get::<Notification>() {
+        notification.sweep().await;
+    } else if let Ok(thread) = object.get::<Tcb>() {
+        thread.wake_waiters();
+    } else if let Ok(process) = object.get::<Process>() {
+        process.wake_waiters();
+    }
+}
