@@ -1,14 +1,14 @@
-//! Who was derived from whom: all capabilities to one object form trees, of which each node stands in the
-//! slot of its capability. A copy, a mint, a grant is a child of what it was made from; what a maker gets
-//! from the kernel is a root.
+//! Who was derived from whom: all capabilities to one object form trees, of which each node is the
+//! [slot](super::slot) of its capability. A copy, a mint, a grant is a child of what it was made from; what a maker
+//! gets from the kernel is a root.
 //!
 //! ```text
 //!              root                     parent of both: root
 //!    first ┌────┴─────────┐             of root: none
 //!          ▼    after     │
 //!        child ─────► child             a child's place among its siblings
-//!     first│  ◄─────                    means nothing
-//!          ▼   before
+//!     first│  ◄─────                    means nothing, but for one that
+//!          ▼   before                   arrives
 //!        child
 //! ```
 //! The nodes of one object are spread over many tables, so their lock is the object's
@@ -17,86 +17,65 @@
 //! who has a tree locked can follow its pointers into any table, and who has a table locked finds its own
 //! nodes where they were.
 //!
-//! **Bounds.** A node has at most [`MAX_ANCESTORS`] above it, so the way up to the root and the way down
-//! to a leaf are short. The number of children has no bound: what has to touch all of them goes in steps
-//! ([`Tree::leave`]).
+//! **Bounds.** A node has at most [`MAX_ANCESTORS`] above it, always, so the way up to the root and the way down
+//! to a leaf are short. The number of children has no bound: what has to touch all of them goes in steps.
+//!
+//! **Leaving.** One that is closed gives its children to its parent, and then goes. One that is moved gives them to
+//! the node of its new slot, its *heir*, which stands right in front of it as its sibling:
+//!
+//! ```text
+//!        parent                      parent                     parent
+//!          │           move            │          steps           │
+//!         old         ─────►      new ─┴─ old     ─────►         new
+//!        ┌─┼─┐                     │      ┌┴┐                   ┌─┼─┐
+//!        a b c                     c      a b                   a b c
+//! ```
+//! As long as there are some left, the new one is *arriving*. Whoever wants all that was derived from it, to
+//! revoke that or to move it again, has to pull the rest over first ([`Tree::pull`]). Nobody comes between the two: new
+//! siblings go to the front. If the new one goes first, the old one's heir is its parent.
 //!
 //! **Marks.** Whoever revokes what was derived from a node marks it, and nothing new comes beneath a marked
 //! node: [`Tree::link`] looks at all above. So what a revoke has to kill gets only less, and it ends. A node
 //! that is marked stays where it is, with its memory, until nobody marks it any more.
 
-use core::{cell::Cell, ptr::NonNull};
+use core::ptr::NonNull;
 
 use orbital_abi::Error;
 use spin::MutexGuard;
 
+use super::slot::{Link, Slot};
 use crate::object::Header;
 
 /// The most capabilities that one can have above itself in its tree.
 pub const MAX_ANCESTORS: usize = 64;
 
 /// How many children of a node get another parent in one step.
-const STEP: usize = 32;
-
-type Link = Cell<Option<NonNull<Node>>>;
-
-/// A capability's place in its tree.
-#[repr(C)]
-pub struct Node {
-    parent: Link,
-    /// Any of its children, the youngest but for those that were adopted.
-    first: Link,
-    before: Link,
-    after: Link,
-    /// The slot's number, which fits in here: see [`Slot`](super::slots::Slot). Under the table's lock.
-    pub(super) generation: Cell<u32>,
-    /// How many revokes of what is beneath it go on.
-    marks: Cell<u16>,
-    /// Where in its leaf the slot is.
-    pub(super) place: u8,
-    /// What is to be done with the slot. Under the table's lock.
-    pub(super) state: Cell<u8>,
-}
-
-// SAFETY: links and marks are touched only under the tree's lock, all else only under the table's.
-unsafe impl Send for Node {}
-// SAFETY: as above.
-unsafe impl Sync for Node {}
-
-impl Node {
-    /// A node in no tree, at the place `place` of its leaf.
-    pub(super) const fn new(place: u8) -> Self {
-        Self {
-            parent: Cell::new(None),
-            first: Cell::new(None),
-            before: Cell::new(None),
-            after: Cell::new(None),
-            generation: Cell::new(1),
-            marks: Cell::new(0),
-            place,
-            state: Cell::new(0),
-        }
-    }
-}
+const STEP: usize = 16;
 
 /// The derivation tree of an object, locked.
 pub struct Tree<'a> {
     _locked: MutexGuard<'a, ()>,
 }
 
-#[inline]
-fn get<'a>(node: NonNull<Node>) -> &'a Node {
-    // SAFETY: a node that is named by a caller of the methods below, or by a node of its tree, is there as long as
-    // the tree is locked: that is what they ask for, and nothing leaves a slot without leaving the tree.
-    unsafe { node.as_ref() }
-}
-
-/// All nodes that are given to a method are nodes of this tree, or new, and their slots are there.
+/// All nodes that are given to a method are nodes of this tree, or new and of the same object, and their slots are
+/// there.
 impl<'a> Tree<'a> {
     /// Locks the tree of the object with this header.
     #[inline]
     pub fn of(header: &'a Header) -> Self {
         Self { _locked: header.lock_derivation() }
+    }
+
+    #[inline(always)]
+    fn get(&self, node: &Slot, link: Link) -> Option<&Slot> {
+        // SAFETY: the tree is locked, and nothing leaves a slot without leaving the tree.
+        unsafe { node.link(link).map(|to| to.as_ref()) }
+    }
+
+    #[inline(always)]
+    fn set(&self, node: &Slot, link: Link, to: Option<&Slot>) {
+        // SAFETY: the tree is locked.
+        unsafe { node.set_link(link, to.map(NonNull::from)) }
     }
 
     /// Makes `child`, which is in no tree, a child of `parent`.
@@ -107,7 +86,8 @@ impl<'a> Tree<'a> {
     ///
     /// # Safety
     /// Both are of this tree's object, and there.
-    pub unsafe fn link(&self, child: NonNull<Node>, parent: NonNull<Node>) -> Result<(), Error> {
+    #[inline]
+    pub unsafe fn link(&self, child: &Slot, parent: &Slot) -> Result<(), Error> {
         self.check(parent)?;
         self.push(child, parent);
         Ok(())
@@ -115,60 +95,79 @@ impl<'a> Tree<'a> {
 
     /// Whether `parent` can have a child.
     #[inline]
-    fn check(&self, parent: NonNull<Node>) -> Result<(), Error> {
+    fn check(&self, parent: &Slot) -> Result<(), Error> {
         let (mut above, mut count) = (Some(parent), 0);
         while let Some(node) = above {
-            if get(node).marks.get() > 0 {
-                return Err(Error::Revoked);
+            if node.is_marked_or_leaving() {
+                self.check_children_of(node)?;
             }
             count += 1;
             if count > MAX_ANCESTORS {
                 return Err(Error::TooDeep);
             }
-            above = get(node).parent.get();
+            above = self.get(node, Link::Parent);
         }
         Ok(())
     }
 
-    #[inline]
-    fn push(&self, child: NonNull<Node>, parent: NonNull<Node>) {
-        let first = get(parent).first.replace(Some(child));
-        get(child).parent.set(Some(parent));
-        get(child).before.set(None);
-        get(child).after.set(first);
-        if let Some(first) = first {
-            get(first).before.set(Some(child));
+    /// Whether the children of `node` can have children, as far as it is concerned, and the one that gets them.
+    #[cold]
+    fn check_children_of(&self, node: &Slot) -> Result<(), Error> {
+        match node.is_marked() || self.successor(node).is_some_and(Slot::is_marked) {
+            true => Err(Error::Revoked),
+            false => Ok(()),
         }
     }
 
-    /// Takes a node out from beneath its parent, with all that is beneath itself.
+    #[inline]
+    fn push(&self, child: &Slot, parent: &Slot) {
+        let first = self.get(parent, Link::First);
+        self.set(parent, Link::First, Some(child));
+        self.set(child, Link::Parent, Some(parent));
+        self.set(child, Link::Before, None);
+        self.set(child, Link::After, first);
+        if let Some(first) = first {
+            self.set(first, Link::Before, Some(child));
+        }
+    }
+
+    /// Takes a node out from among its siblings, with all that is beneath itself.
     ///
     /// # Safety
     /// It is in this tree, and there.
     #[inline]
-    pub unsafe fn unlink(&self, node: NonNull<Node>) {
-        let own = get(node);
-        let Some(parent) = own.parent.take() else { return };
-        let (before, after) = (own.before.take(), own.after.take());
-        match before {
-            Some(before) => get(before).after.set(after),
-            None => get(parent).first.set(after),
+    pub unsafe fn unlink(&self, node: &Slot) {
+        let (before, after) = (self.get(node, Link::Before), self.get(node, Link::After));
+        let parent = self.get(node, Link::Parent);
+        match (before, parent) {
+            (Some(before), _) => {
+                if before.is_arriving() {
+                    before.end_arriving();
+                }
+                self.set(before, Link::After, after);
+            }
+            (None, Some(parent)) => self.set(parent, Link::First, after),
+            (None, None) => {}
         }
         if let Some(after) = after {
-            get(after).before.set(before);
+            self.set(after, Link::Before, before);
         }
+        // SAFETY: the tree is locked.
+        unsafe { node.clear_place() };
     }
 
-    /// Takes a node out, unless it is marked, and gives its children to its parent, some of them.
+    /// Takes a node out, unless it is marked, and gives its children to its heir, some of them.
     /// Whether it is out.
     ///
     /// # Safety
     /// It is in this tree, and there.
     #[inline]
-    pub unsafe fn leave(&self, node: NonNull<Node>) -> bool {
-        let own = get(node);
-        let may_leave = own.marks.get() == 0
-            && (own.first.get().is_none() || self.hand_over(node, own.parent.get(), STEP));
+    pub unsafe fn leave(&self, node: &Slot) -> bool {
+        let may_leave = !node.is_marked()
+            && (self.get(node, Link::First).is_none() || {
+                let heir = self.successor(node).or_else(|| self.get(node, Link::Parent));
+                self.hand_over(node, heir)
+            });
         if may_leave {
             // SAFETY: the caller's.
             unsafe { self.unlink(node) };
@@ -176,62 +175,83 @@ impl<'a> Tree<'a> {
         may_leave
     }
 
-    fn hand_over(&self, from: NonNull<Node>, to: Option<NonNull<Node>>, count: usize) -> bool {
-        for _ in 0..count {
-            let Some(child) = get(from).first.get() else { return true };
-            // SAFETY: a child is in the tree.
-            unsafe { self.unlink(child) };
-            if let Some(to) = to {
-                self.push(child, to);
+    /// Where its capability was moved to.
+    fn successor(&self, node: &Slot) -> Option<&Slot> {
+        self.get(node, Link::Before).filter(|before| before.is_arriving())
+    }
+
+    /// Gives a step of the children of `from` to `to`; whether it has none left.
+    fn hand_over(&self, from: &Slot, to: Option<&Slot>) -> bool {
+        for _ in 0..STEP {
+            let Some(child) = self.get(from, Link::First) else { return true };
+            // Where its other children are goes along, to stay right behind it.
+            let old = self.get(child, Link::After).filter(|_| child.is_arriving());
+            for node in old.into_iter().chain([child]) {
+                // SAFETY: they are in the tree.
+                unsafe { self.unlink(node) };
+                if let Some(to) = to {
+                    self.push(node, to);
+                }
+            }
+            if let Some(old) = old {
+                self.set(child, Link::After, Some(old));
+                self.set(old, Link::Before, Some(child));
+                child.begin_arriving();
             }
         }
-        get(from).first.get().is_none()
+        self.get(from, Link::First).is_none()
     }
 
     /// Puts `new`, which is in no tree, in the place of `old`, and gives it some of its children. Whether
-    /// `old` has none left, and is in no tree now. Else it is the new one's child, with the rest of them.
+    /// `old` has none left, and is in no tree now. Else it stays until the new one has them all.
     ///
     /// # Errors
-    /// [`Error::Revoked`] when what is beneath it or beneath one above is being revoked; [`Error::TooDeep`]
-    /// when it would become a child and not `may_stay`.
+    /// [`Error::Revoked`] when what is beneath it or beneath one above is being revoked.
     ///
     /// # Safety
-    /// `old` is in this tree, `new` is of its object, and both are there.
-    pub unsafe fn replace(
-        &self,
-        old: NonNull<Node>,
-        new: NonNull<Node>,
-        may_stay: bool,
-    ) -> Result<bool, Error> {
-        let parent = get(old).parent.get();
-        if get(old).marks.get() > 0 {
+    /// `old` is in this tree, and not arriving; `new` is of its object; both are there.
+    pub unsafe fn replace(&self, old: &Slot, new: &Slot) -> Result<bool, Error> {
+        debug_assert!(!old.is_arriving(), "one is moved that has not arrived");
+        if old.is_marked() {
             return Err(Error::Revoked);
         }
+        let (before, parent) = (self.get(old, Link::Before), self.get(old, Link::Parent));
         if let Some(parent) = parent {
+            // It has one above itself less than its child would have.
             self.check(parent)?;
         }
-        if !may_stay && self.has_more(old, STEP) {
-            return Err(Error::TooDeep);
+        match (before, parent) {
+            (Some(before), _) => self.set(before, Link::After, Some(new)),
+            (None, Some(parent)) => self.set(parent, Link::First, Some(new)),
+            (None, None) => {}
         }
-        if let Some(parent) = parent {
+        self.set(new, Link::Before, before);
+        self.set(new, Link::After, Some(old));
+        self.set(new, Link::Parent, parent);
+        self.set(old, Link::Before, Some(new));
+        let has_all = self.hand_over(old, Some(new));
+        if has_all {
             // SAFETY: the caller's.
             unsafe { self.unlink(old) };
-            self.push(new, parent);
+        } else {
+            new.begin_arriving();
         }
-        let is_done = self.hand_over(old, Some(new), STEP);
-        if !is_done {
-            self.push(old, new);
-        }
-        Ok(is_done)
+        Ok(has_all)
     }
 
-    fn has_more(&self, node: NonNull<Node>, count: usize) -> bool {
-        let mut next = get(node).first.get();
-        for _ in 0..count {
-            let Some(child) = next else { return false };
-            next = get(child).after.get();
+    /// Lets some of the children come that a node still lacks; whether there may be more.
+    ///
+    /// # Safety
+    /// It is in this tree, and there.
+    pub unsafe fn pull(&self, node: &Slot) -> bool {
+        if !node.is_arriving() {
+            return false;
         }
-        next.is_some()
+        let old = self.get(node, Link::After);
+        if old.is_none_or(|old| self.hand_over(old, Some(node))) {
+            node.end_arriving();
+        }
+        node.is_arriving()
     }
 
     /// A node beneath `root` that has none beneath itself.
@@ -239,42 +259,11 @@ impl<'a> Tree<'a> {
     /// # Safety
     /// It is in this tree, and there.
     #[inline]
-    pub unsafe fn leaf_beneath(&self, root: NonNull<Node>) -> Option<NonNull<Node>> {
-        let mut leaf = get(root).first.get()?;
-        while let Some(below) = get(leaf).first.get() {
+    pub unsafe fn leaf_beneath(&self, root: &Slot) -> Option<&Slot> {
+        let mut leaf = self.get(root, Link::First)?;
+        while let Some(below) = self.get(leaf, Link::First) {
             leaf = below;
         }
         Some(leaf)
-    }
-
-    /// Whether a node is marked.
-    ///
-    /// # Safety
-    /// It is in this tree, and there.
-    pub unsafe fn is_marked(&self, node: NonNull<Node>) -> bool {
-        get(node).marks.get() > 0
-    }
-
-    /// Marks a node once more.
-    ///
-    /// # Errors
-    /// [`Error::QuotaExceeded`] when 65,535 revokes of it go on.
-    ///
-    /// # Safety
-    /// It is in this tree, and there.
-    pub unsafe fn mark(&self, node: NonNull<Node>) -> Result<(), Error> {
-        let marks = get(node).marks.get().checked_add(1).ok_or(Error::QuotaExceeded)?;
-        get(node).marks.set(marks);
-        Ok(())
-    }
-
-    /// Takes one mark away.
-    ///
-    /// # Safety
-    /// The mark is the caller's.
-    pub unsafe fn unmark(&self, node: NonNull<Node>) {
-        let marks = get(node).marks.get();
-        debug_assert!(marks > 0, "a mark is taken away that nobody has made");
-        get(node).marks.set(marks.saturating_sub(1));
     }
 }

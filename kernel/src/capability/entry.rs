@@ -32,45 +32,35 @@ impl Capability {
         if self.rights.contains(needed) { Ok(object) } else { Err(Error::MissingRights) }
     }
 
-    /// The object as a `T`, as long as the capability is there.
-    ///
-    /// # Errors
-    /// As [`Capability::object`].
-    #[inline]
-    pub fn get<T: Object>(&self, needed: Rights) -> Result<&T, Error> {
-        let object = self.object.get()?;
-        if self.rights.contains(needed) { Ok(object) } else { Err(Error::MissingRights) }
-    }
-
     /// The same capability with at most `rights`, and with `badge` where that is not 0.
     ///
     /// # Errors
     /// [`Error::MissingRights`] without `GRANT`; [`Error::AlreadyBadged`] when it has a badge, or
     /// is neither an endpoint's nor a notification's.
-    pub fn derive(&self, rights: Rights, badge: u64) -> Result<Self, Error> {
+    pub fn derive(self, rights: Rights, badge: u64) -> Result<Self, Error> {
         if !self.rights.contains(Rights::GRANT) {
             return Err(Error::MissingRights);
         }
-        let has_badges = matches!(
-            self.object.header().kind(),
-            Some(ObjectKind::Endpoint | ObjectKind::Notification)
-        );
-        if badge != 0 && (self.badge != 0 || !has_badges) {
+        let has_badges = || {
+            let kind = self.object.header().kind();
+            matches!(kind, Some(ObjectKind::Endpoint | ObjectKind::Notification))
+        };
+        if badge != 0 && (self.badge != 0 || !has_badges()) {
             return Err(Error::AlreadyBadged);
         }
         let badge = if badge == 0 { self.badge } else { badge };
-        Ok(Self { object: self.object.clone(), rights: self.rights & rights, badge })
+        Ok(Self { rights: self.rights & rights, badge, ..self })
     }
 }
 
-/// A capability in a table: counted as such, so that its object learns when the last one goes.
-pub struct EntryGuard(Capability);
+/// A capability that has left its table: until it is dropped it counts as there, so that its object learns
+/// when the last one goes, and does so without a lock.
+pub struct EntryGuard(AnyRef);
 
 impl EntryGuard {
     #[inline]
-    pub(super) fn new(capability: Capability) -> Self {
-        capability.object.header().capability_added();
-        Self(capability)
+    pub(super) fn new(object: AnyRef) -> Self {
+        Self(object)
     }
 
     /// Forgets the entry, which is not the last one of its object: whoever calls counts it out.
@@ -78,15 +68,15 @@ impl EntryGuard {
         core::mem::forget(self);
     }
 
-    /// What the entry holds.
+    /// What it named.
     #[inline]
-    pub fn capability(&self) -> &Capability {
+    pub fn object(&self) -> &AnyRef {
         &self.0
     }
 }
 
 impl Drop for EntryGuard {
     fn drop(&mut self) {
-        self.0.object.header().capability_removed();
+        self.0.header().capability_removed();
     }
 }

@@ -4,6 +4,7 @@
 pub mod derivation;
 mod entry;
 pub mod revoke;
+pub mod slot;
 pub mod slots;
 pub mod table;
 pub mod transfer;
@@ -12,4 +13,5 @@ pub mod transfer;
 mod tests;
 
 pub use entry::{Capability, EntryGuard};
+pub use slot::Held;
 pub use table::Table;

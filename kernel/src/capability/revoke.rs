@@ -8,8 +8,9 @@
 //!                  │ 4         │ └──┘ in steps
 //!                  └► abandoned ◄┘
 //! ```
-//! 1. The entry is marked: nothing is derived beneath it from here on. 2. Step by step entries are killed that
-//! have no children, so that a tree is never without its root. 3. None is left. 4. Whoever revokes has died. The
+//! 1. The entry is marked: nothing is derived beneath it from here on. 2. Children that it lacks since it was moved
+//! are pulled over. Then entries are killed, step by step, that have no children, so that a tree is never without its
+//! root. 3. None is left. 4. Whoever revokes has died. The
 //! mark stays, and stands for all revokes of the entry that were abandoned: the process's reaper begins anew
 //! with it.
 //!
@@ -26,11 +27,7 @@ use core::ptr::NonNull;
 
 use orbital_abi::{CapSlot, Error};
 
-use super::{
-    Table,
-    derivation::{Node, Tree},
-    slots::table_of,
-};
+use super::{Table, derivation::Tree, slot::Slot, slots::table_of};
 use crate::object::{AnyRef, Ref};
 
 /// How many entries one step kills.
@@ -42,7 +39,7 @@ const STEP: usize = 32;
 pub struct Revoking {
     table: Ref<Table>,
     /// In the table, marked.
-    root: NonNull<Node>,
+    root: NonNull<Slot>,
     object: AnyRef,
     has_ended: bool,
 }
@@ -51,13 +48,15 @@ impl Revoking {
     /// Begins to revoke what was derived from the entry in `slot` of `table`.
     ///
     /// # Errors
-    /// Those of a lookup; [`Error::QuotaExceeded`] when 65,535 threads do that.
+    /// Those of a lookup; [`Error::QuotaExceeded`] when 31 threads do that.
     pub fn begin(table: &Ref<Table>, slot: CapSlot) -> Result<Self, Error> {
         let entries = table.lock();
-        let (found, capability) = entries.find(slot)?;
-        let (root, object) = (NonNull::from(&found.node), capability.object.clone());
-        // SAFETY: an entry of this object, whose table is locked.
-        unsafe { Tree::of(object.header()).mark(root) }?;
+        let held = entries.lookup(slot)?;
+        let (root, object) = (NonNull::from(held.slot()), held.object().clone());
+        {
+            let _tree = Tree::of(object.header());
+            held.slot().mark()?;
+        }
         Ok(Self { table: table.clone(), root, object, has_ended: false })
     }
 
@@ -72,14 +71,24 @@ impl Revoking {
         &self.object
     }
 
+    fn root(&self) -> &Slot {
+        // SAFETY: what is marked is there.
+        unsafe { self.root.as_ref() }
+    }
+
     /// Kills some of the entries; whether there may be more.
     pub fn step(&self) -> bool {
         let found = {
             let tree = Tree::of(self.object.header());
-            // SAFETY: what is marked is there.
-            let Some(leaf) = (unsafe { tree.leaf_beneath(self.root) }) else { return false };
-            // SAFETY: what is in a tree that is locked is there, and so is its table.
-            unsafe { Ref::<Table>::try_from_object(table_of(leaf).cast()) }
+            // SAFETY: the root is of this tree.
+            unsafe {
+                if tree.pull(self.root()) {
+                    return true;
+                }
+                let Some(leaf) = tree.leaf_beneath(self.root()) else { return false };
+                // What is in a tree that is locked is there, and so is its table.
+                Ref::<Table>::try_from_object(table_of(leaf).cast())
+            }
         };
         // Otherwise it is going, and its entries with it.
         if let Some(table) = found {
@@ -96,7 +105,7 @@ impl Revoking {
         for _ in 0..STEP {
             // SAFETY: as in `step`; the table that is compared is the one that is locked.
             let entry = unsafe {
-                let Some(leaf) = tree.leaf_beneath(self.root) else { break };
+                let Some(leaf) = tree.leaf_beneath(self.root()) else { break };
                 if table_of(leaf).cast() != NonNull::from(table) {
                     break;
                 }
@@ -115,7 +124,7 @@ impl Revoking {
     pub fn end(mut self) {
         self.has_ended = true;
         // SAFETY: the mark is this one's, and not used any more.
-        let closed = unsafe { self.table.lock().unmark(self.root) };
+        let closed = unsafe { self.table.lock().unmark(self.root()) };
         // Perhaps its object's last capability, after unlocking. What is left is the reaper's.
         drop(closed);
     }
@@ -125,7 +134,7 @@ impl Drop for Revoking {
     fn drop(&mut self) {
         if !self.has_ended {
             // SAFETY: the mark is this one's, and not used any more.
-            unsafe { self.table.lock().abandon(self.root) };
+            unsafe { self.table.lock().abandon(self.root()) };
         }
     }
 }

@@ -11,53 +11,24 @@
 //! Leaves are added and removed at the end. When the tree is full its root becomes the first node of a
 //! new root.
 //!
-//! A slot stays where it is as long as its table has it, so its place in the [derivation](super::derivation)
-//! tree stands in it, and leads to it: from the node to the leaf, and to the table whose leaf that is.
+//! From a [slot](super::slot), which stays where it is as long as its table has it, a way leads to its leaf, and
+//! to the table whose leaf that is.
 
-use core::{cell::UnsafeCell, mem::offset_of, ptr::NonNull};
+use core::{mem::offset_of, ptr::NonNull};
 
 use orbital_abi::Error;
 
-use super::{EntryGuard, derivation::Node};
+use super::slot::Slot;
 use crate::object::{Header, Paid, Quota, Ref};
 
 /// Slots of a leaf.
-pub const LEAF_SLOTS: usize = 31;
+pub const LEAF_SLOTS: usize = 41;
 /// Nodes beneath a node.
 const FAN: usize = 126;
 /// Leaves of a full table.
-const MAX_LEAVES: usize = 1 << 15;
+const MAX_LEAVES: usize = 25_000;
 /// The most slots that a table can have: more than a million.
 pub const MAX_SLOTS: usize = LEAF_SLOTS * MAX_LEAVES;
-
-/// A place for a capability.
-#[repr(C)]
-pub struct Slot {
-    /// Its place in the derivation tree. It has room for the slot's generation, which is 1 for the first
-    /// capability that the slot holds, and never 0.
-    pub(super) node: Node,
-    content: UnsafeCell<Content>,
-}
-
-/// What a slot holds.
-pub enum Content {
-    /// No capability.
-    Empty(Empty),
-    /// A capability.
-    Held(EntryGuard),
-}
-
-/// Why a slot is empty. Apart from [`Content`], so that a slot takes no more than 64 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Empty {
-    /// It can be used, and then the next one.
-    Free {
-        /// Its index.
-        next: Option<u32>,
-    },
-    /// The generation has run out: a handle of the past could come alive again.
-    Retired,
-}
 
 /// Slots with following indices.
 #[repr(C)]
@@ -69,7 +40,7 @@ pub struct Leaf {
     slots: [Slot; LEAF_SLOTS],
 }
 
-// SAFETY: content is touched under the table's lock alone; nodes look after themselves. The table outlives it.
+// SAFETY: the table outlives its leaves; slots look after themselves.
 unsafe impl Send for Leaf {}
 // SAFETY: as above.
 unsafe impl Sync for Leaf {}
@@ -83,64 +54,26 @@ enum Place {
 
 // Two share a slab.
 const _: () = assert!(size_of::<Leaf>() <= 2016 && size_of::<Branch>() <= 2016);
-const _: () = assert!(size_of::<Slot>() == 64 && LEAF_SLOTS < u8::MAX as usize);
-
-impl Slot {
-    /// What is in it.
-    #[inline]
-    pub fn content(&self) -> &Content {
-        // SAFETY: a slot is only to be had by who has its table's lock; who changes it sees to the rest.
-        unsafe { &*self.content.get() }
-    }
-
-    /// Puts `content` into it; what was there.
-    ///
-    /// # Safety
-    /// Nobody refers to what is there: the table is borrowed for writing, and nothing of its content.
-    #[inline]
-    pub(super) unsafe fn replace(&self, content: Content) -> Content {
-        // SAFETY: the caller's.
-        core::mem::replace(unsafe { &mut *self.content.get() }, content)
-    }
-}
-
-/// The slot in which `node` stands.
-///
-/// # Safety
-/// It is there as long as the result, and its table is locked.
-#[inline]
-pub(super) unsafe fn slot_of<'a>(node: NonNull<Node>) -> &'a Slot {
-    // SAFETY: the caller's; a node is the first in its slot.
-    unsafe { node.cast().as_ref() }
-}
+const _: () = assert!(LEAF_SLOTS < u8::MAX as usize);
 
 #[inline]
-fn leaf_of(node: NonNull<Node>) -> NonNull<Leaf> {
-    // SAFETY: the node starts a slot, whose place in its leaf it knows.
-    unsafe {
-        let first = node.cast::<Slot>().sub(usize::from((*node.as_ptr()).place));
-        first.byte_sub(offset_of!(Leaf, slots)).cast()
-    }
+fn leaf_of(slot: &Slot) -> NonNull<Leaf> {
+    // SAFETY: a slot knows its place in its leaf.
+    unsafe { NonNull::from(slot).sub(slot.place()).byte_sub(offset_of!(Leaf, slots)).cast() }
 }
 
-/// The table that has the slot in which `node` stands.
-///
-/// # Safety
-/// The slot is there.
+/// The table that has `slot`.
 #[inline]
-pub(super) unsafe fn table_of(node: NonNull<Node>) -> NonNull<Header> {
-    // SAFETY: the caller's; this does not change as long as the leaf is there.
-    unsafe { (*leaf_of(node).as_ptr()).table }
+pub(super) fn table_of(slot: &Slot) -> NonNull<Header> {
+    // SAFETY: its leaf is there as long as it is, and this does not change.
+    unsafe { (*leaf_of(slot).as_ptr()).table }
 }
 
-/// The index of the slot in which `node` stands.
-///
-/// # Safety
-/// The slot is there.
+/// The index of `slot`.
 #[inline]
-pub(super) unsafe fn index_of(node: NonNull<Node>) -> u32 {
-    // SAFETY: the caller's; neither changes as long as the leaf is there.
-    unsafe { (*leaf_of(node).as_ptr()).first + u32::from((*node.as_ptr()).place) }
+pub(super) fn index_of(slot: &Slot) -> u32 {
+    // SAFETY: as in `table_of`.
+    unsafe { (*leaf_of(slot).as_ptr()).first + slot.place() as u32 }
 }
 
 /// The tree.
@@ -271,11 +204,9 @@ impl Slots {
 }
 
 fn free_slots(table: NonNull<Header>, first: u32) -> Leaf {
-    let slots = core::array::from_fn(|offset| {
-        let next = offset + 1;
-        let next = (next < LEAF_SLOTS).then_some(first + next as u32);
-        let content = UnsafeCell::new(Content::Empty(Empty::Free { next }));
-        Slot { node: Node::new(offset as u8), content }
+    let slots = core::array::from_fn(|place| {
+        let next = place + 1;
+        Slot::new(place as u8, (next < LEAF_SLOTS).then_some(first + next as u32))
     });
     Leaf { table, first, slots }
 }

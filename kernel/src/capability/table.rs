@@ -20,6 +20,7 @@
 //! can't finish that leaves it to the process's reaper: [`leaving`].
 
 use core::{
+    cell::Cell,
     ptr::NonNull,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
@@ -29,8 +30,9 @@ use spin::{Mutex, MutexGuard};
 
 use super::{
     Capability, EntryGuard,
-    derivation::{Node, Tree},
-    slots::{Content, Empty, Slot, Slots, index_of, slot_of},
+    derivation::Tree,
+    slot::{Held, Slot},
+    slots::{Slots, index_of},
 };
 use crate::{
     lock::lock,
@@ -41,8 +43,6 @@ pub mod leaving;
 #[cfg(test)]
 mod tests;
 
-/// The capability is closed, and its children have yet to get another parent.
-const LEAVING: u8 = 1;
 /// Uses of stale handles, since boot.
 static STALE: AtomicU64 = AtomicU64::new(0);
 
@@ -100,11 +100,11 @@ impl Drop for Table {
 /// What a table has.
 pub struct Entries {
     slots: Slots,
-    free: Option<u32>,
+    free: Cell<Option<u32>>,
     /// Whether the process has ended: nothing is added any more.
     is_closed: bool,
     /// How many slots are leaving or abandoned.
-    unfinished: u32,
+    unfinished: Cell<u32>,
     /// The table's own header.
     table: NonNull<Header>,
 }
@@ -125,8 +125,13 @@ pub enum Closed {
 
 impl Entries {
     const fn new() -> Self {
-        let table = NonNull::dangling();
-        Self { slots: Slots::new(), free: None, is_closed: false, unfinished: 0, table }
+        Self {
+            slots: Slots::new(),
+            free: Cell::new(None),
+            is_closed: false,
+            unfinished: Cell::new(0),
+            table: NonNull::dangling(),
+        }
     }
 
     /// What `slot` holds.
@@ -135,24 +140,10 @@ impl Entries {
     /// [`Error::EmptySlot`] for a handle that never named anything, [`Error::StaleCapability`] for
     /// one whose capability was closed.
     #[inline(always)]
-    pub fn lookup(&self, slot: CapSlot) -> Result<&Capability, Error> {
-        self.find(slot).map(|(_, capability)| capability)
-    }
-
-    /// The same, with the slot itself.
-    ///
-    /// # Errors
-    /// As [`Entries::lookup`].
-    #[inline(always)]
-    pub(super) fn find(&self, slot: CapSlot) -> Result<(&Slot, &Capability), Error> {
+    pub fn lookup(&self, slot: CapSlot) -> Result<Held<'_>, Error> {
         let found = self.slots.get(slot.index()).ok_or(Error::EmptySlot)?;
-        match found.content() {
-            Content::Held(entry)
-                if found.node.generation.get() == slot.generation()
-                    && found.node.state.get() & LEAVING == 0 =>
-            {
-                Ok((found, entry.capability()))
-            }
+        match found.held() {
+            Some(held) if found.generation() == slot.generation() => Ok(held),
             _ => Err(Self::why_not(found, slot)),
         }
     }
@@ -160,18 +151,14 @@ impl Entries {
     /// Why `slot` does not name what is there.
     #[cold]
     fn why_not(found: &Slot, slot: CapSlot) -> Error {
-        let generation = found.node.generation.get();
-        match found.content() {
-            _ if slot.generation() == 0 || slot.generation() > generation => Error::EmptySlot,
-            // A free slot has the generation of its next capability.
-            Content::Empty(Empty::Free { .. }) if slot.generation() == generation => {
-                Error::EmptySlot
-            }
-            _ => {
-                STALE.fetch_add(1, Relaxed);
-                Error::StaleCapability
-            }
+        // The generation of the next capability; 0 when there will be none.
+        let next = found.generation().wrapping_add(found.held().is_some().into());
+        let is_of_the_past = next == 0 || slot.generation() < next;
+        if slot.generation() == 0 || !is_of_the_past {
+            return Error::EmptySlot;
         }
+        STALE.fetch_add(1, Relaxed);
+        Error::StaleCapability
     }
 
     /// Puts `capability`, which was derived from no other, into a free slot. More slots are paid by `quota`.
@@ -180,46 +167,40 @@ impl Entries {
     /// [`Error::TableFull`] at [`MAX_SLOTS`](super::slots::MAX_SLOTS), [`Error::QuotaExceeded`], and
     /// [`Error::Ended`] after [`Entries::close_one`].
     pub fn insert(&mut self, capability: Capability, quota: &Ref<Quota>) -> Result<CapSlot, Error> {
-        let node = self.reserve(quota)?;
+        let slot = NonNull::from(self.reserve(quota)?);
         // SAFETY: it was just reserved.
-        Ok(unsafe { self.fill(node, EntryGuard::new(capability)) })
+        Ok(unsafe { self.fill(slot.as_ref(), capability) })
     }
 
-    /// The node of a slot that [`Entries::fill`] can fill. More slots are paid by `quota`.
+    /// A slot that [`Entries::fill`] can fill. More slots are paid by `quota`.
     ///
     /// # Errors
     /// As [`Entries::insert`].
-    pub(super) fn reserve(&mut self, quota: &Ref<Quota>) -> Result<NonNull<Node>, Error> {
+    #[inline]
+    pub(super) fn reserve(&mut self, quota: &Ref<Quota>) -> Result<&Slot, Error> {
         if self.is_closed {
             return Err(Error::Ended);
         }
-        let index = match self.free {
+        let index = match self.free.get() {
             Some(index) => index,
             None => {
                 let first = self.slots.add_leaf(self.table, quota)?;
-                self.free = Some(first);
+                self.free.set(Some(first));
                 first
             }
         };
-        let slot = self.slots.get(index).ok_or(Error::TableFull)?;
-        Ok(NonNull::from(&slot.node))
+        self.slots.get(index).ok_or(Error::TableFull)
     }
 
-    /// Fills the slot that was reserved last.
+    /// Fills the slot that was reserved last; its handle.
     ///
     /// # Safety
-    /// Its node came from [`Entries::reserve`], and nothing was added since.
+    /// It came from [`Entries::reserve`], and nothing was added since.
     #[inline]
-    pub(super) unsafe fn fill(&mut self, node: NonNull<Node>, entry: EntryGuard) -> CapSlot {
-        // SAFETY: the caller's; nobody refers to what is in a free slot.
-        let (slot, index) = unsafe { (slot_of(node), index_of(node)) };
-        let handle = CapSlot::new(index, slot.node.generation.get());
-        // SAFETY: as above.
-        let free = unsafe { slot.replace(Content::Held(entry)) };
-        if let Content::Empty(Empty::Free { next }) = free {
-            self.free = next;
-        }
-        handle
+    pub(super) unsafe fn fill(&self, slot: &Slot, capability: Capability) -> CapSlot {
+        // SAFETY: nobody refers to what is in a free slot.
+        self.free.set(unsafe { slot.fill(capability) });
+        CapSlot::new(index_of(slot), slot.generation())
     }
 
     /// Empties `slot` and gives what it held.
@@ -227,86 +208,68 @@ impl Entries {
     /// # Errors
     /// Those of [`Entries::lookup`].
     pub fn remove(&mut self, slot: CapSlot) -> Result<Closed, Error> {
-        let (found, _) = self.find(slot)?;
-        let node = NonNull::from(&found.node);
+        let slot = self.lookup(slot)?.slot();
         // SAFETY: it is in this table.
-        Ok(unsafe { self.leave(node) })
+        Ok(unsafe { self.leave(slot) })
     }
 
     /// Takes an entry out of its tree and its slot, if that is no long way and nobody needs it there.
     ///
     /// # Safety
-    /// The node stands in this table.
-    unsafe fn leave(&mut self, node: NonNull<Node>) -> Closed {
-        // SAFETY: the caller's; the table is borrowed.
-        let slot = unsafe { slot_of(node) };
-        let Content::Held(entry) = slot.content() else { return Closed::All };
+    /// The slot is in this table, which is borrowed for writing, and nothing that it holds.
+    unsafe fn leave(&self, slot: &Slot) -> Closed {
+        let Some(object) = slot.object() else { return Closed::All };
         let has_left = {
-            let tree = Tree::of(entry.capability().object.header());
-            // SAFETY: the node of an entry of this object, whose table is locked.
-            unsafe { tree.leave(node) }
+            let tree = Tree::of(object.header());
+            // SAFETY: the slot of an entry to this object, whose table is locked.
+            unsafe { tree.leave(slot) }
         };
-        if !has_left {
-            self.set_state(slot, LEAVING);
-            return Closed::Leaving;
-        }
         // SAFETY: the caller's.
-        unsafe { self.free(node) }.map_or(Closed::All, Closed::Entry)
+        unsafe {
+            if has_left {
+                return self.empty(slot).map_or(Closed::All, Closed::Entry);
+            }
+            self.leave_later(slot);
+        }
+        Closed::Leaving
     }
 
-    /// Adds to what is to be done with a slot.
-    fn set_state(&mut self, slot: &Slot, state: u8) {
-        let before = slot.node.state.get();
-        slot.node.state.set(before | state);
-        self.unfinished += u32::from(before == 0);
+    /// Changes what is to be done with a slot.
+    fn with_tasks(&self, slot: &Slot, change: impl FnOnce()) {
+        let before = u32::from(slot.is_busy());
+        change();
+        self.unfinished.update(|count| count + u32::from(slot.is_busy()) - before);
     }
 
-    fn clear_state(&mut self, slot: &Slot, state: u8) {
-        let before = slot.node.state.get();
-        slot.node.state.set(before & !state);
-        self.unfinished -= u32::from(before != 0 && before & !state == 0);
+    /// An entry leaves, but can't do so at once. Its handle is stale from now on.
+    ///
+    /// # Safety
+    /// As for [`Entries::empty`], but that it is in a tree.
+    pub(super) unsafe fn leave_later(&self, slot: &Slot) {
+        // SAFETY: the caller's.
+        self.with_tasks(slot, || unsafe { slot.begin_leaving() });
     }
 
     /// Empties a slot whose entry is in no tree any more.
     ///
     /// # Safety
-    /// Its node stands in this table, and nobody refers to what is in it.
+    /// The slot is in this table, which is borrowed for writing, and nothing that it holds.
     #[inline]
-    pub(super) unsafe fn free(&mut self, node: NonNull<Node>) -> Option<EntryGuard> {
-        // SAFETY: the caller's; the table is borrowed.
-        let (slot, index) = unsafe { (slot_of(node), index_of(node)) };
-        let next_generation = slot.node.generation.get().checked_add(1);
-        let emptied = match next_generation {
-            Some(_) => Empty::Free { next: self.free },
-            None => Empty::Retired,
-        };
-        if slot.node.state.get() != 0 {
-            self.clear_state(slot, u8::MAX);
+    pub(super) unsafe fn empty(&self, slot: &Slot) -> Option<EntryGuard> {
+        if slot.is_busy() {
+            self.unfinished.update(|count| count - 1);
         }
         // SAFETY: the caller's.
-        let Content::Held(entry) = (unsafe { slot.replace(Content::Empty(emptied)) }) else {
-            debug_assert!(false, "an empty slot is emptied");
-            return None;
-        };
-        if let Some(generation) = next_generation {
-            slot.node.generation.set(generation);
-            self.free = Some(index);
+        let entry = unsafe { slot.empty(self.free.get()) };
+        if slot.generation() != 0 {
+            self.free.set(Some(index_of(slot)));
         }
-        Some(entry)
-    }
-
-    /// An entry's children have another parent but for those that will get one: it leaves.
-    ///
-    /// # Safety
-    /// The node stands in this table.
-    pub(super) unsafe fn leave_later(&mut self, node: NonNull<Node>) {
-        // SAFETY: the caller's; the table is borrowed.
-        self.set_state(unsafe { slot_of(node) }, LEAVING);
+        entry
     }
 
     /// How many entries are leaving or abandoned.
     pub fn unfinished(&self) -> u32 {
-        self.unfinished
+        self.unfinished.get()
     }
 
     /// Takes any capability out, for the end of the process; a step of that. From the first call on nothing
@@ -314,15 +277,13 @@ impl Entries {
     pub fn close_one(&mut self) -> Closed {
         self.is_closed = true;
         while let Some(leaf) = self.slots.last() {
-            let held = leaf.iter().rfind(|slot| matches!(slot.content(), Content::Held(_)));
-            let Some(held) = held else {
+            let Some(slot) = leaf.iter().rfind(|slot| slot.object().is_some()) else {
                 self.slots.remove_leaf();
-                self.free = None;
+                self.free.set(None);
                 continue;
             };
-            let node = NonNull::from(&held.node);
             // SAFETY: it is in this table.
-            return unsafe { self.leave(node) };
+            return unsafe { self.leave(slot) };
         }
         Closed::All
     }

@@ -13,13 +13,10 @@ use crate::object::{Quota, Ref};
 pub struct Moved {
     /// Where it is now.
     pub slot: CapSlot,
-    /// Whether its old slot has yet to be tidied up, by the process's reaper.
-    pub is_leaving: bool,
+    /// What was in its old slot, to be dropped after unlocking; `None` when that has yet to be tidied up, by the
+    /// process's reaper.
+    pub left: Option<EntryGuard>,
 }
-
-/// The most entries of one table that can be leaving when one more is moved away from many children: so that
-/// they do not make a tree deep.
-const MOST_LEAVING: u32 = 8;
 
 /// The table that something comes from and the one that it goes to, locked.
 enum Pair<'a> {
@@ -71,57 +68,57 @@ pub fn copy(
     quota: &Ref<Quota>,
 ) -> Result<CapSlot, Error> {
     let mut pair = Pair::lock(source, target);
-    let (from, capability) = pair.source().find(slot)?;
-    let parent = NonNull::from(&from.node);
-    let copy = capability.derive(rights, badge)?;
-    let child = pair.target().reserve(quota)?;
-    {
-        let tree = Tree::of(copy.object.header());
-        // SAFETY: a free slot's node, and that of an entry of this object. Both tables are locked.
-        unsafe { tree.link(child, parent) }?;
+    let held = pair.source().lookup(slot)?;
+    let (parent, copy) = (NonNull::from(held.slot()), held.derive(rights, badge)?);
+    let child = NonNull::from(pair.target().reserve(quota)?);
+    // SAFETY: slots of tables that are locked: one of an entry to this object, and a free one, which was just
+    // reserved.
+    unsafe {
+        let (parent, child) = (parent.as_ref(), child.as_ref());
+        Tree::of(copy.object.header()).link(child, parent)?;
+        Ok(pair.target().fill(child, copy))
     }
-    // SAFETY: it was reserved.
-    Ok(unsafe { pair.target().fill(child, EntryGuard::new(copy)) })
 }
 
 /// Moves the capability in `slot` of `source` into `target`, for which `quota` pays: with all that was derived
-/// from it, and what it was derived from.
+/// from it, and what it was derived from. `None` when it lacked some of that, since it was moved before, and a step was done of
+/// that instead.
 ///
 /// # Errors
 /// Those of [`Entries::lookup`]; [`Error::MissingRights`] without `GRANT`, but for another slot of the same table;
-/// those of [`Entries::insert`]; [`Error::Revoked`] when it is being revoked, or what was derived from it;
-/// [`Error::TooDeep`] when several with many children have just been moved or closed.
+/// those of [`Entries::insert`]; [`Error::Revoked`] when it is being revoked, or what was derived from it.
 pub fn relocate(
     source: &Table,
     slot: CapSlot,
     target: &Table,
     quota: &Ref<Quota>,
-) -> Result<Moved, Error> {
+) -> Result<Option<Moved>, Error> {
     let mut pair = Pair::lock(source, target);
-    let (from, capability) = pair.source().find(slot)?;
-    let old = NonNull::from(&from.node);
-    if !ptr::eq(source, target) && !capability.rights.contains(Rights::GRANT) {
+    let held = pair.source().lookup(slot)?;
+    if !ptr::eq(source, target) && !held.rights().contains(Rights::GRANT) {
         return Err(Error::MissingRights);
     }
-    let capability = capability.clone();
-    let new = pair.target().reserve(quota)?;
-    let may_stay = pair.source().unfinished() < MOST_LEAVING;
+    let (old, capability) = (NonNull::from(held.slot()), held.to_capability());
+    let new = NonNull::from(pair.target().reserve(quota)?);
+    // SAFETY: as in `copy`.
+    let (old, new) = unsafe { (old.as_ref(), new.as_ref()) };
     let has_left = {
         let tree = Tree::of(capability.object.header());
         // SAFETY: as in `copy`.
-        unsafe { tree.replace(old, new, may_stay) }?
-    };
-    // SAFETY: the old one is in its table, and in no tree any more if it has left.
-    let entry = unsafe {
-        if has_left {
-            pair.source().free(old)
-        } else {
-            pair.source().leave_later(old);
-            None
+        unsafe {
+            if tree.pull(old) {
+                return Ok(None);
+            }
+            tree.replace(old, new)?
         }
     };
-    let entry = entry.unwrap_or_else(|| EntryGuard::new(capability));
-    // SAFETY: it was reserved.
-    let slot = unsafe { pair.target().fill(new, entry) };
-    Ok(Moved { slot, is_leaving: !has_left })
+    // SAFETY: the new one was reserved; the old one is in its table, and in no tree any more if it has left.
+    unsafe {
+        let slot = pair.target().fill(new, capability);
+        if has_left {
+            return Ok(Some(Moved { slot, left: pair.source().empty(old) }));
+        }
+        pair.source().leave_later(old);
+        Ok(Some(Moved { slot, left: None }))
+    }
 }

@@ -79,7 +79,7 @@ fn call(current: &Current, slot: CapSlot, tag: Tag) -> Option<(Ref<Tcb>, Current
     let found = current.process.with_capability(slot, |capability| {
         let endpoint: &Endpoint = capability.get(Rights::SEND).ok()?;
         let (thread, next) = endpoint.take_receiver(|thread| receiver(thread, cpu))?;
-        Some((thread, next, capability.badge))
+        Some((thread, next, capability.badge()))
     });
     let (server, next, badge) = found.ok()??;
     current.with_registers(|from| {

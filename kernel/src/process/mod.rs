@@ -19,7 +19,7 @@ use orbital_executor::{executor::TaskRef, wait_queue::WaitQueue};
 use spin::{Mutex, Once};
 
 use crate::{
-    capability::{Capability, Table, table::Closed},
+    capability::{Capability, Held, Table, table::Closed},
     cause,
     object::{AnyRef, Charge, Header, Object, Quota, Ref},
     vm::AddressSpace,
@@ -178,7 +178,7 @@ impl Process {
     /// # Errors
     /// Those of a [lookup](crate::capability::table::Entries::lookup).
     pub fn capability(&self, slot: CapSlot) -> Result<Capability, Error> {
-        self.table.lock().lookup(slot).cloned()
+        self.table.lock().lookup(slot).map(Held::to_capability)
     }
 
     /// Runs `f` on what `slot` of its table holds, under the table's lock, which keeps that from being closed.
@@ -189,7 +189,7 @@ impl Process {
     pub fn with_capability<R>(
         &self,
         slot: CapSlot,
-        f: impl FnOnce(&Capability) -> R,
+        f: impl FnOnce(Held<'_>) -> R,
     ) -> Result<R, Error> {
         self.table.lock().lookup(slot).map(f)
     }

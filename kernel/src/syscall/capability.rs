@@ -2,8 +2,9 @@
 #![forbid(unsafe_code)]
 
 use orbital_abi::{CapSlot, Error, ExitReason, Registers, Rights, arguments::CapabilityCopy};
+use orbital_executor::yield_now;
 
-use super::{Answer, done, lookup, value};
+use super::{Answer, done, value};
 use crate::{
     capability::{revoke::Revoking, transfer},
     cause,
@@ -17,35 +18,57 @@ use crate::{
 /// The process into whose table the capability in `source` is to be put, unless that is one's own. What is wrong
 /// with the source is told first.
 fn other_process(
-    current: &Current,
+    own: &Process,
     source: CapSlot,
     process: CapSlot,
 ) -> Result<Option<Ref<Process>>, Error> {
     if process.is_null() {
         return Ok(None);
     }
-    current.process.capability(source)?;
-    lookup(current, process, Rights::MANAGE).map(Some)
+    own.capability(source)?;
+    own.capability(process)?.object(Rights::MANAGE).map(Some)
 }
 
 #[inline(always)]
 pub(super) fn copy(current: &Current, registers: &Registers) -> Answer {
     let CapabilityCopy { source, process, rights, badge } = CapabilityCopy::decode(registers)?;
-    let (own, other) = (&current.process, other_process(current, source, process)?);
+    let (own, other) = (&current.process, other_process(&current.process, source, process)?);
     let to = other.as_ref().unwrap_or(own);
     let copy = transfer::copy(&own.table, source, (rights, badge), &to.table, &to.quota)?;
     Ok(value(copy.bits()))
 }
 
-pub(super) fn relocate(current: &Current, registers: &Registers) -> Answer {
+pub(super) fn relocate(current: &Current, registers: &Registers) -> Completion {
     let [source, process, ..] = registers.control.map(CapSlot::from_bits);
-    let (own, other) = (&current.process, other_process(current, source, process)?);
+    let own = current.process.clone();
+    match relocate_in(&own, source, process).transpose() {
+        Some(answer) => answer.into(),
+        None => block(current, BlockReason::Working, async move {
+            loop {
+                yield_now().await;
+                if let Some(answer) = relocate_in(&own, source, process).transpose() {
+                    return Outcome::Answer(answer);
+                }
+            }
+        }),
+    }
+}
+
+/// `None` when a step of an earlier move was done instead.
+fn relocate_in(
+    own: &Ref<Process>,
+    source: CapSlot,
+    process: CapSlot,
+) -> Result<Option<Registers>, Error> {
+    let other = other_process(own, source, process)?;
     let to = other.as_ref().unwrap_or(own);
-    let moved = transfer::relocate(&own.table, source, &to.table, &to.quota)?;
-    if moved.is_leaving {
+    let Some(moved) = transfer::relocate(&own.table, source, &to.table, &to.quota)? else {
+        return Ok(None);
+    };
+    if moved.left.is_none() {
         own.reap_at(cause::priority());
     }
-    Ok(value(moved.slot.bits()))
+    Ok(Some(value(moved.slot.bits())))
 }
 
 /// Who ends its own process by closing the last capability to it does not come back.

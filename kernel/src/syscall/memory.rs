@@ -189,7 +189,7 @@ fn decode_map<'a>(
     } else {
         let found = current.process.with_capability(arguments.memory, |capability| {
             let object = Ref::from_object(capability.get(arguments.rights)?);
-            Ok::<_, Error>((Some(object), capability.rights & MAPPED))
+            Ok::<_, Error>((Some(object), capability.rights() & MAPPED))
         });
         found??
     };

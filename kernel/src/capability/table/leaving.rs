@@ -1,23 +1,19 @@
 //! Entries that can't leave at once: those with many children, and those beneath which a revoke goes on. What a revoke
 //! does to the entries of a table, and what is left for the process's reaper.
 
-use core::ptr::NonNull;
-
-use super::{Closed, Entries, LEAVING};
+use super::{Closed, Entries};
 use crate::{
     capability::{
         EntryGuard,
-        derivation::{Node, Tree},
-        slots::{Content, slot_of},
+        derivation::Tree,
+        slot::{Slot, Task},
     },
     object::AnyRef,
 };
+use core::ptr::NonNull;
 
 /// How many slots one step looks at that searches for something to be done.
 const SEARCH: u32 = 256;
-
-/// Whoever revoked what was derived from it has died. The mark in its node is there still.
-const ABANDONED: u8 = 2;
 
 /// What [`Entries::tidy`] has found.
 pub enum Tidied {
@@ -35,57 +31,54 @@ impl Entries {
     /// Kills an entry, which has no children, in the name of whoever revokes what it was derived from.
     ///
     /// # Safety
-    /// The node is in the tree, and stands in this table.
+    /// The slot is in the tree, and in this table.
     #[inline]
     pub(in crate::capability) unsafe fn kill(
         &mut self,
-        node: NonNull<Node>,
+        slot: &Slot,
         tree: &Tree<'_>,
     ) -> Option<EntryGuard> {
         // SAFETY: the caller's.
-        let is_marked = unsafe {
-            tree.unlink(node);
-            tree.is_marked(node)
-        };
-        if is_marked {
+        unsafe { tree.unlink(slot) };
+        if slot.is_marked() {
             // Whoever has marked it finds that nothing is left beneath it.
             // SAFETY: the caller's.
-            unsafe { self.leave_later(node) };
+            unsafe { self.leave_later(slot) };
             return None;
         }
         // SAFETY: the caller's.
-        unsafe { self.free(node) }
+        unsafe { self.empty(slot) }
     }
 
     /// The entry that a revoke has marked can go, if it wants to, as far as that is concerned.
     ///
     /// # Safety
-    /// The node stands in this table, and the mark is the caller's.
-    pub(in crate::capability) unsafe fn unmark(&mut self, node: NonNull<Node>) -> Closed {
-        // SAFETY: the caller's; what is marked is there.
-        let slot = unsafe { slot_of(node) };
-        let Content::Held(entry) = slot.content() else { return Closed::All };
-        // SAFETY: as above.
-        unsafe { Tree::of(entry.capability().object.header()).unmark(node) };
-        if slot.node.state.get() & LEAVING == 0 {
+    /// The slot is in this table, and the mark is the caller's.
+    pub(in crate::capability) unsafe fn unmark(&mut self, slot: &Slot) -> Closed {
+        Self::take_mark(slot);
+        if !slot.is_to(Task::Leaving) {
             return Closed::All;
         }
         // SAFETY: as above.
-        unsafe { self.leave(node) }
+        unsafe { self.leave(slot) }
+    }
+
+    fn take_mark(slot: &Slot) {
+        if let Some(object) = slot.object() {
+            let _tree = Tree::of(object.header());
+            slot.unmark();
+        }
     }
 
     /// Nobody goes on with a revoke. Its mark stays for whoever tidies up, but one is enough.
     ///
     /// # Safety
     /// As [`Entries::unmark`].
-    pub(in crate::capability) unsafe fn abandon(&mut self, node: NonNull<Node>) {
-        // SAFETY: the caller's; what is marked is there.
-        let slot = unsafe { slot_of(node) };
-        if slot.node.state.get() & ABANDONED == 0 {
-            self.set_state(slot, ABANDONED);
-        } else if let Content::Held(entry) = slot.content() {
-            // SAFETY: as above.
-            unsafe { Tree::of(entry.capability().object.header()).unmark(node) };
+    pub(in crate::capability) unsafe fn abandon(&mut self, slot: &Slot) {
+        if slot.is_to(Task::Abandoned) {
+            Self::take_mark(slot);
+        } else {
+            self.with_tasks(slot, || slot.set_task(Task::Abandoned));
         }
     }
 
@@ -93,34 +86,27 @@ impl Entries {
     pub(in crate::capability) fn take_abandoned(
         &mut self,
         index: u32,
-    ) -> Option<(NonNull<Node>, AnyRef)> {
-        let slot = self.slots.get(index).filter(|slot| slot.node.state.get() & ABANDONED != 0)?;
-        let Content::Held(entry) = slot.content() else { return None };
-        let taken = (NonNull::from(&slot.node), entry.capability().object.clone());
-        // SAFETY: it is in this table, which is borrowed.
-        self.clear_state(unsafe { slot_of(taken.0) }, ABANDONED);
-        Some(taken)
+    ) -> Option<(NonNull<Slot>, AnyRef)> {
+        let slot = self.slots.get(index).filter(|slot| slot.is_to(Task::Abandoned))?;
+        self.with_tasks(slot, || slot.clear_task(Task::Abandoned));
+        Some((NonNull::from(slot), slot.object()?.clone()))
     }
 
     /// Does a step of what is left to be done for entries that are leaving, from slot `from` on, which it changes
     /// to where the next call is to go on.
     pub fn tidy(&mut self, from: &mut u32) -> Tidied {
-        if self.unfinished == 0 {
+        if self.unfinished() == 0 {
             return Tidied::Nothing;
         }
         for _ in 0..SEARCH {
             let Some(slot) = self.slots.get(*from) else { return Tidied::Nothing };
-            let (state, node) = (slot.node.state.get(), NonNull::from(&slot.node));
-            if state & ABANDONED != 0 {
+            if slot.is_to(Task::Abandoned) {
                 return Tidied::Abandoned(*from);
             }
-            if state & LEAVING != 0
-                && let Content::Held(entry) = slot.content()
-                // SAFETY: the node of an entry of this object, whose table is locked.
-                && !unsafe { Tree::of(entry.capability().object.header()).is_marked(node) }
-            {
+            // What is marked goes when it is so no more.
+            if slot.is_to(Task::Leaving) && !slot.is_marked() {
                 // SAFETY: it is in this table.
-                return match unsafe { self.leave(node) } {
+                return match unsafe { self.leave(slot) } {
                     Closed::Entry(entry) => Tidied::Entry(entry),
                     Closed::Leaving | Closed::All => Tidied::More,
                 };

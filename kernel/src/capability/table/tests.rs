@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use orbital_abi::{CapSlot, Error, Rights};
 use proptest::prelude::*;
 
-use super::{Capability, Closed, Table, stale_uses};
+use super::{Capability, Closed, Held, Slot, Table, stale_uses};
 use crate::{
     capability::{
         slots::{LEAF_SLOTS, MAX_SLOTS, Slots},
@@ -38,10 +38,10 @@ fn a_slot_whose_generations_have_run_out_is_used_no_more() {
     let (table, quota) = (Table::new(None).unwrap(), rich());
     let first = table.lock().insert(numbered(1), &quota).unwrap();
     drop(table.lock().remove(first).unwrap());
-    table.lock().slots.get(first.index()).unwrap().node.generation.set(u32::MAX);
+    table.lock().slots.get(first.index()).unwrap().set_generation(u32::MAX);
     let last = table.lock().insert(numbered(2), &quota).unwrap();
     assert_eq!(last, CapSlot::new(first.index(), u32::MAX));
-    assert_eq!(table.lock().lookup(last).map(|found| found.badge), Ok(2));
+    assert_eq!(table.lock().lookup(last).map(Held::badge), Ok(2));
     drop(table.lock().remove(last).unwrap());
     for old in [first, last, CapSlot::new(first.index(), 77)] {
         assert_eq!(table.lock().lookup(old).err(), Some(Error::StaleCapability), "{old:?}");
@@ -105,15 +105,15 @@ fn the_tree_grows_and_shrinks_by_a_leaf() {
             assert_eq!(first as usize, leaf * LEAF_SLOTS);
             assert_eq!(slots.count(), (leaf + 1) * LEAF_SLOTS);
             // Marked, to be found again.
-            slots.get(first + LAST).unwrap().node.generation.set(first + 1);
+            slots.get(first + LAST).unwrap().set_generation(first + 1);
             assert!(slots.get(first + LEAF_SLOTS as u32).is_none());
         }
         for leaf in (0..most).rev() {
             let (first, found) = ((leaf * LEAF_SLOTS) as u32, slots.last().unwrap());
-            assert_eq!(found[LAST as usize].node.generation.get(), first + 1);
+            assert_eq!(found[LAST as usize].generation(), first + 1);
             assert!((0..=leaf as u32).all(|leaf| {
                 let first = leaf * LEAF_SLOTS as u32;
-                slots.get(first + LAST).map(|slot| slot.node.generation.get()) == Some(first + 1)
+                slots.get(first + LAST).map(Slot::generation) == Some(first + 1)
             }));
             slots.remove_leaf();
         }
@@ -191,16 +191,15 @@ proptest! {
                 Step::Remove(index) if !made.is_empty() => {
                     let slot = made[index % made.len()];
                     let expected = held.remove(&slot).ok_or(Error::StaleCapability);
-                    let found = table.lock().remove(slot).map(|closed| match closed {
-                        Closed::Entry(entry) => entry.capability().badge,
-                        Closed::Leaving | Closed::All => u64::MAX,
-                    });
+                    let found = table.lock().lookup(slot).map(Held::badge);
                     prop_assert_eq!(found, expected);
+                    let closed = table.lock().remove(slot);
+                    prop_assert_eq!(matches!(closed, Ok(Closed::Entry(_))), expected.is_ok());
                 }
                 Step::Remove(_) => {}
                 Step::Forge(index, generation) => {
                     let slot = CapSlot::new(index, generation);
-                    let found = table.lock().lookup(slot).map(|found| found.badge);
+                    let found = table.lock().lookup(slot).map(Held::badge);
                     let expected = match held.get(&slot) {
                         Some(badge) => Ok(*badge),
                         None if made.contains(&slot) => Err(Error::StaleCapability),
@@ -211,7 +210,7 @@ proptest! {
             }
         }
         for (slot, badge) in &held {
-            prop_assert_eq!(table.lock().lookup(*slot).map(|found| found.badge), Ok(*badge));
+            prop_assert_eq!(table.lock().lookup(*slot).map(Held::badge), Ok(*badge));
         }
         prop_assert_eq!(close_all(&table), held.len());
     }

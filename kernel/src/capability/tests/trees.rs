@@ -1,5 +1,5 @@
-//! Who was derived from whom, in tables without processes: what a revoke kills, and what closing and moving
-//! leave of a tree.
+//! Who was derived from whom, in tables without processes: what a revoke kills, and what closing
+//! leaves of a tree.
 #![forbid(unsafe_code)]
 
 use orbital_abi::{CapSlot, Error, Rights};
@@ -18,12 +18,12 @@ use crate::{
 };
 
 /// More children than one step has in hand.
-const MANY: usize = 100;
+pub(super) const MANY: usize = 100;
 
 /// Tables with one quota.
 pub(super) struct Tables {
     pub(super) tables: Vec<Ref<Table>>,
-    quota: Ref<Quota>,
+    pub(super) quota: Ref<Quota>,
 }
 
 impl Tables {
@@ -46,7 +46,11 @@ impl Tables {
 
     pub(super) fn relocate(&self, from: usize, slot: CapSlot, to: usize) -> Result<CapSlot, Error> {
         let (from, to) = (&self.tables[from], &self.tables[to]);
-        transfer::relocate(from, slot, to, &self.quota).map(|moved| moved.slot)
+        loop {
+            if let Some(moved) = transfer::relocate(from, slot, to, &self.quota)? {
+                return Ok(moved.slot);
+            }
+        }
     }
 
     pub(super) fn is_there(&self, table: usize, slot: CapSlot) -> bool {
@@ -90,6 +94,8 @@ impl Tables {
 impl Drop for Tables {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            // A mark that the test has left would keep a table for good.
+            self.tables.drain(..).for_each(core::mem::forget);
             return;
         }
         for (index, table) in self.tables.iter().enumerate() {
@@ -210,72 +216,6 @@ fn one_that_leaves_is_killed_with_the_others() {
     tables.revoke(0, root);
     assert_eq!(tables.tables[1].lock().unfinished(), 0);
     assert!(!children.iter().any(|child| tables.is_there(0, *child)));
-}
-
-#[test]
-fn what_is_moved_keeps_its_place() {
-    let _kernel = Kernel::boot();
-    for count in [0, 1, 31, 32, 33, MANY] {
-        let tables = Tables::new(3);
-        let root = tables.root(0);
-        let middle = tables.copy(0, root, 0).unwrap();
-        let children: Vec<_> = (0..count).map(|_| tables.copy(0, middle, 1).unwrap()).collect();
-        let moved = tables.relocate(0, middle, 2).unwrap();
-        assert_eq!(tables.close(0, middle), Err(Error::StaleCapability));
-        assert_eq!(tables.begin(0, middle).err(), Some(Error::StaleCapability));
-        let moved = tables.relocate(2, moved, 2).unwrap();
-        tables.tidy(2);
-        let sibling = tables.copy(0, root, 0).unwrap();
-        tables.revoke(0, sibling);
-        assert!(children.iter().all(|child| tables.is_there(1, *child)), "{count}");
-        tables.revoke(2, moved);
-        assert!(!children.iter().any(|child| tables.is_there(1, *child)), "{count}");
-        assert!(tables.is_there(2, moved));
-        tables.tidy(0);
-        tables.revoke(0, root);
-        assert!(!tables.is_there(2, moved));
-    }
-}
-
-#[test]
-fn moving_needs_grant_but_for_another_slot_of_one_s_own() {
-    let _kernel = Kernel::boot();
-    let tables = Tables::new(2);
-    let root = tables.root(0);
-    let all = Rights::all() - Rights::GRANT;
-    let [from, _] = &tables.tables[..] else { unreachable!() };
-    let bare = transfer::copy(from, root, (all, 0), from, &tables.quota).unwrap();
-    assert_eq!(tables.relocate(0, bare, 1).err(), Some(Error::MissingRights));
-    assert!(tables.is_there(0, bare), "it has stayed");
-    let moved = tables.relocate(0, bare, 0).unwrap();
-    let rights = from.lock().lookup(moved).map(|found| found.rights);
-    assert_eq!(rights, Ok(all));
-    assert_ne!(moved, bare);
-    assert_eq!(tables.relocate(0, CapSlot::NULL, 1).err(), Some(Error::EmptySlot));
-    close_all(&tables.tables[1]);
-    assert_eq!(tables.relocate(0, root, 1).err(), Some(Error::Ended));
-    assert!(tables.is_there(0, root), "it has stayed too");
-}
-
-#[test]
-fn moves_of_many_children_wait_for_the_reaper_before_a_tree_gets_deep() {
-    let _kernel = Kernel::boot();
-    let tables = Tables::new(1);
-    let mut root = tables.root(0);
-    let mut error = None;
-    for _ in 0..20 {
-        for _ in 0..MANY {
-            tables.copy(0, root, 0).unwrap();
-        }
-        match tables.relocate(0, root, 0) {
-            Ok(moved) => root = moved,
-            Err(refused) => error = Some(refused),
-        }
-    }
-    assert_eq!(error, Some(Error::TooDeep));
-    assert_eq!(tables.tables[0].lock().unfinished(), 8);
-    tables.tidy(0);
-    assert!(tables.relocate(0, root, 0).is_ok());
 }
 
 #[test]

@@ -35,7 +35,7 @@ suite! {
 }
 
 /// The most slots that a table can have.
-const MAX_SLOTS: usize = 31 << 15;
+const MAX_SLOTS: usize = 41 * 25_000;
 
 fn idle() {
     let _ = Endpoint::create().unwrap().receive();
@@ -70,7 +70,7 @@ fn makers(endpoint: &Endpoint, notification: &Notification) -> [(Syscall, Regist
     ]
 }
 
-/// All 1,015,808 slots in use: every call that needs one is refused and leaves nothing behind, all others
+/// All 1,025,000 slots in use: every call that needs one is refused and leaves nothing behind, all others
 /// work, and after some are closed there is room again for as many.
 fn a_full_table_refuses_and_recovers() {
     let endpoint = Endpoint::create().unwrap();

@@ -1,0 +1,378 @@
+//! A place for a capability in a table: which object, what it allows, and, since it stays where it is as long as its
+//! table has it, the place in that object's [derivation](super::derivation) tree too. All of it in 48
+//! bytes, for a process may have a million:
+//!
+//! | bytes | what | guarded by |
+//! |---|---|---|
+//! | 0–7 | the object; none, when it is free or its capability leaves: so no handle finds that | the table's lock |
+//! | 8–15 | the badge; of a free slot the next free one; the object, when its capability leaves | the table's lock |
+//! | 16–19 | the generation | the table's lock |
+//! | 20–21 | the rights | the table's lock |
+//! | 22 | which slot of its leaf it is | nobody: it stays |
+//! | 23 | bits 0 and 1: what is [to be done](Task) with it | the table's lock |
+//! | | bit 2: it is [arriving](Slot::is_arriving) | the tree's lock |
+//! | | bits 3–7: how many revokes go on beneath it | both: who has either may read it |
+//! | 24–47 | four [links](Link) of the tree, 6 bytes each | the tree's lock |
+//!
+//! The sixth byte of a kernel address says what the other two are.
+
+use core::{
+    cell::{Cell, UnsafeCell},
+    ptr::{NonNull, with_exposed_provenance_mut},
+    sync::atomic::{AtomicU8, Ordering::Relaxed},
+};
+
+use orbital_abi::{Error, Rights};
+
+use super::entry::{Capability, EntryGuard};
+use crate::object::{AnyRef, Object};
+
+/// A place for a capability.
+#[repr(C)]
+pub struct Slot {
+    object: UnsafeCell<Option<AnyRef>>,
+    badge: Cell<u64>,
+    generation: Cell<u32>,
+    rights: Cell<u16>,
+    place: u8,
+    state: AtomicU8,
+    links: UnsafeCell<[u8; LINKS * LINK_BYTES]>,
+}
+
+const LINKS: usize = 4;
+const LINK_BYTES: usize = 6;
+
+const _: () = assert!(size_of::<Slot>() == 48 && size_of::<AnyRef>() == size_of::<u64>());
+const _: () = assert!(Rights::all().bits() <= u16::MAX as u32);
+
+// SAFETY: each field is touched only under the lock that the table above names, and the state, which has several, is
+// atomic.
+unsafe impl Send for Slot {}
+// SAFETY: as above.
+unsafe impl Sync for Slot {}
+
+/// A number anywhere.
+#[derive(Clone, Copy)]
+#[repr(C, packed)]
+struct Unaligned<T>(T);
+
+/// Where a link leads.
+#[derive(Clone, Copy)]
+pub enum Link {
+    /// To the sibling before it.
+    Before = 0,
+    /// To the sibling behind it.
+    After = 1,
+    /// To what it was derived from.
+    Parent = 2,
+    /// To any of its children, the youngest but for those that were adopted.
+    First = 3,
+}
+
+/// What is to be done with a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Its capability is closed, and stays in the tree until that can do without.
+    Leaving = 1,
+    /// Whoever revoked what was derived from it has died. A mark is there still.
+    Abandoned = 2,
+}
+
+const TASKS: u8 = Task::Leaving as u8 | Task::Abandoned as u8;
+const ARRIVING: u8 = 1 << 2;
+const MARK: u8 = 1 << 3;
+
+impl Slot {
+    /// A free one in no tree, at the place `place` of its leaf. `next` is the next free one.
+    pub const fn new(place: u8, next: Option<u32>) -> Self {
+        Self {
+            object: UnsafeCell::new(None),
+            badge: Cell::new(encode(next)),
+            generation: Cell::new(1),
+            rights: Cell::new(0),
+            place,
+            state: AtomicU8::new(0),
+            links: UnsafeCell::new([0; _]),
+        }
+    }
+
+    /// Which slot of its leaf it is.
+    #[inline]
+    pub fn place(&self) -> usize {
+        self.place.into()
+    }
+
+    /// What a handle must have to name what is there, or, where nothing is, what will be. 0 when it has run out: a
+    /// handle of the past could come alive again.
+    #[inline]
+    pub fn generation(&self) -> u32 {
+        self.generation.get()
+    }
+
+    fn end_generation(&self) {
+        self.generation.set(self.generation.get().wrapping_add(1));
+    }
+
+    /// Lets generations run out.
+    #[cfg(test)]
+    pub fn set_generation(&self, generation: u32) {
+        self.generation.set(generation);
+    }
+
+    /// What it holds, unless that leaves.
+    #[inline(always)]
+    pub fn held(&self) -> Option<Held<'_>> {
+        // SAFETY: a slot is only to be had by who has its table's lock; who changes it sees to the rest.
+        let object = unsafe { &*self.object.get() }.as_ref()?;
+        Some(Held { slot: self, object })
+    }
+
+    /// Fills it, which is free. The next free one.
+    ///
+    /// # Safety
+    /// Nobody refers to what is there.
+    #[inline]
+    pub unsafe fn fill(&self, capability: Capability) -> Option<u32> {
+        let Capability { object, rights, badge } = capability;
+        object.header().capability_added();
+        self.rights.set(rights.bits() as u16);
+        // SAFETY: the caller's. There was none, so nothing is dropped.
+        unsafe { self.object.get().write(Some(object)) };
+        decode(self.badge.replace(badge))
+    }
+
+    /// The object of what is there, be that leaving or not.
+    #[inline]
+    pub fn object(&self) -> Option<&AnyRef> {
+        if let Some(held) = self.held() {
+            return Some(held.object);
+        }
+        // SAFETY: as in `held`; `begin_leaving` has put one there.
+        self.is_to(Task::Leaving).then(|| unsafe { &*self.badge.as_ptr().cast::<AnyRef>() })
+    }
+
+    /// Its capability leaves. All handles are stale from here on.
+    ///
+    /// # Safety
+    /// Nobody refers to what is there.
+    pub unsafe fn begin_leaving(&self) {
+        // SAFETY: the caller's. A number is there, which need not be dropped.
+        unsafe {
+            if let Some(object) = self.object.get().replace(None) {
+                self.badge.as_ptr().cast::<AnyRef>().write(object);
+                self.set_task(Task::Leaving);
+                self.end_generation();
+            }
+        }
+    }
+
+    /// Empties it, which is in no tree, and about which nothing more is to be done.
+    ///
+    /// # Safety
+    /// Nobody refers to what is there.
+    #[inline]
+    pub unsafe fn empty(&self, next: Option<u32>) -> Option<EntryGuard> {
+        // SAFETY: the caller's.
+        let object = match unsafe { self.object.get().replace(None) } {
+            Some(object) => {
+                self.end_generation();
+                object
+            }
+            // SAFETY: the caller's; `begin_leaving` has put it there.
+            None if self.is_to(Task::Leaving) => unsafe {
+                self.badge.as_ptr().cast::<AnyRef>().read()
+            },
+            None => return None,
+        };
+        self.badge.set(encode(next));
+        self.state.store(0, Relaxed);
+        Some(EntryGuard::new(object))
+    }
+
+    #[inline]
+    fn rights(&self) -> Rights {
+        Rights::from_bits_retain(self.rights.get().into())
+    }
+
+    /// Whether this is to be done.
+    #[inline]
+    pub fn is_to(&self, task: Task) -> bool {
+        self.state.load(Relaxed) & task as u8 != 0
+    }
+
+    /// Whether anything is to be done.
+    #[inline]
+    pub fn is_busy(&self) -> bool {
+        self.state.load(Relaxed) & TASKS != 0
+    }
+
+    /// This is to be done from now on.
+    pub fn set_task(&self, task: Task) {
+        self.state.fetch_or(task as u8, Relaxed);
+    }
+
+    /// This is done.
+    pub fn clear_task(&self, task: Task) {
+        self.state.fetch_and(!(task as u8), Relaxed);
+    }
+
+    /// Whether its capability was moved here, and the sibling behind it, where that was before, still has some of
+    /// its children.
+    #[inline]
+    pub fn is_arriving(&self) -> bool {
+        self.state.load(Relaxed) & ARRIVING != 0
+    }
+
+    /// Its children begin to come.
+    pub fn begin_arriving(&self) {
+        self.state.fetch_or(ARRIVING, Relaxed);
+    }
+
+    /// They have come.
+    pub fn end_arriving(&self) {
+        self.state.fetch_and(!ARRIVING, Relaxed);
+    }
+
+    /// Whether a revoke goes on beneath it.
+    #[inline]
+    pub fn is_marked(&self) -> bool {
+        self.state.load(Relaxed) >= MARK
+    }
+
+    /// Whether it is marked or leaves.
+    #[inline]
+    pub fn is_marked_or_leaving(&self) -> bool {
+        self.state.load(Relaxed) & !(ARRIVING | Task::Abandoned as u8) != 0
+    }
+
+    /// One more revoke goes on beneath it.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`] when 31 do.
+    pub fn mark(&self) -> Result<(), Error> {
+        if self.state.load(Relaxed).checked_add(MARK).is_none() {
+            return Err(Error::QuotaExceeded);
+        }
+        self.state.fetch_add(MARK, Relaxed);
+        Ok(())
+    }
+
+    /// One less does.
+    pub fn unmark(&self) {
+        debug_assert!(self.is_marked(), "a mark is taken away that nobody has made");
+        self.state.fetch_sub(MARK, Relaxed);
+    }
+
+    /// Where a link leads.
+    ///
+    /// # Safety
+    /// The tree is locked.
+    #[inline(always)]
+    pub unsafe fn link(&self, link: Link) -> Option<NonNull<Slot>> {
+        let at = link as usize * LINK_BYTES;
+        // The first link's two bytes too many are the next one's, all others' the one before's.
+        let before = size_of::<u64>() - LINK_BYTES;
+        let (start, shift) = if at == 0 { (0, 16) } else { (at - before, 0) };
+        // SAFETY: the caller's; eight bytes of the 24.
+        let Unaligned(bytes) =
+            unsafe { *self.links.get().byte_add(start).cast::<Unaligned<i64>>() };
+        let address = bytes << shift >> 16;
+        NonNull::new(with_exposed_provenance_mut(address as usize))
+    }
+
+    /// Lets a link lead elsewhere.
+    ///
+    /// # Safety
+    /// As [`Slot::link`].
+    #[inline(always)]
+    pub unsafe fn set_link(&self, link: Link, to: Option<NonNull<Slot>>) {
+        let address = to.map_or(0, |to| to.as_ptr().expose_provenance());
+        // SAFETY: the caller's; six bytes of the 24.
+        unsafe {
+            let at = self.links.get().byte_add(link as usize * LINK_BYTES);
+            *at.cast() = Unaligned(address as u32);
+            *at.byte_add(size_of::<u32>()).cast() = Unaligned((address >> u32::BITS) as u16);
+        }
+    }
+
+    /// Lets the links to siblings and to the parent lead nowhere.
+    ///
+    /// # Safety
+    /// As [`Slot::link`].
+    #[inline(always)]
+    pub unsafe fn clear_place(&self) {
+        // SAFETY: the caller's; all but the last six bytes.
+        unsafe { *self.links.get().cast() = [0_u8; Link::First as usize * LINK_BYTES] };
+    }
+}
+
+/// The next free slot, as it stands in the place of a badge.
+const fn encode(next: Option<u32>) -> u64 {
+    match next {
+        Some(next) => next as u64,
+        None => u64::MAX,
+    }
+}
+
+fn decode(badge: u64) -> Option<u32> {
+    u32::try_from(badge).ok()
+}
+
+/// A capability in its slot. Its table is locked.
+#[derive(Clone, Copy)]
+pub struct Held<'a> {
+    slot: &'a Slot,
+    object: &'a AnyRef,
+}
+
+impl<'a> Held<'a> {
+    /// Where it is.
+    #[inline]
+    pub fn slot(self) -> &'a Slot {
+        self.slot
+    }
+
+    /// What it names.
+    #[inline]
+    pub fn object(self) -> &'a AnyRef {
+        self.object
+    }
+
+    /// What it allows.
+    #[inline]
+    pub fn rights(self) -> Rights {
+        self.slot.rights()
+    }
+
+    /// What its messages carry, or the bits that it may signal; 0 without a badge.
+    #[inline]
+    pub fn badge(self) -> u64 {
+        self.slot.badge.get()
+    }
+
+    /// The object as a `T`, as long as the capability is there.
+    ///
+    /// # Errors
+    /// [`Error::WrongKind`] for an object of another kind, then [`Error::MissingRights`] when not
+    /// all of `needed` is there.
+    #[inline]
+    pub fn get<T: Object>(self, needed: Rights) -> Result<&'a T, Error> {
+        let object = self.object.get()?;
+        if self.rights().contains(needed) { Ok(object) } else { Err(Error::MissingRights) }
+    }
+
+    /// A capability that is derived from it.
+    ///
+    /// # Errors
+    /// As [`Capability::derive`].
+    #[inline]
+    pub fn derive(self, rights: Rights, badge: u64) -> Result<Capability, Error> {
+        self.to_capability().derive(rights, badge)
+    }
+
+    /// The same capability, to be used without its slot.
+    #[inline]
+    pub fn to_capability(self) -> Capability {
+        Capability { object: self.object.clone(), rights: self.rights(), badge: self.badge() }
+    }
+}
