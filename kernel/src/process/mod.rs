@@ -202,6 +202,16 @@ impl Process {
         self.table.lock().insert(capability, &self.quota)
     }
 
+    /// The same, in the name of the capability in `slot`, if that is still there.
+    ///
+    /// # Errors
+    /// Those of a [lookup](crate::capability::table::Entries::lookup) and of [`Process::install`].
+    pub fn install_by(&self, slot: CapSlot, capability: Capability) -> Result<CapSlot, Error> {
+        let mut entries = self.table.lock();
+        entries.lookup(slot)?;
+        entries.insert(capability, &self.quota)
+    }
+
     /// Empties a slot.
     ///
     /// # Errors

@@ -2,8 +2,6 @@
 //! is decided in [`vm`](crate::vm).
 #![forbid(unsafe_code)]
 
-use alloc::borrow::Cow;
-
 use orbital_abi::{
     CapSlot, Error, Registers, Rights,
     arguments::{DeviceCache, MemoryDevice, MemoryMap, MemoryProtect, MemoryUnmap},
@@ -105,7 +103,8 @@ pub(super) fn clone(current: &Current, registers: &Registers) -> Completion {
         let Some(made) = &copy else { return Outcome::Answer(Err(Error::QuotaExceeded)) };
         let is_done = vm::clone_pages(&source, made).await;
         let made = is_done.and_then(|()| copy.take().ok_or(Error::QuotaExceeded));
-        Outcome::Answer(made.and_then(|made| install(&process, made)))
+        let by_source = |made| process.install_by(slot, Capability::new(made, RIGHTS));
+        Outcome::Answer(made.and_then(by_source).map(|slot| value(slot.bits())))
     })
 }
 
@@ -116,7 +115,7 @@ fn copy_of(source: &MemoryObject, process: &Process) -> Result<Ref<MemoryObject>
 
 pub(super) fn query(current: &Current, registers: &Registers) -> Answer {
     let [process, address, ..] = registers.control;
-    let process = process_or_own(current, CapSlot::from_bits(process))?;
+    let process = process_or_own(&current.process, CapSlot::from_bits(process))?;
     let found = process.space.query(address)?;
     let rights = match found.access {
         None => Rights::empty(),
@@ -147,47 +146,34 @@ fn access(rights: Rights) -> Result<Option<Access>, Error> {
 
 #[inline(always)]
 pub(super) fn map(current: &Current, registers: &Registers) -> Completion {
-    let (process, mapping) = match decode_map(current, registers) {
-        Ok(decoded) => decoded,
-        Err(error) => return Completion::Done(Err(error)),
-    };
-    match AddressSpace::map(&process.space, mapping) {
+    match map_in(&current.process, registers) {
         Ok(()) => done(current),
         Err(error) => map_again(current, error),
     }
 }
 
+/// By capabilities that are there when memory has come back.
 #[cold]
 fn map_again(current: &Current, error: Error) -> Completion {
     // It has no answer yet, so its arguments are still there.
     let registers = current.with_registers(|registers| registers.syscall_registers());
-    let (process, mapping) = match decode_map(current, &registers) {
-        Ok((process, mapping)) => (process.into_owned(), mapping),
-        // What it named is gone meanwhile.
-        Err(error) => return Completion::Done(Err(error)),
-    };
-    again(current, error, move || {
-        AddressSpace::map(&process.space, mapping)?;
-        Ok(Registers::default())
-    })
+    let own = current.process.clone();
+    again(current, error, move || map_in(&own, &registers).map(|()| Registers::default()))
 }
 
 #[inline(always)]
-fn decode_map<'a>(
-    current: &'a Current,
-    registers: &Registers,
-) -> Result<(Cow<'a, Ref<Process>>, Mapping), Error> {
+fn map_in(own: &Ref<Process>, registers: &Registers) -> Result<(), Error> {
     let arguments = MemoryMap::decode(registers)?;
     let access = access(arguments.rights)?;
     if !arguments.offset.is_multiple_of(PAGE_SIZE) {
         return Err(Error::InvalidArgument);
     }
-    let process = process_or_own(current, arguments.process)?;
+    let process = process_or_own(own, arguments.process)?;
     let (object, allowed) = if arguments.memory.is_null() && access.is_none() {
         // A guard.
         (None, Rights::empty())
     } else {
-        let found = current.process.with_capability(arguments.memory, |capability| {
+        let found = own.with_capability(arguments.memory, |capability| {
             let object = Ref::from_object(capability.get(arguments.rights)?);
             Ok::<_, Error>((Some(object), capability.rights() & MAPPED))
         });
@@ -199,13 +185,13 @@ fn decode_map<'a>(
         bytes: arguments.bytes,
         content: Content { object, first_page, access, allowed },
     };
-    Ok((process, mapping))
+    AddressSpace::map(&process.space, mapping)
 }
 
 #[inline(always)]
 pub(super) fn unmap(current: &Current, registers: &Registers) -> Completion {
-    let MemoryUnmap { address, bytes, process } = MemoryUnmap::decode(registers);
-    let process = match process_or_own(current, process) {
+    let MemoryUnmap { address, bytes, process: slot } = MemoryUnmap::decode(registers);
+    let process = match process_or_own(&current.process, slot) {
         Ok(process) => process,
         Err(error) => return Completion::Done(Err(error)),
     };
@@ -218,9 +204,13 @@ pub(super) fn unmap(current: &Current, registers: &Registers) -> Completion {
             Ok(_) => Unfinished(process.into_owned()),
             Err(error) => return Completion::Done(Err(error)),
         };
+    let own = current.process.clone();
     block(current, BlockReason::Working, async move {
         let space = &unfinished.0.space;
-        let begin = || AddressSpace::begin_unmap(space, address, bytes, arch::cpu_index());
+        let begin = || {
+            process_or_own(&own, slot)?;
+            AddressSpace::begin_unmap(space, address, bytes, arch::cpu_index())
+        };
         let answer = vm::change(space, begin).await;
         Outcome::Answer(answer.map(|()| Registers::default()))
     })
@@ -230,18 +220,19 @@ pub(super) fn protect(current: &Current, registers: &Registers) -> Completion {
     let decoded = (|| {
         let arguments = MemoryProtect::decode(registers)?;
         let access = access(arguments.rights)?;
-        Ok((process_or_own(current, arguments.process)?, access, arguments))
+        Ok((process_or_own(&current.process, arguments.process)?, access, arguments))
     })();
     let (process, access, arguments) = match decoded {
         Ok(decoded) => decoded,
         Err(error) => return Completion::Done(Err(error)),
     };
-    let unfinished = Unfinished(process.into_owned());
+    let (own, unfinished) = (current.process.clone(), Unfinished(process.into_owned()));
     let mut check = Check::default();
     block(current, BlockReason::Working, async move {
         let space = &unfinished.0.space;
         let begin = || {
-            let MemoryProtect { address, bytes, rights, .. } = arguments;
+            let MemoryProtect { address, bytes, rights, process } = arguments;
+            process_or_own(&own, process)?;
             AddressSpace::begin_protect(space, address, bytes, (access, rights), &mut check)
         };
         let answer = vm::change(space, begin).await;

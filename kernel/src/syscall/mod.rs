@@ -59,10 +59,10 @@ fn lookup<T: Object>(current: &Current, slot: CapSlot, needed: Rights) -> Result
     current.process.capability(slot)?.object(needed)
 }
 
-/// The process that `slot` names, or the current one where it is null.
-fn process_or_own(current: &Current, slot: CapSlot) -> Result<Cow<'_, Ref<Process>>, Error> {
+/// The process that `slot` names in the table of `own`, or `own` itself where it is null.
+fn process_or_own(own: &Ref<Process>, slot: CapSlot) -> Result<Cow<'_, Ref<Process>>, Error> {
     if slot.is_null() {
-        return Ok(Cow::Borrowed(&current.process));
+        return Ok(Cow::Borrowed(own));
     }
-    lookup(current, slot, Rights::MANAGE).map(Cow::Owned)
+    own.capability(slot)?.object(Rights::MANAGE).map(Cow::Owned)
 }

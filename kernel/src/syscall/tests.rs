@@ -3,6 +3,7 @@
 
 mod memory;
 mod objects;
+mod revoked;
 mod system;
 mod threads;
 
