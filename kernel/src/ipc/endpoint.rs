@@ -141,7 +141,7 @@ impl Endpoint {
             return Err(IpcError::WouldBlock);
         }
         current.begin_wait(Phase::Queued, sending);
-        mine.push_back(current.to_ref());
+        mine.insert(current.to_ref());
         Ok(Found::Queued)
     }
 
@@ -229,7 +229,7 @@ impl Endpoint {
         }
         let thread = prepare()?;
         current.begin_wait(Phase::Queued, Sending::Message);
-        queues.receivers.push_back(thread);
+        queues.receivers.insert(thread);
         Some(())
     }
 

@@ -182,7 +182,7 @@ impl Notification {
             return Completion::Done(Err(Error::WouldBlock));
         }
         current.begin_wait(Phase::Queued, Sending::Message);
-        state.waiters.push_back(current.to_ref());
+        state.waiters.insert(current.to_ref());
         drop(state);
         wait(current, BlockReason::WaitingSignal, Some(notification), deadline)
     }

@@ -163,13 +163,12 @@ fn every_length_of_a_message_arrives() {
 }
 
 #[test]
-fn senders_are_served_in_the_order_in_which_they_came() {
+fn the_more_urgent_senders_are_served_first_and_equals_as_they_came() {
     let mut kernel = Kernel::boot();
     let pair = pair(&kernel);
     let (receiver, sender) = (pair.receiver, pair.sender);
     let notes = Notes::default();
-    // Their priorities do not matter, only when they come: the first runs first.
-    for (count, priority) in [200, 150, 100, 50].into_iter().enumerate() {
+    for (count, priority) in [50, 200, 100, 200, 100, 255].into_iter().enumerate() {
         kernel.spawn(&pair.client, priority, async move {
             if count % 2 == 0 {
                 user::send(sender, message(count as u32, &[]), Never).await.unwrap();
@@ -177,8 +176,8 @@ fn senders_are_served_in_the_order_in_which_they_came() {
                 user::call(sender, message(count as u32, &[]), Never).await.unwrap();
             }
         });
+        kernel.run_until_idle();
     }
-    kernel.run_until_idle();
     let noted = notes.clone();
     kernel.spawn(&pair.server, 250, async move {
         loop {
@@ -190,31 +189,30 @@ fn senders_are_served_in_the_order_in_which_they_came() {
         }
     });
     kernel.run_until_idle();
-    assert_eq!(*notes.borrow(), [0, 1, 2, 3]);
+    assert_eq!(*notes.borrow(), [5, 1, 3, 2, 4, 0]);
 }
 
 #[test]
-fn receivers_are_served_in_the_order_in_which_they_came() {
+fn the_more_urgent_receivers_are_served_first_and_equals_as_they_came() {
     let mut kernel = Kernel::boot();
     let pair = pair(&kernel);
     let (receiver, sender) = (pair.receiver, pair.sender);
     let notes = Notes::default();
-    for (count, priority) in [50, 200, 100].into_iter().enumerate() {
+    for (count, priority) in [50, 200, 100, 200, 50].into_iter().enumerate() {
         let noted = notes.clone();
         kernel.spawn(&pair.server, priority, async move {
             let received = user::receive(receiver, Never).await.unwrap();
             noted.borrow_mut().push((count, received.message.label()));
         });
+        kernel.run_until_idle();
     }
-    kernel.run_until_idle();
     kernel.spawn(&pair.client, 10, async move {
-        for label in 0..3 {
+        for label in 0..5 {
             user::send(sender, message(label, &[]), Never).await.unwrap();
         }
     });
     kernel.run_until_idle();
-    // They came in the order of their priorities: 200, 100, 50.
-    assert_eq!(*notes.borrow(), [(1, 0), (2, 1), (0, 2)]);
+    assert_eq!(*notes.borrow(), [(1, 0), (3, 1), (2, 2), (0, 3), (4, 4)]);
 }
 
 #[test]

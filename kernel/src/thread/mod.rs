@@ -5,19 +5,21 @@ pub mod control;
 mod home;
 mod local;
 mod owed;
-pub mod queue;
+mod ready_queue;
 pub mod registers;
 pub mod state;
 pub mod tcb;
 pub mod wait;
+mod waiting_queue;
 
 #[cfg(test)]
 mod tests;
 
 pub use home::SLOT_BYTES;
 pub use owed::Owed;
-pub use queue::{ReadyQueue, WaitingQueue};
+pub use ready_queue::ReadyQueue;
 pub use registers::Current;
 pub use state::{BlockReason, Outcome, ThreadId};
 pub use tcb::{FaultHandler, Tcb};
 pub use wait::{Claim, Phase, Sending};
+pub use waiting_queue::WaitingQueue;

@@ -19,10 +19,11 @@ use super::{
     control::Control,
     home::HomeCell,
     owed::OwedCell,
-    queue::{KINDS, Link},
+    ready_queue::Link,
     registers::RegisterCell,
     state::ThreadState,
     wait::Wait,
+    waiting_queue::{Level, Place},
 };
 use crate::{
     arch::{self, SavedRegisters},
@@ -48,7 +49,10 @@ pub struct Tcb {
     task: TaskHeader,
     pub(super) registers: RegisterCell,
     pub(super) wait: Wait,
-    pub(super) links: [Link; KINDS],
+    /// Where it stands while it is ready, and while it waits for others.
+    pub(super) link: Link,
+    pub(super) place: Place,
+    pub(super) level: Level,
     state: AtomicU8,
     /// The CPU that has it: there alone it runs and its operation is polled. That CPU gives it away
     /// while it is ready.
@@ -171,7 +175,9 @@ impl Tcb {
             task: unsafe { TaskHeader::new(&VTABLE) },
             registers: RegisterCell::new(registers),
             wait: Wait::new(),
-            links: [const { Link::new() }; KINDS],
+            link: Link::new(),
+            place: Place::new(),
+            level: Level::new(),
             state: AtomicU8::new(ThreadState::Inactive as u8),
             home: AtomicUsize::new(arch::cpu_index()),
             control: Control::new(priority, affinity),

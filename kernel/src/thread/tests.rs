@@ -1,90 +1,17 @@
-//! Threads by themselves: queues, and the word over which completers compete.
+//! Threads by themselves: the word over which completers compete; queues.
 //!
 //! The calls that need a promise of the caller's are made here as the layers above make them.
 
 use orbital_abi::{Error, Registers};
 
-use super::{Claim, Current, Owed, Phase, ReadyQueue, SLOT_BYTES, Sending, Tcb, WaitingQueue};
+use super::{Claim, Current, Owed, Phase, SLOT_BYTES, Sending, Tcb};
 use crate::{object::Ref, tests::kernel::Kernel};
+
+mod queues;
 
 fn threads(kernel: &mut Kernel, count: usize) -> Vec<Ref<Tcb>> {
     let process = kernel.init.clone();
     (0..count).map(|_| kernel.thread(&process, 7, async { 0 })).collect()
-}
-
-/// The order in which a queue gives its threads.
-fn drain(queue: &mut WaitingQueue, threads: &[Ref<Tcb>]) -> Vec<usize> {
-    let popped = core::iter::from_fn(|| queue.pop_front());
-    popped.map(|thread| threads.iter().position(|other| other.is(&thread)).unwrap()).collect()
-}
-
-fn remove(queue: &mut WaitingQueue, thread: &Tcb) -> bool {
-    // SAFETY: the tests below use one queue at a time.
-    unsafe { queue.remove(thread) }.is_some()
-}
-
-#[test]
-fn a_queue_is_first_in_first_out_but_for_the_front() {
-    let mut kernel = Kernel::boot();
-    let threads = threads(&mut kernel, 4);
-    let mut queue = WaitingQueue::new();
-    assert!(queue.is_empty() && queue.pop_front().is_none());
-    queue.push_back(threads[0].clone());
-    queue.push_back(threads[1].clone());
-    queue.push_front(threads[2].clone());
-    queue.push_back(threads[3].clone());
-    assert!(!queue.is_empty());
-    assert_eq!(drain(&mut queue, &threads), [2, 0, 1, 3]);
-    assert!(queue.is_empty());
-    queue.push_front(threads[1].clone());
-    assert_eq!(drain(&mut queue, &threads), [1], "it can be used again");
-}
-
-#[test]
-fn any_thread_can_be_taken_out_and_comes_back_at_the_end() {
-    let mut kernel = Kernel::boot();
-    let threads = threads(&mut kernel, 4);
-    for victim in 0..4 {
-        let mut queue = WaitingQueue::new();
-        threads.iter().for_each(|thread| queue.push_back(thread.clone()));
-        assert!(remove(&mut queue, &threads[victim]));
-        assert!(!remove(&mut queue, &threads[victim]), "it is in none now");
-        queue.push_back(threads[victim].clone());
-        let mut expected: Vec<usize> = (0..4).filter(|index| *index != victim).collect();
-        expected.push(victim);
-        assert_eq!(drain(&mut queue, &threads), expected);
-    }
-    let mut queue = WaitingQueue::new();
-    queue.push_back(threads[0].clone());
-    assert!(remove(&mut queue, &threads[0]) && queue.is_empty());
-}
-
-/// A kill makes a thread ready while it still stands in an endpoint's queue.
-#[test]
-fn a_thread_can_be_ready_and_wait_at_once() {
-    let mut kernel = Kernel::boot();
-    let threads = threads(&mut kernel, 3);
-    let (mut ready, mut waiting) = (ReadyQueue::new(), WaitingQueue::new());
-    for thread in &threads {
-        waiting.push_back(thread.clone());
-    }
-    for thread in threads.iter().rev() {
-        ready.push_back(thread.clone());
-    }
-    assert!(ready.pop_front().is_some_and(|thread| thread.is(&threads[2])));
-    assert!(remove(&mut waiting, &threads[0]));
-    assert!(ready.pop_front().is_some_and(|thread| thread.is(&threads[1])));
-    assert_eq!(drain(&mut waiting, &threads), [1, 2]);
-    assert!(ready.pop_front().is_some_and(|thread| thread.is(&threads[0])));
-}
-
-/// The fixture finds the threads that a queue would keep.
-#[test]
-fn a_queue_that_goes_lets_its_threads_go() {
-    let mut kernel = Kernel::boot();
-    let threads = threads(&mut kernel, 3);
-    let mut queue = WaitingQueue::new();
-    threads.into_iter().for_each(|thread| queue.push_back(thread));
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn faults_and_calls_are_served_in_the_order_in_which_they_came() {
     let pair = pair(&kernel);
     let (receiver, sender) = (pair.receiver, pair.sender);
     let first = waiting_reader(&mut kernel, &pair);
-    let caller = kernel.spawn(&pair.client, 10, async move {
+    let caller = kernel.spawn(&pair.client, 20, async move {
         // What looks like a fault is none.
         let kind = FaultKind::PageRead;
         let fault = Fault { kind, address: ADDRESS, instruction_pointer: 1 };

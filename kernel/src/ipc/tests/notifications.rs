@@ -62,15 +62,15 @@ fn waiters(
 }
 
 #[test]
-fn those_who_wait_are_served_in_the_order_in_which_they_came() {
+fn the_more_urgent_of_those_who_wait_are_served_first_and_equals_as_they_came() {
     let mut kernel = Kernel::boot();
     let process = kernel.process("p");
     let (notification, slot) = notification(&process);
     let (threads, notes) = waiters(&mut kernel, &process, slot, &[7, 200, 1, 7]);
-    for round in 0..4 {
+    for (round, waiter) in [1, 0, 3, 2].into_iter().enumerate() {
         notification.signal(1 << round | 1 << 40).unwrap();
         kernel.run_until_idle();
-        assert_eq!(notes.borrow().last(), Some(&(round, 1 << round | 1 << 40)));
+        assert_eq!(notes.borrow().last(), Some(&(waiter, 1 << round | 1 << 40)));
         assert_eq!(notes.borrow().len(), round + 1, "one for each signal");
     }
     assert!(threads.iter().all(|thread| thread.exit_reason() == WELL));

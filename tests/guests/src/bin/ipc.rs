@@ -22,8 +22,8 @@ use orbital_user::{
 suite! {
     cases: [
         basic_ipc,
-        senders_are_served_in_order,
-        receivers_are_served_in_order,
+        the_more_urgent_senders_are_served_first,
+        the_more_urgent_receivers_are_served_first,
         try_forms_never_wait,
         try_forms_find_who_waits,
         malformed_tags_are_refused,
@@ -67,10 +67,12 @@ fn basic_ipc() {
     children::succeed(&server);
 }
 
-const PRIORITIES: [u8; 8] = [10, 200, MIDDLE, 255, 1, 254, MIDDLE, 2];
+const PRIORITIES: [u8; 9] = [10, 200, MIDDLE, 254, 1, 254, MIDDLE, 10, MIDDLE];
+/// Their order, by the places in the list above.
+const ORDER: [u32; 9] = [3, 5, 1, 2, 6, 8, 0, 7, 4];
 
-/// Senders and callers are served in the order in which they came, whatever their priorities.
-fn senders_are_served_in_order() {
+/// Senders and callers are served by their priorities, and equals in the order in which they came.
+fn the_more_urgent_senders_are_served_first() {
     let endpoint = Endpoint::create().unwrap();
     let slot = endpoint.slot();
     let send = |(number, priority): (u32, u8)| {
@@ -85,7 +87,7 @@ fn senders_are_served_in_order() {
         sender
     };
     let senders: Vec<_> = (0..).zip(PRIORITIES).map(send).collect();
-    for number in 0..PRIORITIES.len() as u32 {
+    for number in ORDER {
         let received = endpoint.receive().unwrap();
         assert_eq!((received.message, received.is_call), (label(number), number % 2 == 1));
         if received.is_call {
@@ -98,7 +100,7 @@ fn senders_are_served_in_order() {
 }
 
 /// Receivers are served in the order in which they came, whatever their priorities.
-fn receivers_are_served_in_order() {
+fn the_more_urgent_receivers_are_served_first() {
     let endpoint = Endpoint::create().unwrap();
     let slot = endpoint.slot();
     let receive = |priority| {
@@ -107,7 +109,7 @@ fn receivers_are_served_in_order() {
         receiver
     };
     let receivers: Vec<_> = PRIORITIES.into_iter().map(receive).collect();
-    for number in 0..receivers.len() as u32 {
+    for number in ORDER {
         endpoint.send(&label(number)).unwrap();
     }
     for (number, receiver) in (0..).zip(receivers) {

@@ -29,7 +29,7 @@ suite! {
         signals_coalesce_until_they_are_taken,
         what_is_there_needs_no_wait,
         a_wait_ends_at_its_deadline,
-        those_who_wait_are_served_in_their_order,
+        the_more_urgent_of_those_who_wait_are_served_first,
         a_mask_limits_what_is_signalled,
         odd_values_are_refused_or_harmless,
         a_waiter_that_is_killed_leaves_its_place,
@@ -100,11 +100,11 @@ fn waiting(slot: CapSlot, priorities: &[u8]) -> Vec<JoinHandle<Result<u64, Error
     priorities.iter().map(wait).collect()
 }
 
-/// Whatever their priorities; each signal is for one, who takes all bits.
-fn those_who_wait_are_served_in_their_order() {
+/// Equals in the order in which they came; each signal is for one, who takes all bits.
+fn the_more_urgent_of_those_who_wait_are_served_first() {
     let word = Notification::create().unwrap();
     let threads = waiting(word.slot(), &[MIDDLE, 200, 1, MIDDLE]);
-    for place in 0..4 {
+    for place in [1, 0, 3, 2] {
         word.signal(1 << place | 1 << 40).unwrap();
     }
     word.signal(1 << 50).unwrap();

@@ -1,15 +1,15 @@
-//! Intrusive FIFO queues of threads: run queues and endpoints'. Being in one takes no memory and
+//! Intrusive FIFO queues of threads that are ready, of which run queues are made. Being in one takes no memory and
 //! keeps the thread alive.
 //!
-//! A thread is in at most one queue of each kind. It can be in one of both: a deadline makes a thread
-//! ready that still stands at an endpoint, and leaves that queue when its operation is polled.
+//! A thread is in at most one of them. It can be in a [`WaitingQueue`](super::WaitingQueue) too: a deadline makes a
+//! thread ready that still stands at an endpoint, and leaves that queue when its operation is polled.
 
-use core::{cell::UnsafeCell, marker::PhantomData, ptr::NonNull};
+use core::{cell::UnsafeCell, ptr::NonNull};
 
 use super::Tcb;
 use crate::object::Ref;
 
-/// A thread's place in a queue of one kind.
+/// A thread's place in a queue.
 pub(super) struct Link(UnsafeCell<Neighbours>);
 
 #[derive(Default)]
@@ -31,59 +31,24 @@ impl Link {
     }
 }
 
-/// A kind of queue.
-pub trait Kind {
-    /// Which of a thread's links it uses.
-    const LINK: usize;
-    /// Whether there are walks through a queue of this kind.
-    const IS_WALKED: bool;
-}
-
-/// How many kinds there are.
-pub(super) const KINDS: usize = 2;
-
-/// The kind of run queues, which hold threads that are ready.
-pub enum Ready {}
-
-impl Kind for Ready {
-    const LINK: usize = 0;
-    const IS_WALKED: bool = false;
-}
-
-/// The kind of endpoints' queues, which hold threads that wait.
-pub enum Waiting {}
-
-impl Kind for Waiting {
-    const LINK: usize = 1;
-    const IS_WALKED: bool = true;
-}
-
-/// A run queue's queue.
-pub type ReadyQueue = TcbQueue<Ready>;
-/// An endpoint's queue.
-pub type WaitingQueue = TcbQueue<Waiting>;
-
-/// A queue of threads. The caller sees to it that a thread is in one queue of the kind at a time.
-pub struct TcbQueue<K: Kind> {
+/// A queue of threads. The caller sees to it that a thread is in one at a time.
+pub struct ReadyQueue {
     first: Option<NonNull<Tcb>>,
     last: Option<NonNull<Tcb>>,
-    /// Where a walk goes on.
-    next_of_walk: Option<NonNull<Tcb>>,
-    _kind: PhantomData<K>,
 }
 
 // SAFETY: the queue owns a counted reference to each thread in it, and those can be sent.
-unsafe impl<K: Kind> Send for TcbQueue<K> {}
+unsafe impl Send for ReadyQueue {}
 
-fn neighbours<K: Kind>(thread: NonNull<Tcb>) -> *mut Neighbours {
+fn neighbours(thread: NonNull<Tcb>) -> *mut Neighbours {
     // SAFETY: the queue or the caller holds a reference to the thread.
-    unsafe { thread.as_ref() }.links[K::LINK].0.get()
+    unsafe { thread.as_ref() }.link.0.get()
 }
 
-impl<K: Kind> TcbQueue<K> {
+impl ReadyQueue {
     /// An empty queue.
     pub const fn new() -> Self {
-        Self { first: None, last: None, next_of_walk: None, _kind: PhantomData }
+        Self { first: None, last: None }
     }
 
     /// Whether it is empty.
@@ -103,25 +68,10 @@ impl<K: Kind> TcbQueue<K> {
         core::iter::from_fn(move || {
             let thread = next?;
             // SAFETY: the link is this queue's, which does not change while it is borrowed.
-            next = unsafe { (*neighbours::<K>(thread)).after };
+            next = unsafe { (*neighbours(thread)).after };
             // SAFETY: the queue holds a reference to each thread in it.
             Some(unsafe { thread.as_ref() })
         })
-    }
-
-    /// Begins a walk, from the last thread to the first, in place of one that goes on. It takes turns with all
-    /// else that happens to the queue: those who leave it are not visited, nor those who come.
-    pub fn begin_walk(&mut self) {
-        self.next_of_walk = self.last;
-    }
-
-    /// The next thread of the walk.
-    pub fn next_of_walk(&mut self) -> Option<&Tcb> {
-        let thread = self.next_of_walk?;
-        // SAFETY: it has not left the queue, or another would be the next.
-        self.next_of_walk = unsafe { (*neighbours::<K>(thread)).before };
-        // SAFETY: the queue holds a reference to each thread in it.
-        Some(unsafe { thread.as_ref() })
     }
 
     /// Puts `thread` at the end.
@@ -143,8 +93,8 @@ impl<K: Kind> TcbQueue<K> {
         let thread = thread.into_raw();
         // SAFETY: the thread is in no queue, so the link is this queue's from now on.
         unsafe {
-            debug_assert!(!(*neighbours::<K>(thread)).linked, "a thread in two queues");
-            *neighbours::<K>(thread) = Neighbours { linked: true, before, after };
+            debug_assert!(!(*neighbours(thread)).linked, "a thread in two queues");
+            *neighbours(thread) = Neighbours { linked: true, before, after };
         }
         self.join(before, Some(thread));
         self.join(Some(thread), after);
@@ -155,11 +105,11 @@ impl<K: Kind> TcbQueue<K> {
         // SAFETY: both are in this queue, whose `&mut` we have.
         unsafe {
             match left {
-                Some(left) => (*neighbours::<K>(left)).after = right,
+                Some(left) => (*neighbours(left)).after = right,
                 None => self.first = right,
             }
             match right {
-                Some(right) => (*neighbours::<K>(right)).before = left,
+                Some(right) => (*neighbours(right)).before = left,
                 None => self.last = left,
             }
         }
@@ -178,30 +128,26 @@ impl<K: Kind> TcbQueue<K> {
     pub unsafe fn remove(&mut self, thread: &Tcb) -> Option<Ref<Tcb>> {
         let thread = NonNull::from(thread);
         // SAFETY: the link is this queue's or nobody's, by the caller's word.
-        let linked = unsafe { (*neighbours::<K>(thread)).linked };
+        let linked = unsafe { (*neighbours(thread)).linked };
         linked.then(|| self.unlink(thread))
     }
 
     fn unlink(&mut self, thread: NonNull<Tcb>) -> Ref<Tcb> {
         // SAFETY: the thread is in this queue.
-        let Neighbours { before, after, .. } =
-            unsafe { core::mem::take(&mut *neighbours::<K>(thread)) };
-        if K::IS_WALKED && self.next_of_walk == Some(thread) {
-            self.next_of_walk = before;
-        }
+        let Neighbours { before, after, .. } = unsafe { core::mem::take(&mut *neighbours(thread)) };
         self.join(before, after);
         // SAFETY: `insert` gave this reference away, and the thread has just left the queue.
         unsafe { Ref::from_raw(thread) }
     }
 }
 
-impl<K: Kind> Default for TcbQueue<K> {
+impl Default for ReadyQueue {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<K: Kind> Drop for TcbQueue<K> {
+impl Drop for ReadyQueue {
     fn drop(&mut self) {
         while self.pop_front().is_some() {}
     }
