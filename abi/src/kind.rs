@@ -18,11 +18,13 @@ pub enum ObjectKind {
     Notification = 6,
     /// What signals a notification at a time.
     Timer = 7,
+    /// A call that was taken, to be answered later.
+    Reply = 8,
 }
 
 impl ObjectKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Process,
         Self::Thread,
         Self::Endpoint,
@@ -30,6 +32,7 @@ impl ObjectKind {
         Self::System,
         Self::Notification,
         Self::Timer,
+        Self::Reply,
     ];
 
     /// The kind with number `number`, if there is one.

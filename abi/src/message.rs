@@ -134,13 +134,14 @@ impl Deadline {
     }
 }
 
-/// The control registers of a message operation: what stands before the words.
+/// The control registers of a message operation: what stands before the words. `reply` names the kept reply that is
+/// answered in the endpoint's place, `reply_receive` in control word 3; 0 is the call that the thread owes.
 ///
 /// | operation | endpoint | tag | deadline |
 /// |---|---|---|---|
 /// | send, call, reply_receive | used | used | used |
 /// | receive | used | 0 | used |
-/// | reply | 0 | used | 0 |
+/// | reply | a kept reply, or 0 | used | 0 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
     /// The endpoint to send to or to receive from.

@@ -39,13 +39,15 @@ pub enum Statistic {
     CachedFrames = 15,
     /// Frames of the largest free block, but for those at hand: a power of two, or 0.
     LargestFreeBlock = 16,
+    /// Replies that are kept.
+    Replies = 17,
     /// How often the kernel has taken memory for an object or from its heap, since boot.
     HeapAllocations = 20,
 }
 
 impl Statistic {
     /// All counters, in the order of their numbers.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::FreeFrames,
         Self::TotalFrames,
         Self::HeapBytes,
@@ -63,6 +65,7 @@ impl Statistic {
         Self::ReportedFrames,
         Self::CachedFrames,
         Self::LargestFreeBlock,
+        Self::Replies,
         Self::HeapAllocations,
     ];
 

@@ -32,9 +32,9 @@ syscalls! {
     Receive = 2;
     /// Sends a message and waits for its reply. Gives 0, tag, 0, and the words.
     Call = 3;
-    /// Answers the call that this thread took last.
+    /// Answers the call that this thread took last, or one that was kept.
     Reply = 4;
-    /// Answers that call and waits for the next message, in one step.
+    /// Does that and waits for the next message, in one step.
     ReplyReceive = 5;
     /// Lets other threads of the same priority run first.
     ThreadYield = 16;
@@ -91,6 +91,9 @@ syscalls! {
     /// Kills all capabilities that were derived from one, in whatever table they are. Returns when nothing is
     /// begun through any of them any more.
     CapabilityRevoke = 52;
+    /// Puts the call that this thread took last into a slot, from where any thread of the process can answer it.
+    /// Gives the slot.
+    ReplyKeep = 54;
     /// Makes an endpoint. Gives its capability.
     EndpointCreate = 64;
     /// Makes a notification. Gives its capability.

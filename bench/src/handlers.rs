@@ -30,7 +30,8 @@ pub fn fault() -> Samples {
     let slot = endpoint.slot().bits();
     let samples = measure(MANY, || {
         // SAFETY: the call changes no memory.
-        unsafe { stub::call(Syscall::ReplyReceive, [slot, u64::from(RESUME), NEVER]) }.0
+        unsafe { stub::call_with_four(Syscall::ReplyReceive, [slot, u64::from(RESUME), NEVER, 0]) }
+            .0
     });
     roles::end(&faulting);
     samples

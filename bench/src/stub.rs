@@ -38,6 +38,17 @@ pub unsafe fn call(syscall: Syscall, control: [u64; 3]) -> (u64, u64) {
     unsafe { make!(syscall, first, ["rsi" = second, "rdx" = third], ["r8", "r9", "r10"]) }
 }
 
+/// A call that takes four control words; else the same.
+///
+/// # Safety
+/// As [`call`].
+#[inline(always)]
+pub unsafe fn call_with_four(syscall: Syscall, control: [u64; 4]) -> (u64, u64) {
+    let [first, second, third, fourth] = control;
+    // SAFETY: as in `call`.
+    unsafe { make!(syscall, first, ["rsi" = second, "rdx" = third, "r8" = fourth], ["r9", "r10"]) }
+}
+
 /// A call that takes four control words and two message words; else the same.
 ///
 /// # Safety

@@ -143,18 +143,23 @@ impl Endpoint {
 /// # Errors
 /// [`IpcError::NoReplyOwed`]; [`IpcError::PeerGone`] when the caller is gone.
 pub fn reply(message: &Message) -> Result<(), IpcError> {
-    let control = [0, message.tag.bits(), 0, 0];
+    answer(CapSlot::NULL, message)
+}
+
+/// Answers the call that is kept in a slot, or the one that this thread took last.
+pub(crate) fn answer(kept: CapSlot, message: &Message) -> Result<(), IpcError> {
+    let control = [kept.bits(), message.tag.bits(), 0, 0];
     let registers = Registers { control, words: message.words };
     harmless(Syscall::Reply, &registers).map(|_| ()).map_err(ipc_error)
 }
 
-fn received(results: &Registers) -> Result<Received, IpcError> {
+pub(crate) fn received(results: &Registers) -> Result<Received, IpcError> {
     let [badge, tag, marks, _] = results.control;
     let message = Message { tag: Tag::from_bits(tag)?, words: results.words };
     Ok(Received { badge, is_call: marks & 1 != 0, is_fault: marks & 2 != 0, message })
 }
 
 /// Message operations answer no other errors than these.
-fn ipc_error(error: Error) -> IpcError {
+pub(crate) fn ipc_error(error: Error) -> IpcError {
     IpcError::try_from(error).unwrap_or(IpcError::InvalidMessage)
 }

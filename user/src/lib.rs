@@ -6,7 +6,7 @@
 //! | [`start`] | [`entry!`](crate::entry), the bootstrap block, the end |
 //! | [`mod@print`] | [`println!`](crate::println) into the system's log |
 //! | [`capability`] | the handle that closes on drop, beneath all objects |
-//! | [`endpoint`], [`server`] | messages |
+//! | [`endpoint`], [`reply`], [`server`] | messages |
 //! | [`notification`], [`timer`] | signals, at once and at certain times |
 //! | [`memory`] | memory objects and mappings; the heap stands on it |
 //! | [`lock`] | a mutex between threads |
@@ -33,6 +33,7 @@ mod panic;
 pub mod print;
 pub mod process;
 pub mod program;
+pub mod reply;
 pub mod server;
 pub mod spawn;
 pub mod start;
@@ -50,5 +51,6 @@ pub use endpoint::Endpoint;
 pub use memory::MemoryObject;
 pub use notification::Notification;
 pub use process::Process;
+pub use reply::Reply;
 pub use thread::Thread;
 pub use timer::Timer;

@@ -10,6 +10,8 @@ use crate::endpoint::{Endpoint, reply};
 pub enum Next {
     /// Answer this, and go on. The answer to a message that was no call goes nowhere.
     Reply(Message),
+    /// Go on without an answer: the call is kept ([`Reply::keep`](crate::Reply::keep)), or it is to be dropped.
+    Later,
     /// Answer this, and leave the loop.
     ReplyAndStop(Message),
 }
@@ -26,7 +28,7 @@ pub fn serve(
     loop {
         received = match (handler(&received), received.is_call) {
             (Next::Reply(answer), true) => endpoint.reply_receive(&answer)?,
-            (Next::Reply(_), false) => endpoint.receive()?,
+            (Next::Reply(_), false) | (Next::Later, _) => endpoint.receive()?,
             (Next::ReplyAndStop(answer), true) => {
                 return match reply(&answer) {
                     // The caller gave up; that is its own affair.

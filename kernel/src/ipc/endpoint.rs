@@ -21,7 +21,7 @@ use crate::{
     lock::lock,
     object::{Header, Object, Quota, Ref},
     sched::Completion,
-    thread::{BlockReason, Claim, Current, Owed, Phase, Sending, Tcb, WaitingQueue},
+    thread::{BlockReason, Claim, Current, Phase, Sending, Tcb, WaitingQueue},
 };
 
 /// A communication point.
@@ -245,14 +245,14 @@ impl Endpoint {
 
 /// Gives the current thread's message to a receiver that has waited for it.
 fn hand(current: &Current, receiver: Claim, badge: u64, message: &Message, sending: Sending) {
-    let previous = (sending != Sending::Message)
-        .then(|| Owed {
-            caller: current.to_ref(),
-            sequence: current.begin_wait(Phase::Taken, sending),
-        })
-        .and_then(|owed| receiver.owe(owed));
+    let displaced = match sending {
+        Sending::Message => None,
+        Sending::Call | Sending::Fault => {
+            receiver.owe(current.to_ref(), current.begin_wait(Phase::Taken, sending))
+        }
+    };
     receiver.complete(Ok(transfer::delivered(badge, message, sending)));
-    drop(previous);
+    drop(displaced);
 }
 
 /// Takes a queued sender's message for the current thread.
@@ -270,8 +270,9 @@ fn take(current: &Current, claim: Claim) -> orbital_abi::Registers {
     if sending != Sending::Message {
         let (sender, sequence) = (claim.thread().clone(), claim.sequence());
         sender.set_block_reason(BlockReason::WaitingReply { from: Some(current.id) });
+        let displaced = current.owe(sender, sequence);
         claim.taken();
-        drop(current.owe(Owed { caller: sender, sequence }));
+        drop(displaced);
     } else {
         claim.complete(Ok(Default::default()));
     }

@@ -30,13 +30,14 @@ use crate::{
 /// The call that the current thread makes, or else the answer after which it receives, if that can be quick now.
 #[inline(always)]
 pub fn message_at_once(current: &Current, is_call: bool) -> Option<*mut SavedRegisters> {
-    let [slot, tag, deadline] = current.with_registers(|registers| registers.request());
+    let [slot, tag, deadline, kept] = current.with_registers(|registers| registers.request());
     if deadline != Deadline::Never.bits() || !direct::is_possible() {
         return None;
     }
     let (slot, tag) = (CapSlot::from_bits(slot), Tag::from_bits(tag).ok()?);
     let (partner, next) = match is_call {
         true => call(current, slot, tag)?,
+        false if kept != CapSlot::NULL.bits() => return None,
         false => reply_receive(current, slot, tag)?,
     };
     Some(direct::switch(current, partner, &next))
@@ -68,7 +69,8 @@ pub fn fault_at_once(current: &Current, fault: &Fault) -> Option<*mut SavedRegis
 #[inline(always)]
 fn receiver(thread: &Tcb, cpu: usize) -> Option<Current> {
     let next = direct::candidate(thread, cpu)?;
-    let is_ready = next.is_in::<Waiting<Endpoint>>() && !next.owes() && next.task().start_unwoken();
+    let is_ready =
+        next.is_in::<Waiting<Endpoint>>() && !next.owed().is_some() && next.task().start_unwoken();
     is_ready.then_some(next)
 }
 
@@ -99,17 +101,17 @@ fn taken(current: &Current, sending: Sending, next: &Current) {
     }
     let sequence = current.begin_wait(Phase::Taken, sending);
     if let Some(caller) = direct::leave() {
-        next.owe_first(Owed { caller, sequence });
+        next.owe_first(caller, sequence);
     }
 }
 
 /// Answers the call that the current thread owes, and lets it receive: the caller, and the proof for it.
 #[inline(always)]
 fn reply_receive(current: &Current, slot: CapSlot, tag: Tag) -> Option<(Ref<Tcb>, Current)> {
-    let owed = current.take_owed()?;
+    let owed = current.owed().take_call()?;
     let done = answer(current, &owed, slot, tag);
     let Some((next, endpoint)) = done else {
-        current.owe_first(owed);
+        owed.put_into(current.owed());
         return None;
     };
     current.set_block_reason(BlockReason::Receiving);
@@ -127,7 +129,7 @@ fn reply_receive(current: &Current, slot: CapSlot, tag: Tag) -> Option<(Ref<Tcb>
 #[inline(always)]
 fn answer(
     current: &Current,
-    owed: &Owed,
+    owed: &Owed<'_>,
     slot: CapSlot,
     tag: Tag,
 ) -> Option<(Current, Ref<Endpoint>)> {

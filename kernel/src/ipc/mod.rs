@@ -18,6 +18,7 @@ use crate::{boot::CommandLine, sched};
 pub use endpoint::Endpoint;
 pub use fast_path::{fault_at_once, message_at_once};
 pub use notification::Notification;
+pub use reply::Reply;
 pub use timer::Timer;
 
 /// Starts message passing: `fast_path=off` on the command line lets all messages go the general way.

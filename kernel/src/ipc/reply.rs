@@ -1,11 +1,18 @@
-//! Answers to calls. The call that a thread has taken stands in its TCB until it is answered or
-//! dropped: a dropped one wakes its caller with `PeerGone`.
-#![forbid(unsafe_code)]
+//! Answers to calls. The call that a thread has taken stands in its TCB until it is answered or dropped: a dropped
+//! one wakes its caller with `PeerGone`. Or the thread keeps it, as a [`Reply`] in a slot of its process's table, from
+//! where any of the process's threads can answer it: once. The end of the slot drops it.
+//!
+//! Wherever it stands, its caller knows ([`OwedCell`]), and one that gives up or ends leaves nothing behind but the
+//! fact, of which whoever answers is told: `PeerGone`.
 
-use orbital_abi::{IpcError, Message};
+use orbital_abi::{CapSlot, Error, Message, ObjectKind, Rights};
 
 use super::transfer;
-use crate::thread::Current;
+use crate::{
+    capability::Capability,
+    object::{Header, Object, Ref},
+    thread::{Current, Found, Owed, OwedCell},
+};
 
 /// Whether a sender waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,13 +23,75 @@ pub enum Expects {
     Reply,
 }
 
-/// Answers the call that the current thread has taken.
+/// A call that was taken, to be answered later. Its capability has no rights, so it can't be copied: there is one
+/// place from where it is answered, until that is done.
+#[repr(C)]
+pub struct Reply {
+    header: Header,
+    /// Empty once it is answered.
+    call: OwedCell,
+}
+
+// SAFETY: `repr(C)`, and the header comes first.
+unsafe impl Object for Reply {
+    const KIND: Option<ObjectKind> = Some(ObjectKind::Reply);
+
+    /// Nobody can answer any more: the caller is told.
+    fn orphaned(&self) {
+        drop(self.call.take());
+    }
+}
+
+/// Puts the call that the current thread owes into a slot, which it gives.
 ///
 /// # Errors
-/// [`IpcError::NoReplyOwed`] when there is none; [`IpcError::PeerGone`] when its caller has ended.
-pub fn reply(current: &Current, message: &Message) -> Result<(), IpcError> {
-    let owed = current.take_owed().ok_or(IpcError::NoReplyOwed)?;
-    let claim = owed.caller.claim_taken(owed.sequence).ok_or(IpcError::PeerGone)?;
-    claim.complete(Ok(transfer::replied(message)));
+/// [`Error::NoReplyOwed`] when there is none; [`Error::PeerGone`] when its caller has given up or ended;
+/// [`Error::QuotaExceeded`]; those of [`Process::install`](crate::process::Process::install). Then it is owed still.
+pub fn keep(current: &Current) -> Result<CapSlot, Error> {
+    let owed = current.owed();
+    if !owed.is_owed() {
+        return Err(Error::NoReplyOwed);
+    }
+    if !owed.is_some() {
+        return Err(Error::PeerGone);
+    }
+    let reply = Reply { header: Header::new::<Reply>(), call: OwedCell::new() };
+    let reply = Ref::new_in(&current.process.quota, reply)?;
+    // Before anyone can find it. A caller that gives up meanwhile is gone for whoever answers.
+    owed.move_to(&reply.call);
+    let slot = current.process.install(Capability::new(reply.clone(), Rights::empty()));
+    if slot.is_err() {
+        reply.call.move_to(owed);
+    }
+    slot
+}
+
+/// Answers the call that the current thread owes, where `kept` is null, or the one that its process has kept there.
+///
+/// # Errors
+/// [`Error::NoReplyOwed`] when it owes none; those of the slot; [`Error::PeerGone`] when the caller has given up or
+/// ended: then the reply is used up.
+pub fn reply(current: &Current, kept: CapSlot, message: &Message) -> Result<(), Error> {
+    if kept.is_null() {
+        return match current.owed().take() {
+            Found::Nothing => Err(Error::NoReplyOwed),
+            Found::Gone => Err(Error::PeerGone),
+            Found::Call(call) => answer(call, message),
+        };
+    }
+    let reply: Ref<Reply> = current.process.capability(kept)?.object(Rights::empty())?;
+    let answered = match reply.call.take() {
+        // Another thread was quicker.
+        Found::Nothing => return Err(Error::StaleCapability),
+        Found::Gone => Err(Error::PeerGone),
+        Found::Call(call) => answer(call, message),
+    };
+    // Perhaps closed meanwhile.
+    let _ = current.process.close(kept);
+    answered
+}
+
+fn answer(call: Owed<'_>, message: &Message) -> Result<(), Error> {
+    call.claim().ok_or(Error::PeerGone)?.complete(Ok(transfer::replied(message)));
     Ok(())
 }

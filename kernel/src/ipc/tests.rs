@@ -5,6 +5,7 @@
 mod differential;
 mod ends;
 mod faults;
+mod kept;
 mod notifications;
 mod random;
 mod refusals;

@@ -216,6 +216,7 @@ impl Process {
     ///
     /// # Errors
     /// Those of a [lookup](crate::capability::table::Entries::lookup).
+    #[inline(always)]
     pub fn close(&self, slot: CapSlot) -> Result<(), Error> {
         let removed = self.table.lock().remove(slot)?;
         if matches!(removed, Closed::Leaving) {

@@ -88,6 +88,7 @@ fn any_call(current: Current, number: u64) -> *mut SavedRegisters {
         Syscall::CapabilityInspect => run(current, capability::inspect),
         Syscall::CapabilityMove => run(current, capability::relocate),
         Syscall::CapabilityRevoke => run(current, capability::revoke),
+        Syscall::ReplyKeep => run(current, |current, _| ipc::keep(current)),
         Syscall::EndpointCreate => run(current, |current, _| ipc::create(current)),
         Syscall::NotificationCreate => run(current, |current, _| notification::create(current)),
         Syscall::NotificationSignal => run(current, notification::signal),

@@ -70,8 +70,12 @@ pub(super) fn receive(current: &Current, registers: &Registers) -> Completion {
 
 pub(super) fn reply(current: &Current, registers: &Registers) -> Answer {
     let message = message(registers)?;
-    reply::reply(current, &message)?;
+    reply::reply(current, CapSlot::from_bits(registers.control[0]), &message)?;
     Ok(Registers::default())
+}
+
+pub(super) fn keep(current: &Current) -> Answer {
+    Ok(value(reply::keep(current)?.bits()))
 }
 
 /// A caller that is gone does not keep the server from its next message: the answer to it is
@@ -87,9 +91,9 @@ pub(super) fn reply_receive(current: &Current, registers: &Registers) -> Complet
         Ok(decoded) => decoded,
         Err(error) => return Completion::Done(Err(error)),
     };
-    match reply::reply(current, &message) {
-        Ok(()) | Err(IpcError::PeerGone) => Endpoint::receive(&endpoint, current, deadline),
-        Err(error) => Completion::Done(Err(error.into())),
+    match reply::reply(current, CapSlot::from_bits(registers.control[3]), &message) {
+        Ok(()) | Err(Error::PeerGone) => Endpoint::receive(&endpoint, current, deadline),
+        Err(error) => Completion::Done(Err(error)),
     }
 }
 

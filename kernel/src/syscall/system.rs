@@ -135,6 +135,7 @@ pub(super) fn statistics(current: &Current, registers: &Registers) -> Answer {
         Statistic::NonMaskableInterrupts => arch::nmi::counts().all(),
         Statistic::NonMaskableInterruptPlaces => arch::nmi::counts().places,
         Statistic::Notifications => registry::live(ObjectKind::Notification),
+        Statistic::Replies => registry::live(ObjectKind::Reply),
         Statistic::Timers => registry::live(ObjectKind::Timer),
         Statistic::ReportedFrames => memory::frame_counts().reported,
         Statistic::CachedFrames => memory::frame_counts().cached,

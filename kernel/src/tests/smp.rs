@@ -7,6 +7,7 @@ mod faults;
 mod kills;
 mod points;
 mod random;
+mod replies;
 mod signals;
 mod spaces;
 mod timers;

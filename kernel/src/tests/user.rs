@@ -156,8 +156,22 @@ pub async fn call(
 
 /// Answers.
 pub async fn reply(message: Message) -> Result<(), Error> {
-    let registers = operation(CapSlot::NULL, &message, Deadline::Now);
-    syscall(Syscall::Reply as u64, registers).await.map(|_| ())
+    reply_to(CapSlot::NULL, message).await
+}
+
+/// Keeps the call that is to be answered.
+pub async fn keep_reply() -> Result<CapSlot, Error> {
+    let answer = control(Syscall::ReplyKeep, [0; 4]).await?;
+    assert_eq!(answer[1..], [0; 3]);
+    Ok(CapSlot::from_bits(answer[0]))
+}
+
+/// Answers a call that was kept, or where that is null the one that is to be answered.
+pub async fn reply_to(kept: CapSlot, message: Message) -> Result<(), Error> {
+    let registers = operation(kept, &message, Deadline::Now);
+    let answer = syscall(Syscall::Reply as u64, registers).await?;
+    assert_eq!(answer, Registers::default());
+    Ok(())
 }
 
 /// Answers and receives.
@@ -166,7 +180,18 @@ pub async fn reply_receive(
     message: Message,
     deadline: Deadline,
 ) -> Result<Received, Error> {
-    let registers = operation(endpoint, &message, deadline);
+    reply_to_receive(CapSlot::NULL, endpoint, message, deadline).await
+}
+
+/// Answers, as [`reply_to`], and receives.
+pub async fn reply_to_receive(
+    kept: CapSlot,
+    endpoint: CapSlot,
+    message: Message,
+    deadline: Deadline,
+) -> Result<Received, Error> {
+    let mut registers = operation(endpoint, &message, deadline);
+    registers.control[3] = kept.bits();
     syscall(Syscall::ReplyReceive as u64, registers).await.map(received)
 }
 

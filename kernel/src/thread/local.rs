@@ -140,7 +140,7 @@ impl Current {
         let own = self.with_home(|home| (home.fpu.take(), home.budget.take()));
         drop(own);
         drop(self.take_wanted_budget());
-        drop(self.take_owed());
+        drop(self.owed().take());
         *self.exit.lock() = Some(reason);
         self.set_state(ThreadState::Ended);
         self.drop_fault_handler();

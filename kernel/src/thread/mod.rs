@@ -16,7 +16,7 @@ mod waiting_queue;
 mod tests;
 
 pub use home::SLOT_BYTES;
-pub use owed::Owed;
+pub use owed::{Found, Owed, OwedCell};
 pub use ready_queue::ReadyQueue;
 pub use registers::Current;
 pub use state::{BlockReason, Outcome, ThreadId};

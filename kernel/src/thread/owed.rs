@@ -1,91 +1,257 @@
-//! A call that a thread has taken and not answered. It stands in the TCB, beside the registers, and whoever may
-//! touch those may touch it.
+//! Calls that were taken and not answered. A thread owes the one that it took last, until it is answered,
+//! dropped or [kept](crate::ipc::reply) elsewhere; each has one place, a [`OwedCell`], which its caller knows.
+//!
+//! ```text
+//!   cell of a thread, or of a kept reply              caller's TCB, its wait "taken"
+//!   ┌─────────────────────┐       counted            ┌──────────┐
+//!   │ caller, sequence    ├─────────────────────────►│          │
+//!   │                     │◄─────────────────────────┤ holder   │
+//!   └─────────────────────┘      not counted         └──────────┘
+//! ```
+//! So a caller that gives up or ends takes itself out at once, and nothing keeps it that it does not know of.
+//! The cell remembers that there was one, for whoever answers it.
+//!
+//! Who may do what:
+//! - A call is put into a cell, and moved to another one, while the caller's wait is claimed, or by the caller
+//!   before it waits.
+//! - A holder takes the call out by one exchange; then the reference is its own.
+//! - A caller that cancels claims its own wait first ([`Tcb::cancel_wait`]), then takes itself out of the cell if it
+//!   is there still, and ends the wait last. A holder that has it in its hands finds the wait claimed, and waits
+//!   those few instructions. It has to claim that wait before the cell goes: so the cell outlives the caller's
+//!   look at it. The lifetime of [`Owed`] says that.
 
-use core::{cell::UnsafeCell, mem::ManuallyDrop};
+use core::{
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicPtr, AtomicU64, Ordering},
+};
 
 use orbital_abi::Error;
 
 use super::{Claim, Current, Tcb};
 use crate::object::Ref;
 
-/// The right and duty to answer a call: one-shot, and worth nothing once the caller is gone.
-pub struct Owed {
+/// The right and duty to answer a call: one-shot, and worth nothing once the caller is gone. It was taken out of a
+/// cell that lives for `'a`.
+pub struct Owed<'a> {
     /// Who waits.
     pub caller: Ref<Tcb>,
     /// Which of its waits.
     pub sequence: u64,
+    cell: PhantomData<&'a OwedCell>,
 }
 
-impl Owed {
+impl Owed<'_> {
     /// The call is answered: whoever waited goes on.
     pub fn answered(self) -> Ref<Tcb> {
         let this = ManuallyDrop::new(self);
         // SAFETY: it is read once, and never dropped there.
-        unsafe { core::ptr::read(&this.caller) }
+        unsafe { ptr::read(&this.caller) }
+    }
+
+    /// The right to answer, unless the caller has given up.
+    pub fn claim(self) -> Option<Claim> {
+        let claim = self.caller.claim_taken(self.sequence);
+        drop(self.answered());
+        claim
+    }
+
+    /// Puts it into `cell`, which is empty. False where the caller has given up: the cell notes that.
+    pub fn put_into(self, cell: &OwedCell) -> bool {
+        let Some(claim) = self.caller.claim_taken(self.sequence) else {
+            cell.set_gone();
+            drop(self.answered());
+            return false;
+        };
+        let sequence = self.sequence;
+        let before = cell.hook(self.answered(), sequence);
+        debug_assert!(before.is_none(), "the call that was there is lost");
+        claim.taken();
+        true
     }
 }
 
-impl Drop for Owed {
+impl Drop for Owed<'_> {
     /// A reply that is dropped wakes the caller with [`Error::PeerGone`].
     fn drop(&mut self) {
-        if let Some(claim) = self.caller.claim_taken(self.sequence) {
-            claim.complete(Err(Error::PeerGone));
-        }
+        refuse(&self.caller, self.sequence);
     }
 }
 
-/// The place for one.
-pub(super) struct OwedCell(UnsafeCell<Option<Owed>>);
+/// Nobody will answer that call: its caller is told, if it waits still.
+fn refuse(caller: &Tcb, sequence: u64) {
+    if let Some(claim) = caller.claim_taken(sequence) {
+        claim.complete(Err(Error::PeerGone));
+    }
+}
 
-// SAFETY: every access goes through a proof of exclusive access, as for the registers.
-unsafe impl Sync for OwedCell {}
+/// No call.
+const NOTHING: *mut Tcb = ptr::null_mut();
+/// A call whose caller has given up, or ended.
+const GONE: *mut Tcb = ptr::without_provenance_mut(1);
+
+/// The place for one.
+pub struct OwedCell {
+    /// Counted, where it is a thread.
+    caller: AtomicPtr<Tcb>,
+    /// Which of its waits. The holder's alone.
+    sequence: AtomicU64,
+}
+
+/// What was in a cell.
+pub enum Found<'a> {
+    /// Nothing.
+    Nothing,
+    /// A call whose caller has given up, or ended.
+    Gone,
+    /// A call.
+    Call(Owed<'a>),
+}
+
+impl Default for OwedCell {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl OwedCell {
-    pub(super) const fn new() -> Self {
-        Self(UnsafeCell::new(None))
+    /// An empty one.
+    pub const fn new() -> Self {
+        Self { caller: AtomicPtr::new(NOTHING), sequence: AtomicU64::new(0) }
     }
 
-    /// # Safety
-    /// The caller has exclusive access, by one of the two proofs, until this call returns.
-    unsafe fn replace(&self, owed: Option<Owed>) -> Option<Owed> {
-        // SAFETY: the caller's; what was there is dropped by the caller, and not here.
-        core::mem::replace(unsafe { &mut *self.0.get() }, owed)
+    /// Takes out what is there.
+    #[inline]
+    pub fn take(&self) -> Found<'_> {
+        match self.caller.swap(NOTHING, Ordering::AcqRel) {
+            NOTHING => Found::Nothing,
+            GONE => Found::Gone,
+            caller => Found::Call(self.owed(caller)),
+        }
+    }
+
+    /// Takes out a call whose caller waits, if there is one.
+    #[inline]
+    pub fn take_call(&self) -> Option<Owed<'_>> {
+        let caller = self.caller.swap(NOTHING, Ordering::AcqRel);
+        if caller.addr() > GONE.addr() {
+            return Some(self.owed(caller));
+        }
+        self.caller.store(caller, Ordering::Relaxed);
+        None
+    }
+
+    /// Puts what is there into `other`, which is empty.
+    pub fn move_to(&self, other: &Self) {
+        match self.take() {
+            Found::Nothing => {}
+            Found::Gone => other.set_gone(),
+            Found::Call(call) => drop(call.put_into(other)),
+        }
+    }
+
+    /// Whether a caller waits.
+    pub fn is_some(&self) -> bool {
+        self.caller.load(Ordering::Relaxed).addr() > GONE.addr()
+    }
+
+    /// Notes that the caller is gone. In an empty one.
+    pub fn set_gone(&self) {
+        self.caller.store(GONE, Ordering::Relaxed);
+    }
+
+    /// Whether a caller waits, or has given up since.
+    pub fn is_owed(&self) -> bool {
+        !self.caller.load(Ordering::Relaxed).is_null()
+    }
+
+    /// What was just taken out.
+    fn owed(&self, caller: *mut Tcb) -> Owed<'_> {
+        // SAFETY: neither of the two other values, so it is the reference that `hook` gave away.
+        let caller = unsafe { Ref::from_raw(NonNull::new_unchecked(caller)) };
+        Owed { caller, sequence: self.sequence.load(Ordering::Relaxed), cell: PhantomData }
+    }
+
+    /// Puts a call in, whose caller's wait is claimed, or has just been begun by the caller itself. Gives what was
+    /// there.
+    pub(super) fn hook(&self, caller: Ref<Tcb>, sequence: u64) -> Option<Owed<'_>> {
+        let before = match self.take() {
+            Found::Call(before) => Some(before),
+            Found::Nothing | Found::Gone => None,
+        };
+        self.hook_first(caller, sequence);
+        before
+    }
+
+    /// The same, where no call is.
+    #[inline]
+    fn hook_first(&self, caller: Ref<Tcb>, sequence: u64) {
+        debug_assert!(!self.is_some(), "the call that it owed is lost");
+        caller.set_holder(NonNull::from(self));
+        self.sequence.store(sequence, Ordering::Relaxed);
+        self.caller.store(caller.into_raw().as_ptr(), Ordering::Release);
+    }
+
+    /// Takes `caller` out, if it is there, and notes that it was.
+    pub(super) fn leave(&self, caller: &Tcb) -> Option<Ref<Tcb>> {
+        let own = ptr::from_ref(caller).cast_mut();
+        self.caller.compare_exchange(own, GONE, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        // SAFETY: the reference that `hook` gave away, and that nobody else takes back.
+        Some(unsafe { Ref::from_raw(NonNull::from(caller)) })
+    }
+}
+
+impl Drop for OwedCell {
+    /// What is there is dropped.
+    fn drop(&mut self) {
+        self.take();
+    }
+}
+
+/// A call that a thread owed until it took the next one. Keeps the thread, until the caller is told.
+pub struct Displaced {
+    caller: Ref<Tcb>,
+    sequence: u64,
+    _server: Ref<Tcb>,
+}
+
+impl Drop for Displaced {
+    /// As [`Owed`].
+    fn drop(&mut self) {
+        refuse(&self.caller, self.sequence);
     }
 }
 
 impl Current {
-    /// It has taken a call. Gives the one that it had not answered.
-    pub fn owe(&self, owed: Owed) -> Option<Owed> {
-        // SAFETY: this is the proof.
-        unsafe { self.owed.replace(Some(owed)) }
+    /// It has taken a call, whose caller's wait is claimed. Gives the one that it had not answered.
+    pub fn owe(&self, caller: Ref<Tcb>, sequence: u64) -> Option<Owed<'_>> {
+        self.owed.hook(caller, sequence)
     }
 
-    /// It has taken a call, and owed none.
+    /// The same, where it owed none.
     #[inline]
-    pub fn owe_first(&self, owed: Owed) {
-        debug_assert!(!self.owes(), "the call that it owed is lost");
-        // SAFETY: this is the proof; there is nothing to be dropped.
-        unsafe { self.owed.0.get().write(Some(owed)) };
+    pub fn owe_first(&self, caller: Ref<Tcb>, sequence: u64) {
+        self.owed.hook_first(caller, sequence);
     }
+}
 
-    /// Whether it has a call to answer.
-    pub fn owes(&self) -> bool {
-        // SAFETY: this is the proof; nothing is borrowed any longer than this.
-        unsafe { (*self.owed.0.get()).is_some() }
-    }
-
-    /// The call that it has to answer; from here on it is the caller's.
-    pub fn take_owed(&self) -> Option<Owed> {
-        // SAFETY: this is the proof.
-        unsafe { self.owed.replace(None) }
+impl Tcb {
+    /// The call that it has to answer. What is there is for the thread alone, or for whoever has claimed its wait,
+    /// to change; and for the caller, to leave.
+    #[inline]
+    pub fn owed(&self) -> &OwedCell {
+        &self.owed
     }
 }
 
 impl Claim {
-    /// The thread has taken a call. Gives the one that it had not answered, to be dropped when no wait is
-    /// claimed.
-    pub fn owe(&self, owed: Owed) -> Option<Owed> {
-        // SAFETY: this is the proof.
-        unsafe { self.thread().owed.replace(Some(owed)) }
+    /// The thread has taken a call of the current thread's, whose wait has just begun. Gives the one that it had not
+    /// answered, to be dropped when no wait is claimed.
+    pub fn owe(&self, caller: Ref<Tcb>, sequence: u64) -> Option<Displaced> {
+        let server = self.thread();
+        let before = server.owed.hook(caller, sequence)?;
+        let sequence = before.sequence;
+        Some(Displaced { caller: before.answered(), sequence, _server: server.clone() })
     }
 }

@@ -4,7 +4,7 @@
 
 use orbital_abi::{Error, Registers};
 
-use super::{Claim, Current, Owed, Phase, SLOT_BYTES, Sending, Tcb};
+use super::{Claim, Current, Found, OwedCell, Phase, SLOT_BYTES, Sending, Tcb};
 use crate::{object::Ref, tests::kernel::Kernel};
 
 mod queues;
@@ -33,20 +33,31 @@ fn a_wait_has_one_completer() {
     assert_eq!(current.with_registers(|registers| registers.answer()), Ok(answer));
 }
 
+/// Whether the cell has a call, or had one whose caller has given up.
+fn found(cell: &OwedCell) -> (bool, bool) {
+    (cell.is_some(), cell.is_owed())
+}
+
 #[test]
 fn a_reply_answers_the_call_that_it_was_made_for_and_no_later_one() {
     let mut kernel = Kernel::boot();
     let thread = threads(&mut kernel, 1).remove(0);
-    let first = thread.begin_wait(Phase::Queued, Sending::Call);
-    Claim::queued(thread.clone()).unwrap().taken();
-    thread.cancel_wait();
-    assert!(thread.claim_taken(first).is_none(), "it was cancelled");
-    let second = thread.begin_wait(Phase::Taken, Sending::Call);
-    assert_ne!(first, second);
-    assert!(thread.claim_taken(first).is_none());
-    drop(Owed { caller: thread.clone(), sequence: first });
+    let (first, second) = (OwedCell::new(), OwedCell::new());
+    let sequence = thread.begin_wait(Phase::Taken, Sending::Call);
+    assert!(first.hook(thread.clone(), sequence).is_none());
+    // In its holder's hands when the caller gives up.
+    let Found::Call(past) = first.take() else { panic!("there is one") };
+    assert_eq!(thread.cancel_wait(), Phase::Taken);
+    assert!(thread.claim_taken(sequence).is_none(), "it was cancelled");
+    let next = thread.begin_wait(Phase::Taken, Sending::Call);
+    assert_ne!(sequence, next);
+    assert!(second.hook(thread.clone(), next).is_none());
+    assert!(thread.claim_taken(sequence).is_none());
+    assert!(!past.put_into(&first), "nobody waits for it");
+    assert_eq!(found(&first), (false, true));
+    drop(first.take());
     assert!(!thread.take_ready(), "a reply of the past wakes nobody");
-    drop(Owed { caller: thread.clone(), sequence: second });
+    drop(second.take());
     assert!(thread.take_ready());
     // SAFETY: as above.
     let current = unsafe { Current::new(&thread) };
@@ -54,15 +65,60 @@ fn a_reply_answers_the_call_that_it_was_made_for_and_no_later_one() {
     assert_eq!(answer, Err(Error::PeerGone), "it was dropped");
 }
 
+/// The fixture finds a thread that someone keeps.
+#[test]
+fn a_caller_that_gives_up_leaves_wherever_its_call_stands() {
+    let mut kernel = Kernel::boot();
+    let thread = threads(&mut kernel, 1).remove(0);
+    let cells = [OwedCell::new(), OwedCell::new(), OwedCell::new()];
+    for moves in 0..cells.len() {
+        let sequence = thread.begin_wait(Phase::Taken, Sending::Call);
+        assert!(cells[0].hook(thread.clone(), sequence).is_none());
+        for step in 0..moves {
+            assert!(cells[step].take_call().is_some_and(|owed| owed.put_into(&cells[step + 1])));
+        }
+        for (place, cell) in cells.iter().enumerate() {
+            assert_eq!(found(cell), (place == moves, place == moves));
+        }
+        assert_eq!(thread.cancel_wait(), Phase::Taken);
+        assert_eq!(found(&cells[moves]), (false, true), "it is known that there was one");
+        assert!(cells[moves].take_call().is_none());
+        assert!(matches!(cells[moves].take(), Found::Gone));
+        assert_eq!(found(&cells[moves]), (false, false));
+    }
+}
+
+#[test]
+fn a_call_is_put_in_the_place_of_another() {
+    let mut kernel = Kernel::boot();
+    let callers = threads(&mut kernel, 2);
+    let cell = OwedCell::new();
+    let waits: Vec<_> =
+        callers.iter().map(|caller| caller.begin_wait(Phase::Taken, Sending::Call)).collect();
+    assert!(cell.hook(callers[0].clone(), waits[0]).is_none());
+    let before = cell.hook(callers[1].clone(), waits[1]).unwrap();
+    assert!(before.caller.is(&callers[0]) && before.sequence == waits[0]);
+    drop(before);
+    assert!(callers[0].take_ready() && !callers[1].take_ready());
+    callers[1].cancel_wait();
+    // One that has given up is no call that is lost.
+    callers[0].begin_wait(Phase::Taken, Sending::Call);
+    assert!(cell.hook(callers[0].clone(), waits[0] + 1).is_none());
+    drop(cell);
+    assert!(callers[0].take_ready(), "the place goes");
+}
+
 #[test]
 fn a_wait_is_cancelled_in_every_phase() {
     let mut kernel = Kernel::boot();
     let thread = threads(&mut kernel, 1).remove(0);
+    let cell = OwedCell::new();
     thread.cancel_wait();
     thread.begin_wait(Phase::Queued, Sending::Call);
     thread.cancel_wait();
     assert!(Claim::queued(thread.clone()).is_none());
     let sequence = thread.begin_wait(Phase::Taken, Sending::Call);
+    assert!(cell.hook(thread.clone(), sequence).is_none());
     thread.cancel_wait();
     assert!(thread.claim_taken(sequence).is_none());
     let sequence = thread.begin_wait(Phase::Taken, Sending::Call);
@@ -83,8 +139,8 @@ fn what_a_sender_notes_is_found_by_its_partner() {
         thread.begin_wait(Phase::Queued, sending);
         let claim = Claim::queued(thread.clone()).unwrap();
         assert_eq!(claim.sending(), (badge, sending));
-        claim.taken();
-        thread.cancel_wait();
+        claim.complete(Ok(Registers::default()));
+        assert!(thread.take_ready());
     }
 }
 

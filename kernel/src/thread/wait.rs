@@ -10,19 +10,23 @@
 //! 1. the thread queues itself, at an endpoint or a notification; 2. a partner claims it by compare-exchange: from here on the
 //!    partner alone may touch its registers; 3. the partner has written the answer; 4. the reply's
 //!    holder claims it; 5. a call was taken by a server and waits for its reply; 6. the wait is
-//!    cancelled, by compare-exchange too: whoever comes later finds the word changed.
+//!    cancelled, by compare-exchange too: whoever comes later finds the word changed. One that was taken is claimed
+//!    for that, too, while the caller leaves the [place](OwedCell) where its call stands.
 //!
 //! The word holds a sequence number beside the phase, so that a reply to a call of the past can't
 //! answer a later one.
 
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use core::{
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering},
+};
 
 use orbital_abi::{
     CapSlot, Error, Fault, FaultKind, Registers, Tag,
     fault::{self, FaultMessage},
 };
 
-use super::{Tcb, registers::write_answer};
+use super::{OwedCell, Tcb, registers::write_answer};
 use crate::{arch::SavedRegisters, object::Ref};
 
 /// Where the wait is.
@@ -50,7 +54,9 @@ const RESUMED: u64 = 1;
 /// waits for signals was given, beside its registers too.
 pub(super) struct Wait {
     word: AtomicU64,
-    badge: AtomicU64,
+    /// A number: the badge of what is sent, while it is queued; the handler's verdict, or the signals, once it is
+    /// ready. Or, while it is taken, who has to answer.
+    note: AtomicPtr<OwedCell>,
     sending: AtomicU8,
     fault_kind: AtomicU8,
     fault_address: AtomicU64,
@@ -87,7 +93,7 @@ impl Wait {
     pub(super) const fn new() -> Self {
         Self {
             word: AtomicU64::new(0),
-            badge: AtomicU64::new(0),
+            note: AtomicPtr::new(ptr::null_mut()),
             sending: AtomicU8::new(Sending::Message as u8),
             fault_kind: AtomicU8::new(0),
             fault_address: AtomicU64::new(0),
@@ -110,6 +116,14 @@ impl Wait {
     fn load(&self) -> (u64, Phase) {
         split(self.word.load(Ordering::Acquire))
     }
+
+    fn note_number(&self, number: u64) {
+        self.note.store(ptr::without_provenance_mut(number as usize), Ordering::Relaxed);
+    }
+
+    fn noted_number(&self) -> u64 {
+        self.note.load(Ordering::Relaxed).addr() as u64
+    }
 }
 
 impl Tcb {
@@ -121,6 +135,10 @@ impl Tcb {
         debug_assert!(matches!(old, Phase::Idle), "a wait begins while another goes on");
         let sequence = (sequence + 1) & (u64::MAX >> PHASE_BITS);
         self.wait.sending.store(sending as u8, Ordering::Relaxed);
+        if phase == Phase::Taken {
+            // Until it is noted who has to answer.
+            self.wait.note.store(ptr::null_mut(), Ordering::Relaxed);
+        }
         self.wait.word.store(word(sequence, phase), Ordering::Release);
         sequence
     }
@@ -128,7 +146,7 @@ impl Tcb {
     /// Notes the badge of what it sends, for the partner that takes it off a queue. Before
     /// [`Tcb::begin_wait`].
     pub fn set_badge(&self, badge: u64) {
-        self.wait.badge.store(badge, Ordering::Relaxed);
+        self.wait.note_number(badge);
     }
 
     /// Notes the fault that it sends word of. Before [`Tcb::begin_wait`].
@@ -147,7 +165,7 @@ impl Tcb {
 
     /// Whether its fault handler lets it go on. Once its wait is over.
     pub fn is_resumed(&self) -> bool {
-        self.wait.badge.load(Ordering::Relaxed) == RESUMED
+        self.wait.noted_number() == RESUMED
     }
 
     /// Claims the call `sequence`, if it still waits for its reply. Someone who only looks at a faulting
@@ -215,13 +233,25 @@ impl Tcb {
     /// Takes back the signals that [`Claim::give_signals`] gave it last: once. For whoever has ended the
     /// wait that they answered.
     pub fn take_back_signals(&self) -> u64 {
-        self.wait.badge.swap(0, Ordering::Relaxed)
+        self.wait.note.swap(ptr::null_mut(), Ordering::Relaxed).addr() as u64
     }
 
     /// Whether the answer is there; then the wait is over.
     pub fn take_ready(&self) -> bool {
         let (sequence, phase) = self.wait.load();
         phase == Phase::Ready && self.wait.exchange(sequence, Phase::Ready, Phase::Idle)
+    }
+
+    /// Takes itself out of where its call has to be answered. While its wait is claimed by itself.
+    fn leave_holder(&self) -> Option<Ref<Tcb>> {
+        let holder = NonNull::new(self.wait.note.load(Ordering::Relaxed))?;
+        // SAFETY: noted as the call was taken, and a cell does not go while a wait that it has to answer is claimed.
+        unsafe { holder.as_ref() }.leave(self)
+    }
+
+    /// Notes who has to answer its call. While its wait is claimed, or by itself as it begins.
+    pub(super) fn set_holder(&self, holder: NonNull<OwedCell>) {
+        self.wait.note.store(holder.as_ptr(), Ordering::Relaxed);
     }
 
     /// Ends the wait, whatever its phase, which it gives: idle where there was none, ready where its
@@ -233,6 +263,14 @@ impl Tcb {
             match phase {
                 Phase::Idle => return phase,
                 Phase::Claimed => core::hint::spin_loop(),
+                Phase::Taken if self.try_claim_taken(sequence) => {
+                    let own = self.leave_holder();
+                    self.end_claimed();
+                    // Not the last one: whoever calls has another.
+                    drop(own);
+                    return phase;
+                }
+                Phase::Taken => {}
                 phase if self.wait.exchange(sequence, phase, Phase::Idle) => return phase,
                 _ => {}
             }
@@ -278,7 +316,7 @@ impl Claim {
     /// The badge of a queued sender's capability, and what it sends.
     pub fn sending(&self) -> (u64, Sending) {
         let wait = &self.thread.wait;
-        (wait.badge.load(Ordering::Relaxed), wait.sending())
+        (wait.noted_number(), wait.sending())
     }
 
     /// The fault that the thread sends word of.
@@ -300,7 +338,7 @@ impl Claim {
         if self.thread.wait.sending() == Sending::Fault {
             let label = answer.and_then(|answer| Ok(Tag::from_bits(answer.control[1])?.label()));
             let verdict = if label == Ok(fault::RESUME) { RESUMED } else { REFUSED };
-            self.thread.wait.badge.store(verdict, Ordering::Relaxed);
+            self.thread.wait.note_number(verdict);
         } else {
             self.with_registers(|registers| write_answer(registers, answer));
         }
@@ -311,7 +349,7 @@ impl Claim {
     /// Gives the thread the signals that it waits for, and wakes it. They are noted beside its registers:
     /// if it ends before it sees them, they go to someone else.
     pub fn give_signals(self, bits: u64) {
-        self.thread.wait.badge.store(bits, Ordering::Relaxed);
+        self.thread.wait.note_number(bits);
         self.complete(Ok(Registers::control([bits, 0, 0, 0])));
     }
 

@@ -12,8 +12,8 @@ pub struct Counters {
     pub free_frames: u64,
     /// Bytes of kernel heap in use.
     pub heap_bytes: u64,
-    /// Processes, threads, endpoints, memory objects, notifications, timers.
-    pub objects: [u64; 6],
+    /// Processes, threads, endpoints, memory objects, notifications, timers, replies.
+    pub objects: [u64; 7],
 }
 
 impl Counters {
@@ -30,6 +30,7 @@ impl Counters {
                 read(Statistic::MemoryObjects),
                 read(Statistic::Notifications),
                 read(Statistic::Timers),
+                read(Statistic::Replies),
             ],
         }
     }

@@ -139,8 +139,10 @@ impl Fuzz {
                 };
                 // Nothing that looks like an address of the kernel's.
                 let words = core::array::from_fn(|_| self.random.bits() >> 20);
-                let endpoint = self.slot(K::Endpoint).bits();
-                Registers { control: [endpoint, tag, self.deadline(), 0], words }
+                let kind = if syscall == S::Reply { K::Reply } else { K::Endpoint };
+                let first = self.slot_or_null(kind).bits();
+                let kept = self.slot_or_null(K::Reply).bits();
+                Registers { control: [first, tag, self.deadline(), kept], words }
             }
             S::ThreadCreate => ThreadCreate {
                 process: self.slot(K::Process),
@@ -306,6 +308,7 @@ impl Fuzz {
             Syscall::MemoryCreate => Some(ObjectKind::MemoryObject),
             Syscall::NotificationCreate => Some(ObjectKind::Notification),
             Syscall::TimerCreate => Some(ObjectKind::Timer),
+            Syscall::ReplyKeep => Some(ObjectKind::Reply),
             Syscall::CapabilityCopy | Syscall::CapabilityMove if to_itself => {
                 self.slots.iter().find(|slot| slot.0 == source).map(|slot| slot.1)
             }

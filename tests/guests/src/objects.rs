@@ -4,13 +4,14 @@
 use alloc::vec::Vec;
 
 use orbital_user::{
-    CapSlot, Endpoint, Error, MemoryObject, Notification, Rights, Timer,
+    CapSlot, Endpoint, Error, IpcError, MemoryObject, Message, Notification, Reply, Rights, Timer,
     abi::{ObjectKind, Registers, Syscall, layout::PAGE_SIZE, statistics::Statistic},
     spawn::Child,
     start::bootstrap,
+    thread::JoinHandle,
 };
 
-use crate::{children, raw};
+use crate::{children, raw, threads::caller};
 
 /// An object of each kind. Process and thread have ended, so that nothing that is tried on them has
 /// consequences.
@@ -20,6 +21,14 @@ pub struct Objects {
     memory: MemoryObject,
     notification: Notification,
     timer: Timer,
+    reply: Reply,
+    /// Gets no answer.
+    _caller: JoinHandle<Result<Message, IpcError>>,
+}
+
+/// The kinds of which there are copies.
+pub fn copied() -> impl Iterator<Item = ObjectKind> {
+    ObjectKind::ALL.into_iter().filter(|kind| *kind != ObjectKind::Reply)
 }
 
 /// A call that takes a capability in a control word.
@@ -58,7 +67,10 @@ impl Objects {
         let memory = MemoryObject::create(PAGE_SIZE).expect("a page");
         let notification = Notification::create().expect("a notification");
         let timer = Timer::create(&notification, 1).expect("a timer");
-        Self { ended, endpoint, memory, notification, timer }
+        let _caller = caller(endpoint.slot(), 1);
+        assert!(endpoint.try_receive().expect("a call").is_call);
+        let reply = Reply::keep().expect("a call that is owed");
+        Self { ended, endpoint, memory, notification, timer, reply, _caller }
     }
 
     /// The capability to the one of this kind, as its maker got it.
@@ -71,6 +83,7 @@ impl Objects {
             ObjectKind::System => bootstrap().system,
             ObjectKind::Notification => self.notification.slot(),
             ObjectKind::Timer => self.timer.slot(),
+            ObjectKind::Reply => self.reply.slot(),
         }
     }
 
@@ -78,6 +91,9 @@ impl Objects {
     pub fn registers(&self, used: Use, slot: CapSlot) -> Registers {
         let process = self.slot(ObjectKind::Process).bits();
         let mut registers = match used.syscall {
+            Syscall::ReplyReceive => {
+                raw::operation(self.slot(ObjectKind::Endpoint), 0, 0, raw::NOISE.words)
+            }
             Syscall::ThreadCreate => {
                 let mut registers = raw::control([0, 0x40_0000, 0x50_0000, 0]);
                 registers.words[0] = 1;
@@ -114,7 +130,7 @@ impl Objects {
 
 /// All uses.
 pub fn uses() -> Vec<Use> {
-    use ObjectKind::{Endpoint, MemoryObject, Notification, Process, System, Thread, Timer};
+    use ObjectKind::{Endpoint, MemoryObject, Notification, Process, Reply, System, Thread, Timer};
     use Outcome::{Refused, Untried, Well};
     const NONE: Rights = Rights::empty();
     const MANAGE: Rights = Rights::MANAGE;
@@ -125,6 +141,8 @@ pub fn uses() -> Vec<Use> {
         (Syscall::Call, 0, Some(Endpoint), Rights::SEND, Refused(Error::WouldBlock)),
         (Syscall::Receive, 0, Some(Endpoint), Rights::RECEIVE, Refused(Error::WouldBlock)),
         (Syscall::ReplyReceive, 0, Some(Endpoint), Rights::RECEIVE, Refused(Error::NoReplyOwed)),
+        (Syscall::Reply, 0, Some(Reply), NONE, Untried),
+        (Syscall::ReplyReceive, 3, Some(Reply), NONE, Untried),
         (Syscall::ThreadCreate, 0, Some(Process), MANAGE, Refused(Error::Ended)),
         (Syscall::ThreadStart, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
         (Syscall::ThreadWait, 0, Some(Thread), WAIT, Well),

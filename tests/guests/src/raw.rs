@@ -38,8 +38,13 @@ impl Left {
     }
 }
 
-/// The registers of a message operation; the control word that it does not use is noise.
+/// The registers of a message operation, with an answer to the call that the thread owes.
 pub fn operation(endpoint: CapSlot, tag: u64, deadline: u64, words: [u64; 8]) -> Registers {
+    Registers { control: [endpoint.bits(), tag, deadline, 0], words }
+}
+
+/// The same for one that answers nothing; the control word that it does not use is noise.
+pub fn no_answer(endpoint: CapSlot, tag: u64, deadline: u64, words: [u64; 8]) -> Registers {
     Registers { control: [endpoint.bits(), tag, deadline, NOISE.control[3]], words }
 }
 

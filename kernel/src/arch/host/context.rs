@@ -56,9 +56,8 @@ impl SavedRegisters {
     }
 
     /// The first three control words of a system call.
-    pub fn request(&self) -> [u64; 3] {
-        let [first, second, third, _] = self.registers.control;
-        [first, second, third]
+    pub fn request(&self) -> [u64; 4] {
+        self.registers.control
     }
 
     /// Stores in `to` the answer of a system call that succeeded: `control`, and the first `words` message words

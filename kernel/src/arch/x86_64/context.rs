@@ -113,8 +113,8 @@ impl SavedRegisters {
 
     /// The first three control words of a system call.
     #[inline]
-    pub fn request(&self) -> [u64; 3] {
-        [self.rdi, self.rsi, self.rdx]
+    pub fn request(&self) -> [u64; 4] {
+        [self.rdi, self.rsi, self.rdx, self.r8]
     }
 
     /// Stores in `to` the answer of a system call that succeeded: `control`, and the first `words` message words

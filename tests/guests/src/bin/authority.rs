@@ -9,7 +9,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use guests::{
     children,
-    objects::{Objects, Outcome, Use, uses},
+    objects::{Objects, Outcome, Use, copied, uses},
     option, raw, suite,
     threads::granted,
 };
@@ -54,6 +54,10 @@ fn the_wrong_kind_is_refused() {
         let Some(right) = used.kind else { continue };
         for wrong in ObjectKind::ALL.into_iter().filter(|kind| *kind != right) {
             let slot = objects.slot(wrong);
+            if wrong == ObjectKind::Reply {
+                raw::refuse(used.syscall, objects.registers(used, slot), Error::WrongKind);
+                continue;
+            }
             let powerless = copy(slot, Rights::empty());
             for slot in [slot, powerless] {
                 raw::refuse(used.syscall, objects.registers(used, slot), Error::WrongKind);
@@ -83,10 +87,12 @@ fn handles_of_nothing_are_refused() {
             raw::refuse(used.syscall, objects.registers(used, slot), Error::EmptySlot);
         }
         raw::refuse(used.syscall, objects.registers(used, past), Error::StaleCapability);
-        // There the null handle means one's own process.
+        // There the null handle means one's own process, or the call that is owed.
         let own = matches!(
             (used.syscall, used.word),
             (Syscall::CapabilityCopy | Syscall::CapabilityMove, 1)
+                | (Syscall::Reply, 0)
+                | (Syscall::ReplyReceive, 3)
                 | (
                     Syscall::MemoryMap
                         | Syscall::MemoryUnmap
@@ -109,6 +115,7 @@ fn rights_of(kind: ObjectKind) -> Rights {
         ObjectKind::Endpoint | ObjectKind::Notification => {
             Rights::SEND | Rights::RECEIVE | Rights::GRANT
         }
+        ObjectKind::Reply => Rights::empty(),
         ObjectKind::Timer => Rights::MANAGE | Rights::GRANT,
         ObjectKind::MemoryObject => Rights::READ | Rights::WRITE | Rights::EXECUTE | Rights::GRANT,
         ObjectKind::System => {
@@ -127,8 +134,7 @@ fn subsets(all: Rights) -> impl Iterator<Item = Rights> {
 fn each_use_needs_its_rights() {
     let objects = Objects::new("idle");
     for used in uses() {
-        for kind in ObjectKind::ALL.into_iter().filter(|kind| used.kind.is_none_or(|k| k == *kind))
-        {
+        for kind in copied().filter(|kind| used.kind.is_none_or(|k| k == *kind)) {
             for rights in subsets(rights_of(kind)) {
                 check_rights(&objects, used, kind, rights);
             }
@@ -216,7 +222,7 @@ fn a_table_is_filled_by_those_who_manage_its_process() {
 fn an_ended_process_takes_nothing() {
     let objects = Objects::new("idle");
     let process = objects.slot(ObjectKind::Process);
-    for kind in ObjectKind::ALL {
+    for kind in copied() {
         let source = objects.slot(kind);
         assert_eq!(copy_to(source, process, Rights::all(), 0), Err(Error::Ended), "{kind:?}");
     }

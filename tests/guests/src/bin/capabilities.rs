@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use guests::{
     children,
-    objects::Objects,
+    objects::{Objects, copied},
     raw::{self, Left},
     suite,
     threads::{self, MIDDLE, granted, label, settle},
@@ -26,6 +26,7 @@ suite! {
     cases: [
         copies_shrink_and_never_grow,
         without_grant_there_is_no_copy,
+        a_reply_is_never_copied,
         a_badge_is_set_once,
         only_endpoints_and_notifications_have_badges,
         makers_have_all_rights_and_others_what_was_left,
@@ -87,7 +88,7 @@ fn copies_shrink_and_never_grow() {
 fn without_grant_there_is_no_copy() {
     let objects = Objects::new("idle");
     let process = Process::create("target", 16, 16 * 1024).unwrap();
-    for kind in ObjectKind::ALL {
+    for kind in copied() {
         let all = Rights::all() - Rights::GRANT;
         let source = copy_to(objects.slot(kind), CapSlot::NULL, all, 0).unwrap();
         for target in [CapSlot::NULL, process.slot()] {
@@ -98,6 +99,22 @@ fn without_grant_there_is_no_copy() {
             }
         }
     }
+}
+
+/// There is one place from where a call is answered: nobody gets a copy, with whatever rights and badge.
+fn a_reply_is_never_copied() {
+    let objects = Objects::new("idle");
+    let source = objects.slot(ObjectKind::Reply);
+    let process = Process::create("target", 16, 16 * 1024).unwrap();
+    for target in [CapSlot::NULL, process.slot()] {
+        for rights in [Rights::empty(), Rights::GRANT, Rights::all()] {
+            for badge in [0, 7] {
+                let copied = copy_to(source, target, rights, badge);
+                assert_eq!(copied, Err(Error::MissingRights));
+            }
+        }
+    }
+    is(source, ObjectKind::Reply, Rights::empty(), 0);
 }
 
 /// A badge is set once: later copies keep it, and another is refused, the same one too.
@@ -120,7 +137,7 @@ fn a_badge_is_set_once() {
 /// Objects of other kinds have no badge, and copies without one go well.
 fn only_endpoints_and_notifications_have_badges() {
     let objects = Objects::new("idle");
-    for kind in ObjectKind::ALL {
+    for kind in copied() {
         let slot = objects.slot(kind);
         let has_badges = matches!(kind, ObjectKind::Endpoint | ObjectKind::Notification);
         let expected = (!has_badges).then_some(Error::AlreadyBadged);
@@ -150,6 +167,7 @@ fn makers_have_all_rights_and_others_what_was_left() {
         (block.system, ObjectKind::System, system, 0),
         (objects.slot(ObjectKind::Notification), ObjectKind::Notification, endpoint, 0),
         (objects.slot(ObjectKind::Timer), ObjectKind::Timer, Rights::MANAGE | Rights::GRANT, 0),
+        (objects.slot(ObjectKind::Reply), ObjectKind::Reply, Rights::empty(), 0),
         (block.archive, ObjectKind::MemoryObject, archive, 0),
         (block.process, ObjectKind::Process, own, 0),
         (block.thread, ObjectKind::Thread, own, 0),
@@ -163,7 +181,7 @@ fn makers_have_all_rights_and_others_what_was_left() {
 /// A capability that was closed is stale for every use, also a second close.
 fn a_closed_handle_stays_stale() {
     let objects = Objects::new("idle");
-    for kind in ObjectKind::ALL {
+    for kind in copied() {
         let slot = copy_to(objects.slot(kind), CapSlot::NULL, Rights::all(), 0).unwrap();
         assert_eq!(close(slot), Ok(()));
         for _ in 0..2 {

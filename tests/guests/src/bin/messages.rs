@@ -89,7 +89,7 @@ impl Way {
 fn send_all(endpoint: CapSlot, before: fn()) {
     for way in ways() {
         before();
-        let registers = raw::operation(endpoint, way.tag(), NEVER, words(way.number));
+        let registers = raw::no_answer(endpoint, way.tag(), NEVER, words(way.number));
         assert_eq!(raw::call(way.syscall, registers), way.answered(), "{way:?}");
     }
 }
@@ -98,10 +98,10 @@ fn send_all(endpoint: CapSlot, before: fn()) {
 fn receive_all(endpoint: CapSlot, before: fn()) {
     for way in ways() {
         before();
-        let registers = raw::operation(endpoint, NOISE.control[1], NEVER, NOISE.words);
+        let registers = raw::no_answer(endpoint, NOISE.control[1], NEVER, NOISE.words);
         assert_eq!(raw::call(Syscall::Receive, registers), way.received(), "{way:?}");
         if way.syscall == Syscall::Call {
-            let control = [NOISE.control[0], way.reply_tag(), NOISE.control[2], NOISE.control[3]];
+            let control = [0, way.reply_tag(), NOISE.control[2], NOISE.control[3]];
             let registers = Registers { control, words: words(!way.number) };
             let nothing = Left::well(Registers::default());
             assert_eq!(raw::call(Syscall::Reply, registers), nothing, "{way:?}");

@@ -47,8 +47,10 @@ fn take(endpoint: &Endpoint, with: u32) {
 
 #[track_caller]
 fn owe_nothing(endpoint: &Endpoint) {
-    let registers = raw::operation(endpoint.slot(), 0, u64::MAX, NOISE.words);
+    let registers = raw::operation(CapSlot::NULL, 0, u64::MAX, NOISE.words);
     raw::refuse(Syscall::Reply, registers, Error::NoReplyOwed);
+    raw::refuse(Syscall::ReplyKeep, NOISE, Error::NoReplyOwed);
+    let registers = raw::operation(endpoint.slot(), 0, u64::MAX, NOISE.words);
     raw::refuse(Syscall::ReplyReceive, registers, Error::NoReplyOwed);
 }
 

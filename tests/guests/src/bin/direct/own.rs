@@ -106,7 +106,7 @@ fn tag(label: u32, length: usize) -> u64 {
 /// Answers all calls.
 fn serve(endpoint: CapSlot, uses: Uses) {
     let own = Own::set(SERVER, uses);
-    let mut next = raw::operation(endpoint, NOISE.control[1], NEVER, NOISE.words);
+    let mut next = raw::no_answer(endpoint, NOISE.control[1], NEVER, NOISE.words);
     let mut syscall = Syscall::Receive;
     for (number, length, reply) in lengths() {
         let control = [BADGE, tag(number, length), 1, 0];
@@ -125,7 +125,7 @@ fn serve(endpoint: CapSlot, uses: Uses) {
 fn ask(endpoint: CapSlot, uses: Uses) {
     let own = Own::set(CLIENT, uses);
     for (number, length, reply) in lengths() {
-        let registers = raw::operation(endpoint, tag(number, length), NEVER, sent(number));
+        let registers = raw::no_answer(endpoint, tag(number, length), NEVER, sent(number));
         let control = [0, tag(!number, reply), 0, 0];
         let expected = Left::well(Registers { control, words: words(!number, reply) });
         assert_eq!(raw::call(Syscall::Call, registers), expected, "call {number}");
