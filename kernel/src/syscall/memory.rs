@@ -2,6 +2,8 @@
 //! is decided in [`vm`](crate::vm).
 #![forbid(unsafe_code)]
 
+use alloc::borrow::Cow;
+
 use orbital_abi::{
     CapSlot, Error, Registers, Rights,
     arguments::{DeviceCache, MemoryDevice, MemoryMap, MemoryProtect, MemoryUnmap},
@@ -146,7 +148,11 @@ fn access(rights: Rights) -> Result<Option<Access>, Error> {
 
 #[inline(always)]
 pub(super) fn map(current: &Current, registers: &Registers) -> Completion {
-    match map_in(&current.process, registers) {
+    let (process, mapping) = match decode_map(&current.process, registers) {
+        Ok(decoded) => decoded,
+        Err(error) => return Completion::Done(Err(error)),
+    };
+    match AddressSpace::map(&process.space, mapping) {
         Ok(()) => done(current),
         Err(error) => map_again(current, error),
     }
@@ -158,11 +164,18 @@ fn map_again(current: &Current, error: Error) -> Completion {
     // It has no answer yet, so its arguments are still there.
     let registers = current.with_registers(|registers| registers.syscall_registers());
     let own = current.process.clone();
-    again(current, error, move || map_in(&own, &registers).map(|()| Registers::default()))
+    again(current, error, move || {
+        let (process, mapping) = decode_map(&own, &registers)?;
+        AddressSpace::map(&process.space, mapping)?;
+        Ok(Registers::default())
+    })
 }
 
 #[inline(always)]
-fn map_in(own: &Ref<Process>, registers: &Registers) -> Result<(), Error> {
+fn decode_map<'a>(
+    own: &'a Ref<Process>,
+    registers: &Registers,
+) -> Result<(Cow<'a, Ref<Process>>, Mapping), Error> {
     let arguments = MemoryMap::decode(registers)?;
     let access = access(arguments.rights)?;
     if !arguments.offset.is_multiple_of(PAGE_SIZE) {
@@ -185,7 +198,7 @@ fn map_in(own: &Ref<Process>, registers: &Registers) -> Result<(), Error> {
         bytes: arguments.bytes,
         content: Content { object, first_page, access, allowed },
     };
-    AddressSpace::map(&process.space, mapping)
+    Ok((process, mapping))
 }
 
 #[inline(always)]

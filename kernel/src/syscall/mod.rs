@@ -60,9 +60,15 @@ fn lookup<T: Object>(current: &Current, slot: CapSlot, needed: Rights) -> Result
 }
 
 /// The process that `slot` names in the table of `own`, or `own` itself where it is null.
+#[inline(always)]
 fn process_or_own(own: &Ref<Process>, slot: CapSlot) -> Result<Cow<'_, Ref<Process>>, Error> {
     if slot.is_null() {
         return Ok(Cow::Borrowed(own));
     }
-    own.capability(slot)?.object(Rights::MANAGE).map(Cow::Owned)
+    managed(own, slot).map(Cow::Owned)
+}
+
+#[inline(never)]
+fn managed(own: &Process, slot: CapSlot) -> Result<Ref<Process>, Error> {
+    own.capability(slot)?.object(Rights::MANAGE)
 }

@@ -223,6 +223,7 @@ impl Regions {
     }
 
     /// Where a region `[start, end)` belongs, if none touches that.
+    #[inline(always)]
     pub fn gap(&mut self, start: u64, end: u64) -> Option<Gap<'_>> {
         let before = self.tree.upper_bound_mut(Bound::Included(&start));
         let is_free = before.get().is_none_or(|before| before.end() <= start)
