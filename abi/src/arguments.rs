@@ -325,6 +325,7 @@ fn decode_rights(bits: u64) -> Result<Rights, Error> {
 // | ThreadSetAffinity (MANAGE) | Thread | a bit for each CPU, one of which is up |
 // | ThreadInspect (any rights) | Thread | |
 // | ThreadSetFaultHandler (MANAGE; SEND on the endpoint) | Thread | Endpoint, or null |
+// | ThreadMessagePage (MANAGE; null is the caller) | Thread | address, or 0: the kernel chooses |
 // | ThreadReadRegisters, ThreadWriteRegisters (MANAGE) | Thread | number of the bank |
 // | ThreadSleep | nanoseconds since boot | |
 // | ClockRead | | |

@@ -76,7 +76,8 @@ errors! {
         EndpointGone = 18, "the endpoint was destroyed";
         /// This thread has taken no call that it still has to answer.
         NoReplyOwed = 19, "no call is waiting for this thread's reply";
-        /// The tag of a message is malformed.
+        /// The tag of a message is malformed, or names more words than travel in registers where its sender has no
+        /// message page.
         InvalidMessage = 20, "the message's tag is malformed";
         /// The deadline came first: nobody has taken the message, or there was none to take.
         TimedOut = 21, "the deadline came first";
@@ -91,6 +92,8 @@ errors! {
         Revoked = 25, "the capability was revoked";
         /// More copies of copies than can be: 64 above one.
         TooDeep = 26, "the capability was derived too often";
+        /// The partner has no room for the message: no message page for so many words.
+        NoRoom = 27, "the partner has no room for the message";
     }
 }
 
@@ -123,11 +126,13 @@ pub enum IpcError {
     Unanswered = Error::Unanswered as u64,
     /// See [`Error::Revoked`].
     Revoked = Error::Revoked as u64,
+    /// See [`Error::NoRoom`].
+    NoRoom = Error::NoRoom as u64,
 }
 
 impl IpcError {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::EmptySlot,
         Self::StaleCapability,
         Self::WrongKind,
@@ -140,6 +145,7 @@ impl IpcError {
         Self::TimedOut,
         Self::Unanswered,
         Self::Revoked,
+        Self::NoRoom,
     ];
 }
 

@@ -18,3 +18,7 @@ pub const STACK_SIZE: u64 = 64 * 1024;
 
 /// Where the kernel maps init's [`Bootstrap`](crate::bootstrap::Bootstrap).
 pub const BOOTSTRAP_ADDRESS: u64 = 0x0000_7fff_fff8_0000;
+
+/// Where the kernel maps message pages for which no address is named: programs that map elsewhere never get in
+/// the way.
+pub const MESSAGE_PAGES: core::ops::Range<u64> = 0x7000_0000_0000..0x7f00_0000_0000;

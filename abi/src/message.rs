@@ -5,9 +5,15 @@ use crate::{CapSlot, IpcError};
 /// How many words of a message travel in registers.
 pub const REGISTER_WORDS: usize = 8;
 
+/// How many words a message has at most. Those behind the first [`REGISTER_WORDS`] stand in its sender's message page
+/// ([`Syscall::ThreadMessagePage`](crate::Syscall::ThreadMessagePage)), and arrive in its receiver's: word `i` at
+/// entry `i` of the page.
+pub const MAX_WORDS: usize = 496;
+
 /// The first word of a message: a label that the partners agree on, and how many words follow.
 ///
-/// Bits 0-31 are the label, bits 32-40 the word count; the others are zero.
+/// Bits 0-31 are the label, bits 32-40 the word count; the others are zero. Bits 41-46 are kept for counts of
+/// capabilities, which can't travel yet: a tag that has one of them is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(transparent)]
 pub struct Tag(u64);
@@ -16,12 +22,12 @@ impl Tag {
     const COUNT_SHIFT: u32 = 32;
     const COUNT_MASK: u64 = 0x1ff;
 
-    /// A tag with `label` and `words` words, at most [`REGISTER_WORDS`] of them.
+    /// A tag with `label` and `words` words, at most [`MAX_WORDS`] of them.
     ///
     /// # Errors
     /// [`IpcError::InvalidMessage`] for more words.
     pub const fn new(label: u32, words: usize) -> Result<Self, IpcError> {
-        if words > REGISTER_WORDS {
+        if words > MAX_WORDS {
             return Err(IpcError::InvalidMessage);
         }
         Ok(Self((words as u64) << Self::COUNT_SHIFT | label as u64))
@@ -34,10 +40,15 @@ impl Tag {
     /// mean nothing.
     pub const fn from_bits(bits: u64) -> Result<Self, IpcError> {
         // Everything above the label is the count, or has to be zero.
-        if bits >> Self::COUNT_SHIFT > REGISTER_WORDS as u64 {
+        if bits >> Self::COUNT_SHIFT > MAX_WORDS as u64 {
             return Err(IpcError::InvalidMessage);
         }
         Ok(Self(bits))
+    }
+
+    /// The same, if it is one whose message travels in registers alone.
+    pub const fn short_from_bits(bits: u64) -> Option<Self> {
+        if bits >> Self::COUNT_SHIFT > REGISTER_WORDS as u64 { None } else { Some(Self(bits)) }
     }
 
     /// The tag as it goes into a register.
@@ -54,23 +65,37 @@ impl Tag {
     pub const fn words(self) -> usize {
         (self.0 >> Self::COUNT_SHIFT & Self::COUNT_MASK) as usize
     }
+
+    /// How many of them travel in registers.
+    pub const fn register_words(self) -> usize {
+        let words = self.words();
+        if words < REGISTER_WORDS { words } else { REGISTER_WORDS }
+    }
+
+    /// Whether some of them travel in message pages.
+    pub const fn is_long(self) -> bool {
+        self.words() > REGISTER_WORDS
+    }
 }
 
-/// A tag and its words. Words behind the count are zero.
+/// A tag, and its words as far as they travel in registers. Those behind the count are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Message {
     /// Label and word count.
     pub tag: Tag,
-    /// The words; those behind the count do not travel.
+    /// The first words; those behind the count do not travel.
     pub words: [u64; REGISTER_WORDS],
 }
 
 impl Message {
-    /// A message with `label` and `words`.
+    /// A message with `label` and `words`, all of which travel in registers.
     ///
     /// # Errors
     /// [`IpcError::InvalidMessage`] for more than [`REGISTER_WORDS`] words.
     pub fn new(label: u32, words: &[u64]) -> Result<Self, IpcError> {
+        if words.len() > REGISTER_WORDS {
+            return Err(IpcError::InvalidMessage);
+        }
         let tag = Tag::new(label, words.len())?;
         let mut message = Self { tag, words: [0; REGISTER_WORDS] };
         message.words[..words.len()].copy_from_slice(words);
@@ -82,9 +107,9 @@ impl Message {
         self.tag.label()
     }
 
-    /// The words that travel.
+    /// The words that travel in registers.
     pub fn words(&self) -> &[u64] {
-        &self.words[..self.tag.words().min(REGISTER_WORDS)]
+        &self.words[..self.tag.register_words()]
     }
 }
 

@@ -91,6 +91,8 @@ syscalls! {
     /// Kills all capabilities that were derived from one, in whatever table they are. Returns when nothing is
     /// begun through any of them any more.
     CapabilityRevoke = 52;
+    /// Gives a thread a message page, for words of messages that registers have no room for. Gives its address.
+    ThreadMessagePage = 53;
     /// Puts the call that this thread took last into a slot, from where any thread of the process can answer it.
     /// Gives the slot.
     ReplyKeep = 54;

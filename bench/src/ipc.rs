@@ -3,8 +3,11 @@
 use core::arch::naked_asm;
 
 use orbital_user::{
-    Endpoint, Message, Rights,
-    abi::{Syscall, message::REGISTER_WORDS},
+    Endpoint, MessagePage, Rights,
+    abi::{
+        Syscall,
+        message::{MAX_WORDS, REGISTER_WORDS},
+    },
     start::take_granted,
 };
 
@@ -18,10 +21,7 @@ const NEVER: u64 = u64::MAX;
 
 /// A call without words, and its reply.
 pub fn no_words() -> Samples {
-    with_server(0, |endpoint, tag| {
-        // SAFETY: the call changes no memory.
-        unsafe { stub::call(Syscall::Call, [endpoint, tag, NEVER]) }.0
-    })
+    with_server(0, call)
 }
 
 /// The same with all words that go in registers, both ways.
@@ -29,13 +29,34 @@ pub fn eight_words() -> Samples {
     with_server(REGISTER_WORDS, call_with_eight_words)
 }
 
+/// The same with 64 words, both ways: the page is neither filled nor read in between.
+pub fn sixty_four_words() -> Samples {
+    with_server(64, call_with_eight_words)
+}
+
+/// The same with as many as a message has.
+pub fn all_words() -> Samples {
+    with_server(MAX_WORDS, call_with_eight_words)
+}
+
+#[inline(always)]
+fn call(endpoint: u64, tag: u64) -> u64 {
+    // SAFETY: the call changes no memory.
+    unsafe { stub::call(Syscall::Call, [endpoint, tag, NEVER]) }.0
+}
+
 /// Starts a server, sees that it answers right, and takes samples of `call`, which gets endpoint and
 /// tag.
 fn with_server(words: usize, call: impl Fn(u64, u64) -> u64) -> Samples {
     let endpoint = Endpoint::create().expect("an endpoint");
     let server = roles::start("server", |spawn| spawn.grant(endpoint.slot(), Rights::RECEIVE, 0));
-    let message = Message::new(7, &[1, 2, 3, 4, 5, 6, 7, 8][..words]).expect("a message");
-    assert_eq!(endpoint.call(&message), Ok(message));
+    let page = MessagePage::of_thread().expect("a page");
+    let numbers: [u64; MAX_WORDS] = core::array::from_fn(|number| 1 + number as u64);
+    let message = page.message(7, &numbers[..words]).expect("a message");
+    let answer = endpoint.call(&message).expect("an answer");
+    assert_eq!(answer, message);
+    // What is read is what the server has sent.
+    assert!(page.words(&answer).eq(numbers[..words].iter().copied()));
     let (slot, tag) = (endpoint.slot().bits(), message.tag.bits());
     let samples = measure(MANY, || call(slot, tag));
     roles::end(&server);
@@ -45,6 +66,7 @@ fn with_server(words: usize, call: impl Fn(u64, u64) -> u64) -> Samples {
 /// The server's process.
 pub fn server() {
     let endpoint = take_granted(0).expect("an endpoint").into_slot();
+    MessagePage::of_thread().expect("a page");
     serve(endpoint.bits());
 }
 

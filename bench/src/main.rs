@@ -46,6 +46,8 @@ const BENCHMARKS: &[Benchmark] = &[
     ("yield_switch", calls::yield_switch),
     ("ipc_call_reply_0", ipc::no_words),
     ("ipc_call_reply_8", ipc::eight_words),
+    ("ipc_call_reply_64", ipc::sixty_four_words),
+    ("ipc_call_reply_496", ipc::all_words),
     ("ipc_call_reply_general_0", ipc::no_words),
     ("notify_round_trip", notifications::round_trip),
     ("page_map_unmap", mappings::map_unmap),

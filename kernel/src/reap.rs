@@ -7,9 +7,9 @@
 //!    ▲  │                                          │  ▲
 //!    └──┘ 0                                        └──┘ woken by the last of either
 //! ```
-//! 0. what a killed thread has begun to unmap, to protect or to revoke is finished, and entries of the table that
-//! many others were derived from leave it; 1. the process is ending: its threads are
-//! asked to end, 2. then its children; 3. their ends wake the task; 4. without any, capabilities,
+//! 0. what a killed thread has begun to unmap, to protect or to revoke is finished, message pages of ended ones are
+//! unmapped, and entries of the table that many others were derived from leave it; 1. the process is ending: its
+//! threads are asked to end, 2. then its children; 3. their ends wake the task; 4. without any, capabilities,
 //! mappings and tables go; 5. the process tells those who wait for it. All of it in steps, between
 //! which more urgent threads and tasks run.
 
@@ -54,6 +54,7 @@ async fn reap(process: Ref<Process>) {
         // Helping has no error.
         let _ = vm::help(&process.space).await;
         tidy(&process).await;
+        unmap_left_pages(&process).await;
         if !process.is_ending() {
             until_woken().await;
         }
@@ -82,6 +83,7 @@ async fn reap(process: Ref<Process>) {
         until_woken().await;
     }
     tidy(&process).await;
+    unmap_left_pages(&process).await;
     give_back(&process).await;
     process.finish();
 }
@@ -126,6 +128,15 @@ async fn tidy(process: &Ref<Process>) {
             }
         }
         yield_now().await;
+    }
+}
+
+/// Unmaps the message pages of threads that have ended.
+async fn unmap_left_pages(process: &Ref<Process>) {
+    while let Some(page) = process.space.take_left_page() {
+        let begin = || AddressSpace::begin_unmap_page(&process.space, &page, arch::cpu_index());
+        // All of a mapping: dividing nothing, it can't fail.
+        let _ = vm::change(&process.space, begin).await;
     }
 }
 

@@ -6,7 +6,7 @@
 //! | [`start`] | [`entry!`](crate::entry), the bootstrap block, the end |
 //! | [`mod@print`] | [`println!`](crate::println) into the system's log |
 //! | [`capability`] | the handle that closes on drop, beneath all objects |
-//! | [`endpoint`], [`reply`], [`server`] | messages |
+//! | [`endpoint`], [`reply`], [`server`], [`message_page`] | messages |
 //! | [`notification`], [`timer`] | signals, at once and at certain times |
 //! | [`memory`] | memory objects and mappings; the heap stands on it |
 //! | [`lock`] | a mutex between threads |
@@ -27,6 +27,7 @@ pub mod endpoint;
 mod heap;
 pub mod lock;
 pub mod memory;
+pub mod message_page;
 pub mod notification;
 #[cfg(target_os = "none")]
 mod panic;
@@ -49,6 +50,7 @@ pub use orbital_abi::{
 
 pub use endpoint::Endpoint;
 pub use memory::MemoryObject;
+pub use message_page::MessagePage;
 pub use notification::Notification;
 pub use process::Process;
 pub use reply::Reply;

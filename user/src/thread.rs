@@ -142,6 +142,16 @@ impl Thread {
         self.control(Syscall::ThreadSetFaultHandler, endpoint.bits()).map(|_| ())
     }
 
+    /// Gives it a message page at `address`, or where the kernel chooses if that is 0; gives the address. One that has
+    /// a page keeps that one.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for an address that is no page's; [`Error::InvalidAddress`] outside of user space;
+    /// [`Error::AddressInUse`]; [`Error::QuotaExceeded`]; [`Error::Ended`]; those of the slot.
+    pub fn give_message_page(&self, address: u64) -> Result<u64, Error> {
+        Ok(self.control(Syscall::ThreadMessagePage, address)?.control[0])
+    }
+
     /// A part of its registers, while it waits for its fault handler's answer.
     ///
     /// # Errors

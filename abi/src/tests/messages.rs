@@ -1,14 +1,19 @@
 //! Tags, messages and deadlines.
 
-use crate::{Deadline, IpcError, Message, Tag, message::REGISTER_WORDS};
+use crate::{
+    Deadline, IpcError, Message, Tag,
+    message::{MAX_WORDS, REGISTER_WORDS},
+};
 
 #[test]
 fn a_tag_keeps_label_and_count_apart() {
     for label in [0, 1, u32::MAX] {
-        for words in 0..=REGISTER_WORDS {
+        for words in 0..=MAX_WORDS {
             let tag = Tag::new(label, words).unwrap();
             assert_eq!((tag.label(), tag.words()), (label, words));
+            assert_eq!((tag.register_words(), tag.is_long()), (words.min(8), words > 8));
             assert_eq!(Tag::from_bits(tag.bits()), Ok(tag));
+            assert_eq!(Tag::short_from_bits(tag.bits()), (words <= 8).then_some(tag));
         }
     }
     assert_eq!(Tag::new(7, 3).map(Tag::bits), Ok(3 << 32 | 7));
@@ -17,10 +22,10 @@ fn a_tag_keeps_label_and_count_apart() {
 #[test]
 fn a_tag_with_more_words_than_a_message_has_is_refused() {
     // The later ones would vanish, or look small, if they were cut to the field's width.
-    for words in [REGISTER_WORDS + 1, 0x1ff, 0x200, 1 << 32, usize::MAX] {
+    for words in [MAX_WORDS + 1, 0x1ff, 0x200, 1 << 32, usize::MAX] {
         assert_eq!(Tag::new(0, words), Err(IpcError::InvalidMessage), "{words}");
     }
-    for words in REGISTER_WORDS as u64 + 1..=0x1ff {
+    for words in MAX_WORDS as u64 + 1..=0x1ff {
         assert_eq!(Tag::from_bits(words << 32), Err(IpcError::InvalidMessage), "{words}");
     }
 }
@@ -29,6 +34,7 @@ fn a_tag_with_more_words_than_a_message_has_is_refused() {
 fn a_tag_with_bits_that_mean_nothing_is_refused() {
     for bit in 41..64 {
         assert_eq!(Tag::from_bits(1 << bit | 1), Err(IpcError::InvalidMessage), "bit {bit}");
+        assert_eq!(Tag::short_from_bits(1 << bit | 1), None, "bit {bit}");
     }
     assert_eq!(Tag::from_bits(u64::MAX), Err(IpcError::InvalidMessage));
 }

@@ -1,12 +1,13 @@
 //! Endpoints: where senders and receivers meet.
 //!
 //! An endpoint has waiting senders or waiting receivers, never both. Who comes and finds a partner
-//! claims it, moves the message from register to register, and wakes it; who finds none queues
+//! claims it, moves the message from register to register and from page to page, and wakes it; who finds none queues
 //! itself and waits in its slot. The lock covers the queues alone: it is taken with no other held,
 //! and none is taken under it.
 
 use orbital_abi::{
-    Deadline, Error, Fault, IpcError, Message, ObjectKind, Tag, fault::FaultMessage,
+    Deadline, Error, Fault, IpcError, Message, ObjectKind, Registers, Syscall, Tag,
+    fault::FaultMessage,
 };
 use orbital_executor::yield_now;
 use spin::Mutex;
@@ -23,6 +24,9 @@ use crate::{
     sched::Completion,
     thread::{BlockReason, Claim, Current, Phase, Sending, Tcb, WaitingQueue},
 };
+
+/// How many senders a receiver refuses before it begins again.
+const MOST_REFUSED: usize = 8;
 
 /// A communication point.
 #[repr(C)]
@@ -81,8 +85,8 @@ enum Found {
 /// Which of the two queues.
 #[derive(Clone, Copy)]
 enum Side {
-    /// With what they send.
-    Senders(Sending),
+    /// With what they send, and its tag.
+    Senders(Sending, Tag),
     Receivers,
 }
 
@@ -121,9 +125,9 @@ impl Endpoint {
 
     /// Takes a partner off the other queue, or puts the comer into its own.
     fn meet(&self, current: &Current, own: Side, deadline: Deadline) -> Result<Found, IpcError> {
-        let sending = match own {
-            Side::Senders(sending) => sending,
-            Side::Receivers => Sending::Message,
+        let (sending, tag) = match own {
+            Side::Senders(sending, tag) => (sending, tag),
+            Side::Receivers => (Sending::Message, Tag::default()),
         };
         let mut queues = self.queues.lock();
         if queues.closed {
@@ -131,9 +135,13 @@ impl Endpoint {
         }
         let Queues { senders, receivers, .. } = &mut *queues;
         let (mine, others) = match own {
-            Side::Senders(_) => (senders, receivers),
+            Side::Senders(..) => (senders, receivers),
             Side::Receivers => (receivers, senders),
         };
+        // Whoever stands in the queue waits: who cancels that leaves it first.
+        if tag.is_long() && others.first().is_some_and(|first| !first.has_message_page()) {
+            return Err(IpcError::NoRoom);
+        }
         if let Some(partner) = claim_first(others) {
             return Ok(Found::Partner(partner));
         }
@@ -160,7 +168,7 @@ impl Endpoint {
             Expects::Reply => Sending::Call,
         };
         current.set_badge(badge);
-        let claim = match endpoint.meet(current, Side::Senders(sending), deadline) {
+        let claim = match endpoint.meet(current, Side::Senders(sending, message.tag), deadline) {
             Err(error) => return Completion::Done(Err(error.into())),
             Ok(Found::Queued) => {
                 let reason = match expects {
@@ -191,7 +199,8 @@ impl Endpoint {
         fault: &Fault,
     ) -> Option<Waiting<Self>> {
         current.set_fault(badge, fault);
-        match endpoint.meet(current, Side::Senders(Sending::Fault), Deadline::Never).ok()? {
+        let own = Side::Senders(Sending::Fault, Tag::default());
+        match endpoint.meet(current, own, Deadline::Never).ok()? {
             Found::Queued => Some(Waiting::begun(current, Some(endpoint.clone()))),
             Found::Partner(claim) => {
                 let message = FaultMessage { fault: *fault, thread: current.id.0 }.encode();
@@ -233,13 +242,24 @@ impl Endpoint {
         Some(())
     }
 
-    /// Receives a message for the current thread.
+    /// Receives a message for the current thread. Senders of messages that it has no room for are told so.
     pub fn receive(endpoint: &Ref<Self>, current: &Current, deadline: Deadline) -> Completion {
-        match endpoint.meet(current, Side::Receivers, deadline) {
-            Err(error) => Completion::Done(Err(error.into())),
-            Ok(Found::Queued) => wait(current, BlockReason::Receiving, Some(endpoint), deadline),
-            Ok(Found::Partner(claim)) => Completion::Done(Ok(take(current, claim))),
+        for _ in 0..MOST_REFUSED {
+            match endpoint.meet(current, Side::Receivers, deadline) {
+                Err(error) => return Completion::Done(Err(error.into())),
+                Ok(Found::Queued) => {
+                    return wait(current, BlockReason::Receiving, Some(endpoint), deadline);
+                }
+                Ok(Found::Partner(claim)) => {
+                    if let Some(registers) = take(current, claim) {
+                        return Completion::Done(Ok(registers));
+                    }
+                }
+            }
         }
+        // There may be any number of them: it begins again, and others have their turn before.
+        current.with_registers(|registers| registers.call_again(Syscall::Receive as u64));
+        Completion::Written
     }
 }
 
@@ -251,12 +271,16 @@ fn hand(current: &Current, receiver: Claim, badge: u64, message: &Message, sendi
             receiver.owe(current.to_ref(), current.begin_wait(Phase::Taken, sending))
         }
     };
+    if message.tag.is_long() {
+        transfer::copy_long(message.tag, current.message_page(), receiver.message_page());
+    }
     receiver.complete(Ok(transfer::delivered(badge, message, sending)));
     drop(displaced);
 }
 
-/// Takes a queued sender's message for the current thread.
-fn take(current: &Current, claim: Claim) -> orbital_abi::Registers {
+/// Takes a queued sender's message for the current thread; `None` where that has no room for it, which the sender is
+/// told.
+fn take(current: &Current, claim: Claim) -> Option<Registers> {
     let (badge, sending) = claim.sending();
     let message = match sending {
         Sending::Fault => claim.fault().encode(),
@@ -267,6 +291,13 @@ fn take(current: &Current, claim: Claim) -> orbital_abi::Registers {
             transfer::message(tag, &registers)
         }),
     };
+    if message.tag.is_long() {
+        if !current.has_message_page() {
+            claim.complete(Err(Error::NoRoom));
+            return None;
+        }
+        transfer::copy_long(message.tag, claim.message_page(), current.message_page());
+    }
     if sending != Sending::Message {
         let (sender, sequence) = (claim.thread().clone(), claim.sequence());
         sender.set_block_reason(BlockReason::WaitingReply { from: Some(current.id) });
@@ -276,5 +307,5 @@ fn take(current: &Current, claim: Claim) -> orbital_abi::Registers {
     } else {
         claim.complete(Ok(Default::default()));
     }
-    transfer::delivered(badge, &message, sending)
+    Some(transfer::delivered(badge, &message, sending))
 }

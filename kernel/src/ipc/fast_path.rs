@@ -1,6 +1,6 @@
 //! The fast path of messages: a call, an answer, or word of a fault that finds its partner waiting on this CPU is
-//! a direct switch (`sched::direct`): the words go from register to register, and the partner goes on. No future is
-//! polled, nothing is queued that does not stay in its queue, and nobody is woken.
+//! a direct switch (`sched::direct`): the words go from register to register and from page to page, and the partner
+//! goes on. No future is polled, nothing is queued that does not stay in its queue, and nobody is woken.
 //!
 //! It is a short cut through the general path, and leads to the same: everything is looked at first, and where
 //! anything is out of the ordinary (a deadline, another CPU, a waiting sender, a budget, a kill, an error) the
@@ -12,7 +12,9 @@
 
 #![forbid(unsafe_code)]
 
-use orbital_abi::{CapSlot, Deadline, Fault, Rights, Tag, fault, fault::FaultMessage};
+use orbital_abi::{
+    CapSlot, Deadline, Fault, Rights, Tag, fault, fault::FaultMessage, message::REGISTER_WORDS,
+};
 
 use super::{
     Endpoint,
@@ -34,13 +36,54 @@ pub fn message_at_once(current: &Current, is_call: bool) -> Option<*mut SavedReg
     if deadline != Deadline::Never.bits() || !direct::is_possible() {
         return None;
     }
-    let (slot, tag) = (CapSlot::from_bits(slot), Tag::from_bits(tag).ok()?);
+    if !is_call && kept != CapSlot::NULL.bits() {
+        return None;
+    }
+    let slot = CapSlot::from_bits(slot);
+    let Some(tag) = Tag::short_from_bits(tag) else {
+        return long_message_at_once(current, is_call, slot, tag);
+    };
+    exchange::<false>(current, is_call, slot, tag)
+}
+
+/// The same for a message with words that travel in pages. A function of its own, so that short ones have nothing
+/// of it.
+#[inline(never)]
+fn long_message_at_once(
+    current: &Current,
+    is_call: bool,
+    slot: CapSlot,
+    tag: u64,
+) -> Option<*mut SavedRegisters> {
+    let tag = Tag::from_bits(tag).ok().filter(|_| current.has_message_page())?;
+    exchange::<true>(current, is_call, slot, tag)
+}
+
+/// Gives the CPU to the partner, with the message, which is `LONG` or not.
+#[inline(always)]
+fn exchange<const LONG: bool>(
+    current: &Current,
+    is_call: bool,
+    slot: CapSlot,
+    tag: Tag,
+) -> Option<*mut SavedRegisters> {
     let (partner, next) = match is_call {
-        true => call(current, slot, tag)?,
-        false if kept != CapSlot::NULL.bits() => return None,
-        false => reply_receive(current, slot, tag)?,
+        true => call::<LONG>(current, slot, tag)?,
+        false => reply_receive::<LONG>(current, slot, tag)?,
     };
     Some(direct::switch(current, partner, &next))
+}
+
+/// Moves the words of the current thread's message to a partner that has room for them, with these control words.
+#[inline(always)]
+fn deliver<const LONG: bool>(current: &Current, next: &Current, control: [u64; 4], tag: Tag) {
+    let words = if LONG { REGISTER_WORDS } else { tag.words() };
+    current.with_registers(|from| {
+        next.with_registers(|to| from.deliver(to, control, words));
+    });
+    if LONG {
+        transfer::copy_long(tag, current.message_page(), next.message_page());
+    }
 }
 
 /// Word of the current thread's fault, to be answered like a call.
@@ -76,17 +119,22 @@ fn receiver(thread: &Tcb, cpu: usize) -> Option<Current> {
 
 /// Gives the current thread's message to a server: that, and the proof for it.
 #[inline(always)]
-fn call(current: &Current, slot: CapSlot, tag: Tag) -> Option<(Ref<Tcb>, Current)> {
+fn call<const LONG: bool>(
+    current: &Current,
+    slot: CapSlot,
+    tag: Tag,
+) -> Option<(Ref<Tcb>, Current)> {
     let cpu = arch::cpu_index();
     let found = current.process.with_capability(slot, |capability| {
         let endpoint: &Endpoint = capability.get(Rights::SEND).ok()?;
-        let (thread, next) = endpoint.take_receiver(|thread| receiver(thread, cpu))?;
+        let (thread, next) = endpoint.take_receiver(|thread| {
+            let has_room = !LONG || thread.has_message_page();
+            has_room.then(|| receiver(thread, cpu))?
+        })?;
         Some((thread, next, capability.badge()))
     });
     let (server, next, badge) = found.ok()??;
-    current.with_registers(|from| {
-        next.with_registers(|to| from.deliver(to, [badge, tag.bits(), IS_CALL, 0], tag.words()));
-    });
+    deliver::<LONG>(current, &next, [badge, tag.bits(), IS_CALL, 0], tag);
     current.set_block_reason(BlockReason::WaitingReply { from: Some(next.id) });
     current.set_operation(Waiting::<Endpoint>::begun(current, None));
     taken(current, Sending::Call, &next);
@@ -107,9 +155,13 @@ fn taken(current: &Current, sending: Sending, next: &Current) {
 
 /// Answers the call that the current thread owes, and lets it receive: the caller, and the proof for it.
 #[inline(always)]
-fn reply_receive(current: &Current, slot: CapSlot, tag: Tag) -> Option<(Ref<Tcb>, Current)> {
+fn reply_receive<const LONG: bool>(
+    current: &Current,
+    slot: CapSlot,
+    tag: Tag,
+) -> Option<(Ref<Tcb>, Current)> {
     let owed = current.owed().take_call()?;
-    let done = answer(current, &owed, slot, tag);
+    let done = answer::<LONG>(current, &owed, slot, tag);
     let Some((next, endpoint)) = done else {
         owed.put_into(current.owed());
         return None;
@@ -127,7 +179,7 @@ fn reply_receive(current: &Current, slot: CapSlot, tag: Tag) -> Option<(Ref<Tcb>
 /// Answers the call with the current thread's words, and lets it wait at the endpoint in `slot`: the proof for
 /// the caller, and the endpoint.
 #[inline(always)]
-fn answer(
+fn answer<const LONG: bool>(
     current: &Current,
     owed: &Owed<'_>,
     slot: CapSlot,
@@ -138,7 +190,7 @@ fn answer(
     let is_fault = next.sends_fault();
     let is_ready = match is_fault {
         true => tag.label() == fault::RESUME && next.is_in::<Handled>(),
-        false => next.is_in::<Waiting<Endpoint>>(),
+        false => next.is_in::<Waiting<Endpoint>>() && (!LONG || next.has_message_page()),
     };
     if !is_ready {
         return None;
@@ -153,11 +205,9 @@ fn answer(
                 next.unclaim(owed.sequence);
                 return None;
             }
-            // Before the current thread is found in the queue, and its registers are another's.
+            // Before the current thread is found in the queue, and its registers and its page are another's.
             if !is_fault {
-                current.with_registers(|from| {
-                    next.with_registers(|to| from.deliver(to, [0, tag.bits(), 0, 0], tag.words()));
-                });
+                deliver::<LONG>(current, &next, [0, tag.bits(), 0, 0], tag);
             }
             next.end_claimed();
             direct::leave()

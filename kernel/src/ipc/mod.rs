@@ -7,7 +7,7 @@ pub mod notification;
 pub mod reply;
 mod sweep;
 pub mod timer;
-mod transfer;
+pub mod transfer;
 mod waiting;
 
 #[cfg(test)]
@@ -26,5 +26,5 @@ pub fn init(command_line: &CommandLine) {
     let is_off = command_line.get("fast_path") == Some("off");
     sched::set_short_cuts(!is_off);
     let path = if is_off { "the general path alone" } else { "with a fast path" };
-    log::debug!("messages of up to {} words, {path}", orbital_abi::message::REGISTER_WORDS);
+    log::debug!("messages of up to {} words, {path}", orbital_abi::message::MAX_WORDS);
 }

@@ -11,7 +11,7 @@ use super::transfer;
 use crate::{
     capability::Capability,
     object::{Header, Object, Ref},
-    thread::{Current, Found, Owed, OwedCell},
+    thread::{Current, Found, OwedCell},
 };
 
 /// Whether a sender waits for an answer.
@@ -70,28 +70,47 @@ pub fn keep(current: &Current) -> Result<CapSlot, Error> {
 ///
 /// # Errors
 /// [`Error::NoReplyOwed`] when it owes none; those of the slot; [`Error::PeerGone`] when the caller has given up or
-/// ended: then the reply is used up.
+/// ended: then the reply is used up. [`Error::NoRoom`] when the caller has no room for the message: then it is to be
+/// answered still.
 pub fn reply(current: &Current, kept: CapSlot, message: &Message) -> Result<(), Error> {
     if kept.is_null() {
-        return match current.owed().take() {
-            Found::Nothing => Err(Error::NoReplyOwed),
-            Found::Gone => Err(Error::PeerGone),
-            Found::Call(call) => answer(call, message),
-        };
+        return answer(current, current.owed(), message, Error::NoReplyOwed);
     }
     let reply: Ref<Reply> = current.process.capability(kept)?.object(Rights::empty())?;
-    let answered = match reply.call.take() {
-        // Another thread was quicker.
-        Found::Nothing => return Err(Error::StaleCapability),
-        Found::Gone => Err(Error::PeerGone),
-        Found::Call(call) => answer(call, message),
-    };
-    // Perhaps closed meanwhile.
-    let _ = current.process.close(kept);
+    // Perhaps another thread was quicker.
+    let answered = answer(current, &reply.call, message, Error::StaleCapability);
+    if matches!(answered, Ok(()) | Err(Error::PeerGone)) {
+        // Perhaps closed meanwhile.
+        let _ = current.process.close(kept);
+    }
     answered
 }
 
-fn answer(call: Owed<'_>, message: &Message) -> Result<(), Error> {
-    call.claim().ok_or(Error::PeerGone)?.complete(Ok(transfer::replied(message)));
+/// Answers the call in `cell`; `nothing` where there is none.
+fn answer(
+    current: &Current,
+    cell: &OwedCell,
+    message: &Message,
+    nothing: Error,
+) -> Result<(), Error> {
+    let call = match cell.take() {
+        Found::Nothing => return Err(nothing),
+        Found::Gone => return Err(Error::PeerGone),
+        Found::Call(call) => call,
+    };
+    // To a fault no more than the label is an answer.
+    let is_long = message.tag.is_long() && !call.caller.sends_fault();
+    if is_long && !call.caller.has_message_page() {
+        if call.put_into(cell) {
+            return Err(Error::NoRoom);
+        }
+        cell.take();
+        return Err(Error::PeerGone);
+    }
+    let claim = call.claim().ok_or(Error::PeerGone)?;
+    if is_long {
+        transfer::copy_long(message.tag, current.message_page(), claim.message_page());
+    }
+    claim.complete(Ok(transfer::replied(message)));
     Ok(())
 }

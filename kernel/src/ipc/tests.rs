@@ -6,6 +6,8 @@ mod differential;
 mod ends;
 mod faults;
 mod kept;
+mod long;
+mod long_pages;
 mod notifications;
 mod random;
 mod refusals;

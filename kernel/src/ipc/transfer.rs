@@ -4,7 +4,7 @@
 
 use orbital_abi::{Message, Registers, Tag, message::REGISTER_WORDS};
 
-use crate::thread::Sending;
+use crate::{thread::Sending, vm::MessagePage};
 
 /// Marks a delivered message as a call, in control word 2.
 pub const IS_CALL: u64 = 1;
@@ -14,8 +14,18 @@ pub const IS_FAULT: u64 = 2;
 /// The message with `tag` in a sender's `registers`; words behind its count are zero.
 pub fn message(tag: Tag, registers: &Registers) -> Message {
     let mut words = [0; REGISTER_WORDS];
-    words[..tag.words()].copy_from_slice(&registers.words[..tag.words()]);
+    let count = tag.register_words();
+    words[..count].copy_from_slice(&registers.words[..count]);
     Message { tag, words }
+}
+
+/// Copies the words of a long message that registers have no room for, from the sender's page to the receiver's.
+/// Both have one.
+#[inline(always)]
+pub fn copy_long(tag: Tag, from: Option<&MessagePage>, to: Option<&MessagePage>) {
+    if let (Some(from), Some(to)) = (from, to) {
+        from.copy_words(to, REGISTER_WORDS..tag.words());
+    }
 }
 
 /// What a receiver finds: badge, tag, what it is, and the words.

@@ -72,6 +72,7 @@ fn any_call(current: Current, number: u64) -> *mut SavedRegisters {
         Syscall::ThreadSetPriority => run(current, control::set_priority),
         Syscall::ThreadSetAffinity => run(current, control::set_affinity),
         Syscall::ThreadSetBudget => run(current, control::set_budget),
+        Syscall::ThreadMessagePage => run(current, thread::message_page),
         Syscall::ThreadSetFaultHandler => run(current, fault::set_handler),
         Syscall::ThreadReadRegisters => run(current, fault::read_registers),
         Syscall::ThreadWriteRegisters => run(current, fault::write_registers),

@@ -9,6 +9,7 @@ use crate::{
     ipc::{
         Endpoint,
         reply::{self, Expects},
+        transfer,
     },
     object::Ref,
     sched::Completion,
@@ -26,12 +27,13 @@ fn endpoint(
     Ok((capability.object(needed)?, badge))
 }
 
-/// The message in control word 1 and the message words.
-fn message(registers: &Registers) -> Result<Message, IpcError> {
+/// The message in control word 1 and the message words, and perhaps in the thread's page.
+fn message(current: &Current, registers: &Registers) -> Result<Message, IpcError> {
     let tag = Tag::from_bits(registers.control[1])?;
-    let mut message = Message { tag, words: [0; _] };
-    message.words[..tag.words()].copy_from_slice(&registers.words[..tag.words()]);
-    Ok(message)
+    if tag.is_long() && !current.has_message_page() {
+        return Err(IpcError::InvalidMessage);
+    }
+    Ok(transfer::message(tag, registers))
 }
 
 fn deadline(registers: &Registers) -> Deadline {
@@ -40,7 +42,7 @@ fn deadline(registers: &Registers) -> Deadline {
 
 fn send_with(current: &Current, registers: &Registers, expects: Expects) -> Completion {
     let decoded = (|| {
-        let message = message(registers)?;
+        let message = message(current, registers)?;
         let deadline = deadline(registers);
         let (endpoint, badge) = endpoint(current, registers, Rights::SEND)?;
         Ok::<_, Error>((endpoint, badge, message, deadline))
@@ -69,7 +71,7 @@ pub(super) fn receive(current: &Current, registers: &Registers) -> Completion {
 }
 
 pub(super) fn reply(current: &Current, registers: &Registers) -> Answer {
-    let message = message(registers)?;
+    let message = message(current, registers)?;
     reply::reply(current, CapSlot::from_bits(registers.control[0]), &message)?;
     Ok(Registers::default())
 }
@@ -82,7 +84,7 @@ pub(super) fn keep(current: &Current) -> Answer {
 /// dropped. Every other failure changes nothing.
 pub(super) fn reply_receive(current: &Current, registers: &Registers) -> Completion {
     let decoded = (|| {
-        let message = message(registers)?;
+        let message = message(current, registers)?;
         let deadline = deadline(registers);
         let (endpoint, _) = endpoint(current, registers, Rights::RECEIVE)?;
         Ok::<_, Error>((endpoint, message, deadline))

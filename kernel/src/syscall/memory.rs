@@ -38,7 +38,11 @@ const MAPPED: Rights = Rights::READ.union(Rights::WRITE).union(Rights::EXECUTE);
 /// Does once more what has failed with `error`, if that was for want of memory, after whatever is on its way
 /// back has come back: it may be this process's.
 #[cold]
-fn again(current: &Current, error: Error, take: impl FnOnce() -> Answer + 'static) -> Completion {
+pub(super) fn again(
+    current: &Current,
+    error: Error,
+    take: impl FnOnce() -> Answer + 'static,
+) -> Completion {
     if error != Error::QuotaExceeded || reclaim::is_done() {
         return Completion::Done(Err(error));
     }

@@ -3,6 +3,7 @@
 
 mod memory;
 mod objects;
+mod pages;
 mod revoked;
 mod system;
 mod threads;

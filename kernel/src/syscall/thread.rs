@@ -5,7 +5,7 @@ use orbital_abi::{
     CapSlot, Deadline, Error, ExitReason, Registers, Rights, arguments::ThreadCreate,
 };
 
-use super::{Answer, ended, lookup, value};
+use super::{Answer, ended, lookup, memory, value};
 use crate::{
     arch::SavedRegisters,
     capability::Capability,
@@ -65,4 +65,23 @@ pub(super) fn wait(current: &Current, registers: &Registers) -> Completion {
         let waited = timeout_at(deadline.bits(), thread.wait_until(is_over)).await;
         Outcome::Answer(ended(waited, thread.exit_reason()))
     })
+}
+
+pub(super) fn message_page(current: &Current, registers: &Registers) -> Completion {
+    let [slot, address, ..] = registers.control;
+    let slot = CapSlot::from_bits(slot);
+    let thread = match slot.is_null() {
+        true => Ok(current.to_ref()),
+        false => lookup::<Tcb>(current, slot, Rights::MANAGE),
+    };
+    let thread = match thread {
+        Ok(thread) => thread,
+        Err(error) => return Completion::Done(Err(error)),
+    };
+    match thread.give_message_page(address) {
+        Ok(address) => Completion::Done(Ok(value(address))),
+        Err(error) => {
+            memory::again(current, error, move || thread.give_message_page(address).map(value))
+        }
+    }
 }

@@ -100,7 +100,12 @@ impl Programs {
                 return if timer::take_expired() { Next::Trap(Trap::Timer) } else { Next::GoOn };
             }
             Doing::Working(_) | Doing::Computing => user::resume(Ok(Registers::default())),
-            Doing::Calling => user::resume(current.with_registers(|registers| registers.answer())),
+            Doing::Calling => {
+                if let Some(number) = current.with_registers(|registers| registers.take_again()) {
+                    return Next::Call(number);
+                }
+                user::resume(current.with_registers(|registers| registers.answer()));
+            }
         }
         let polled = thread.program.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         let request = match polled {

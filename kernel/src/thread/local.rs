@@ -144,6 +144,7 @@ impl Current {
         *self.exit.lock() = Some(reason);
         self.set_state(ThreadState::Ended);
         self.drop_fault_handler();
+        self.drop_message_page();
         self.control.changes.wake_all();
         self.process.thread_ended(&**self, reason);
     }

@@ -5,6 +5,7 @@ pub mod control;
 mod home;
 mod local;
 mod owed;
+mod page;
 mod ready_queue;
 pub mod registers;
 pub mod state;

@@ -19,6 +19,7 @@ use super::{
     control::Control,
     home::HomeCell,
     owed::OwedCell,
+    page::PageCell,
     ready_queue::Link,
     registers::RegisterCell,
     state::ThreadState,
@@ -69,10 +70,12 @@ pub struct Tcb {
     member: Member,
     /// The call that it has taken and not answered.
     pub(super) owed: OwedCell,
+    /// Its message page.
+    pub(super) page: PageCell,
     /// What it waits for: a [`BlockReason`].
     reason: AtomicU64,
-    /// Where its faults are handled.
-    handler: Mutex<Option<FaultHandler>>,
+    /// Where its faults are handled. Under its lock it gets its message page too.
+    pub(super) handler: Mutex<Option<FaultHandler>>,
     pub(super) exit: Mutex<Option<ExitReason>>,
     /// Touched only by the CPU that has the thread.
     pub(super) local: HomeCell,
@@ -187,6 +190,7 @@ impl Tcb {
             process: process.clone(),
             member: Member::new(),
             owed: OwedCell::new(),
+            page: PageCell::new(),
             reason: AtomicU64::new(BlockReason::Working.to_bits()),
             handler: Mutex::new(None),
             exit: Mutex::new(None),

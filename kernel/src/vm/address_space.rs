@@ -13,6 +13,7 @@ mod budget;
 pub mod change;
 mod fault;
 mod map;
+mod message_page;
 mod pages;
 mod tables;
 mod withdrawal;
@@ -37,12 +38,13 @@ pub use self::{
     begin::{Begun, Check},
     fault::{Resolution, Wanted},
     map::{Found, Mapping},
+    message_page::MessagePage,
 };
 use super::{region::Regions, tags};
 use crate::{
     arch::{PageTables, Root, Translation},
     memory::{self, FrameList},
-    object::{AnyRef, Header, Object, Quota, Ref},
+    object::{AnyRef, Header, Object, Paid, Quota, Ref},
 };
 
 /// What a process sees.
@@ -59,6 +61,10 @@ pub struct AddressSpace {
     /// How many CPUs are about to drop regions that they have taken out for a change.
     dropping: AtomicU64,
     state: Mutex<State>,
+    /// How many places for message pages the kernel has chosen.
+    message_pages: AtomicU64,
+    /// Message pages whose threads have ended, to be unmapped.
+    left_pages: Mutex<Option<Paid<MessagePage>>>,
     quota: Ref<Quota>,
 }
 
@@ -123,6 +129,8 @@ impl AddressSpace {
                 finished: 0,
                 is_closed: false,
             }),
+            message_pages: AtomicU64::new(0),
+            left_pages: Mutex::new(None),
             quota: quota.clone(),
         })
     }

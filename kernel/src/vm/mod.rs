@@ -20,7 +20,7 @@ mod withdraw;
 #[cfg(test)]
 mod tests;
 
-pub use address_space::AddressSpace;
+pub use address_space::{AddressSpace, MessagePage};
 pub use changing::{change, finish_change, help};
 pub use clone::clone_pages;
 pub use copy::copy_page;

@@ -40,6 +40,8 @@ pub const ALL: &[Benchmark] = &[
     instructions("syscall_null", Some(89), Some(309), 60),
     instructions("ipc_call_reply_0", Some(408), Some(7_083), 260),
     instructions("ipc_call_reply_8", Some(1_563), Some(9_048), 320),
+    instructions("ipc_call_reply_64", Some(2_123), Some(9_286), 500),
+    instructions("ipc_call_reply_496", None, Some(10_944), 1_500),
     Benchmark {
         options: " fast_path=off",
         ..instructions("ipc_call_reply_general_0", Some(1_386), None, 1_000)
@@ -91,7 +93,13 @@ mod tests {
         assert_eq!(names("syscall_null"), ["syscall_null"]);
         assert_eq!(
             names("call_reply"),
-            ["ipc_call_reply_0", "ipc_call_reply_8", "ipc_call_reply_general_0"]
+            [
+                "ipc_call_reply_0",
+                "ipc_call_reply_8",
+                "ipc_call_reply_64",
+                "ipc_call_reply_496",
+                "ipc_call_reply_general_0"
+            ]
         );
         assert_eq!(names("").len(), ALL.len());
     }

@@ -1,7 +1,7 @@
 //! What a user thread has in the CPU while it runs, as far as the kernel looks at it.
 #![forbid(unsafe_code)]
 
-use orbital_abi::{Error, Registers, fault::RegisterBank, layout};
+use orbital_abi::{Error, Registers, fault::RegisterBank, layout, message::REGISTER_WORDS};
 
 /// The registers of a user thread.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct SavedRegisters {
     /// Whether there was a system call, and its number.
     by_syscall: bool,
     number: u64,
+    /// Whether the program has to make the call with that number, instead of an answer.
+    again: bool,
 }
 
 /// Stands for "not answered": no error has this code.
@@ -41,6 +43,7 @@ impl SavedRegisters {
             code: UNANSWERED,
             by_syscall: false,
             number: 0,
+            again: false,
         })
     }
 
@@ -65,7 +68,19 @@ impl SavedRegisters {
     pub fn deliver(&self, to: &mut Self, control: [u64; 4], words: usize) {
         to.code = 0;
         to.registers = Registers { control, words: [0; _] };
+        let words = words.min(REGISTER_WORDS);
         to.registers.words[..words].copy_from_slice(&self.registers.words[..words]);
+    }
+
+    /// Lets the thread make system call `number` with the registers of the one that it is in, in its place.
+    pub fn call_again(&mut self, number: u64) {
+        self.number = number;
+        self.again = true;
+    }
+
+    /// The call that the program has to make first, once.
+    pub fn take_again(&mut self) -> Option<u64> {
+        core::mem::take(&mut self.again).then_some(self.number)
     }
 
     /// The number of the system call that it is in or comes from.

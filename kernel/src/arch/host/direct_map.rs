@@ -2,6 +2,7 @@
 
 use std::{
     alloc::{Layout, alloc_zeroed, handle_alloc_error},
+    ops::Range,
     sync::LazyLock,
 };
 
@@ -78,6 +79,15 @@ pub fn copy(from: Frame, to: Frame) {
     assert!(stale.is_empty(), "{to:?} is used anew while CPUs {stale:?} still reach it");
     // SAFETY: `pointer` has checked that both are memory; they are two, and the caller owns one.
     unsafe { pointer(to).copy_from_nonoverlapping(pointer(from), FRAME_BYTES) }
+}
+
+/// Copies words of 8 bytes, those with the numbers `words`, from frame `from` to frame `to`, as far as a frame goes.
+pub fn copy_words(from: Frame, to: Frame, words: Range<usize>) {
+    for word in words.start..words.end.min(FRAME_BYTES / 8) {
+        let mut bytes = [0; 8];
+        read(from, word * 8, &mut bytes);
+        write(to, word * 8, &bytes);
+    }
 }
 
 /// Copies `bytes` to `offset` of `frame`, as far as the frame goes. The frame belongs to the caller.

@@ -138,6 +138,14 @@ impl SavedRegisters {
         to.rbp = word(7, self.rbp);
     }
 
+    /// Lets the thread make system call `number` with the registers of the one that it is in, in its place: it goes
+    /// on with the instruction that brought it here.
+    pub fn call_again(&mut self, number: u64) {
+        // Its length.
+        self.rip -= 2;
+        self.rax = number;
+    }
+
     /// The number of the system call that it is in or comes from; `None` after an interrupt.
     pub fn syscall_number(&self) -> Option<u64> {
         (self.entered_by == ENTERED_BY_SYSCALL).then_some(self.error_code)

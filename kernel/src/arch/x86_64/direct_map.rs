@@ -1,5 +1,7 @@
 //! The kernel's view of physical memory: all RAM, mapped once in the upper half.
 
+use core::{arch::asm, ops::Range};
+
 use super::layout::DIRECT_MAP;
 use crate::memory::frame::Frame;
 
@@ -36,6 +38,26 @@ pub fn copy(from: Frame, to: Frame) {
     // SAFETY: all RAM is mapped here; they are two frames, and the caller owns one. A program that writes
     // the other meanwhile writes no value that Rust keeps.
     unsafe { pointer(to).copy_from_nonoverlapping(pointer(from), FRAME_BYTES) }
+}
+
+/// Copies words of 8 bytes, those with the numbers `words`, from frame `from` to frame `to`, as far as a frame goes.
+/// Programs may have both mapped, and read and write them meanwhile.
+#[inline(always)]
+pub fn copy_words(from: Frame, to: Frame, words: Range<usize>) {
+    let end = words.end.min(FRAME_BYTES / 8);
+    let count = end.saturating_sub(words.start);
+    let start = words.start.min(end) * 8;
+    // SAFETY: all RAM is mapped here, and the range lies within both frames. For Rust no value stands there that
+    // a program could change: the instruction moves whatever it finds. The direction flag is clear in the kernel.
+    unsafe {
+        asm!(
+            "rep movsq",
+            inout("rcx") count => _,
+            inout("rsi") pointer(from).wrapping_add(start) => _,
+            inout("rdi") pointer(to).wrapping_add(start) => _,
+            options(nostack, preserves_flags),
+        );
+    }
 }
 
 /// Copies `bytes` to `offset` of `frame`, as far as the frame goes. The frame belongs to the caller.

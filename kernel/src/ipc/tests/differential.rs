@@ -10,7 +10,7 @@ use std::{cell::Cell, rc::Rc};
 
 use orbital_abi::{Deadline::Never, Rights, Syscall};
 use plan::Plan;
-use world::ShortCuts;
+pub(super) use world::ShortCuts;
 
 use super::{Kernel, Notes, grant, message, pair, user};
 use crate::tests::{

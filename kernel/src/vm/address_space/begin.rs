@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use orbital_abi::{Error, Rights};
+use spin::MutexGuard;
 
 use super::{
     AddressSpace, State,
@@ -54,7 +55,17 @@ impl AddressSpace {
         cpu: usize,
     ) -> Result<Begun, Error> {
         let (start, end) = range(address, bytes)?;
-        let mut state = lock(&space.state);
+        Self::begin_unmap_in(space, lock(&space.state), (start, end), cpu)
+    }
+
+    /// The same, of a range that was checked, under the lock.
+    #[inline(always)]
+    pub(super) fn begin_unmap_in(
+        space: &Ref<Self>,
+        mut state: MutexGuard<'_, State>,
+        (start, end): (u64, u64),
+        cpu: usize,
+    ) -> Result<Begun, Error> {
         match space.unmap_at_once(&mut state, start, end, cpu) {
             AtOnce::Gone(region) => {
                 // Perhaps its object's last reference goes with it: after unlocking.

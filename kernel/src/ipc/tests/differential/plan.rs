@@ -4,6 +4,7 @@
 use orbital_abi::{
     Syscall, Tag,
     fault::{END, RESUME},
+    message::{MAX_WORDS, REGISTER_WORDS},
 };
 
 use crate::tests::cpus::Random;
@@ -71,6 +72,8 @@ pub struct Thread {
     pub priority: u8,
     /// Budget and period.
     pub budget: Option<[u64; 2]>,
+    /// Whether it has a message page.
+    pub has_page: bool,
     /// The endpoint that is told of its faults.
     pub handler: Option<usize>,
     pub deeds: Vec<Deed>,
@@ -119,12 +122,17 @@ impl Planner<'_> {
     }
 
     fn tag(&self) -> u64 {
-        match self.random.below(40) {
-            0 => self.random.below(usize::MAX >> 33) as u64 * 0x1_0001_0001,
-            1..3 => Tag::new(END, self.random.below(9)).unwrap().bits(),
-            3..10 => Tag::new(7, self.random.below(9)).unwrap().bits(),
-            _ => Tag::new(RESUME, self.random.below(9)).unwrap().bits(),
-        }
+        let label = match self.random.below(40) {
+            0 => return self.random.below(usize::MAX >> 33) as u64 * 0x1_0001_0001,
+            1..3 => END,
+            3..10 => 7,
+            _ => RESUME,
+        };
+        let length = match self.random.below(8) {
+            0 => self.random.below(MAX_WORDS + 1),
+            _ => self.random.below(REGISTER_WORDS + 1),
+        };
+        Tag::new(label, length).unwrap().bits()
     }
 
     fn slot(&self, endpoint: usize, way: Way) -> Slot {
@@ -227,6 +235,7 @@ impl Plan {
             Thread {
                 process: random.below(PROCESSES),
                 priority: priority(number, TOP_LEVEL),
+                has_page: !random.one_in(4),
                 budget: random.one_in(10).then(|| budget(random)),
                 handler: (!random.one_in(3)).then(|| planner.endpoint()),
                 deeds: planner.deeds(trade),

@@ -1,12 +1,17 @@
 //! Runs a plan, and notes all that its programs see, when, and what is left of it.
 #![forbid(unsafe_code)]
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::RefCell,
+    hash::{DefaultHasher, Hash, Hasher},
+    rc::Rc,
+};
 
 use orbital_abi::{
     CapSlot, Deadline, Error, ExitReason, Message, Registers, Rights, Syscall, Tag,
     arguments::{NotificationSignal, NotificationWait},
     fault::FaultMessage,
+    layout::PAGE_SIZE,
 };
 
 use super::plan::{Deed, ENDPOINTS, PROCESSES, Plan, Slot, Thread, Wait, Way};
@@ -18,6 +23,7 @@ use crate::{
     sched,
     tests::{
         kernel::{Counts, Kernel, grant},
+        page::{ENTRIES, Page},
         user,
     },
     thread::{
@@ -27,8 +33,11 @@ use crate::{
     },
 };
 
-/// What a program found: when, which one, and what the registers held.
-pub type Event = (u64, usize, Result<Registers, Error>);
+/// What a program found: when, which one, and what the registers and its page held.
+pub type Event = (u64, usize, Result<Registers, Error>, u64);
+
+/// Where the threads have their pages.
+const PAGES: u64 = 0x5000_0000;
 
 /// How a thread is left. Threads are named by their numbers.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,9 +112,11 @@ impl World {
         Registers { words: FaultMessage { thread, ..told }.encode().words, ..registers }
     }
 
-    fn note(&self, who: usize, found: Result<Registers, Error>) {
+    fn note(&self, who: usize, found: Result<Registers, Error>, page: Option<Page>) {
         let found = found.map(|registers| self.without_names(registers));
-        self.events.borrow_mut().push((self.now(), who, found));
+        let mut hasher = DefaultHasher::new();
+        page.map(Page::read).hash(&mut hasher);
+        self.events.borrow_mut().push((self.now(), who, found, hasher.finish()));
     }
 
     fn slot(&self, process: usize, slot: Slot) -> CapSlot {
@@ -225,14 +236,22 @@ fn slots(world: &World, process: &Ref<Process>, processes: &[Ref<Process>], badg
 
 fn add_thread(kernel: &mut Kernel, world: &Rc<World>, process: &Ref<Process>, plan: Thread) {
     let (its, number) = (world.clone(), world.threads.borrow().len());
+    let place = PAGES + number as u64 * PAGE_SIZE;
+    let page = plan.has_page.then_some(Page(place));
     let program = async move {
         for deed in plan.deeds {
+            if let (Some(page), Deed::Message { words, .. }) = (page, &deed) {
+                page.write((0..ENTRIES as u64).map(|entry| words[0] << 32 | entry));
+            }
             let found = its.act(plan.process, deed).await;
-            its.note(number, found);
+            its.note(number, found, page);
         }
         0
     };
     let thread = kernel.thread(process, plan.priority, program);
+    if plan.has_page {
+        thread.give_message_page(place).unwrap();
+    }
     if let Some(endpoint) = plan.handler {
         let endpoint = world.endpoints.borrow()[endpoint].clone().erase();
         thread.set_fault_handler(Some(FaultHandler { endpoint, badge: number as u64 })).unwrap();
@@ -255,7 +274,8 @@ fn drain() -> Thread {
         wait: Wait::Now,
     };
     let deeds = (0..ENDPOINTS).flat_map(|endpoint| vec![receive(endpoint); 8]).collect();
-    Thread { process: PROCESSES, priority: 0, budget: None, handler: None, deeds }
+    let (process, has_page) = (PROCESSES, true);
+    Thread { process, priority: 0, has_page, budget: None, handler: None, deeds }
 }
 
 /// Runs `plan`.
