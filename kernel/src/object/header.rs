@@ -8,7 +8,7 @@ use core::{
 use orbital_abi::ObjectKind;
 use spin::{Mutex, MutexGuard};
 
-use super::registry;
+use super::{reference, registry};
 
 /// What is known of an object without knowing its type.
 #[repr(C)]
@@ -21,10 +21,22 @@ pub struct Header {
     references: AtomicUsize,
     /// Table entries that name the object. At 0 it is of no more use to anyone: `orphaned`.
     capabilities: AtomicUsize,
+    /// What its type does.
+    methods: &'static Methods,
+}
+
+/// What depends on the type of an object, and on where it lies: in a table, so that a header has one pointer.
+struct Methods {
     /// Frees the object's memory.
     free: unsafe fn(NonNull<Header>),
     /// Called when the last capability is gone.
     orphaned: fn(&Header),
+}
+
+/// Calls [`Object::orphaned`].
+fn orphaned<T: Object>(header: &Header) {
+    // SAFETY: this header was made for a `T`, which starts with it.
+    unsafe { NonNull::from(header).cast::<T>().as_ref() }.orphaned();
 }
 
 /// A kernel object.
@@ -51,11 +63,7 @@ impl Header {
             derivation: Mutex::new(()),
             references: AtomicUsize::new(1),
             capabilities: AtomicUsize::new(0),
-            free: super::reference::free::<T>,
-            orphaned: |header| {
-                // SAFETY: this header was made for a `T`, which starts with it.
-                unsafe { NonNull::from(header).cast::<T>().as_ref() }.orphaned();
-            },
+            methods: const { &Methods { free: reference::free::<T>, orphaned: orphaned::<T> } },
         }
     }
 
@@ -92,13 +100,14 @@ impl Header {
         true
     }
 
-    /// The object lies somewhere else than on the heap.
-    pub(super) fn set_free_function(&mut self, free: unsafe fn(NonNull<Header>)) {
-        self.free = free;
+    /// The object, a `T`, lies in a quota's memory and not on the heap.
+    pub(super) fn set_paid<T: Object>(&mut self) {
+        self.methods =
+            const { &Methods { free: reference::free_paid::<T>, orphaned: orphaned::<T> } };
     }
 
     pub(super) fn free_function(&self) -> unsafe fn(NonNull<Header>) {
-        self.free
+        self.methods.free
     }
 
     /// Counts one more table entry.
@@ -116,7 +125,7 @@ impl Header {
     /// Counts one less; the last tells the object.
     pub fn capability_removed(&self) {
         if self.capabilities.fetch_sub(1, Ordering::AcqRel) == 1 {
-            (self.orphaned)(self);
+            (self.methods.orphaned)(self);
         }
     }
 }

@@ -70,7 +70,7 @@ pub(super) unsafe fn free<T: Object>(header: NonNull<Header>) {
 ///
 /// # Safety
 /// `header` is the header of a `T` that came from a `Ref::new_in`, and the last reference to it is gone.
-unsafe fn free_paid<T: Object>(header: NonNull<Header>) {
+pub(super) unsafe fn free_paid<T: Object>(header: NonNull<Header>) {
     // SAFETY: the caller's.
     unsafe { paid::remove(header.cast::<T>()) };
 }
@@ -83,7 +83,7 @@ impl<T: Object> Ref<T> {
     pub fn new_in(quota: &Ref<Quota>, object: T) -> Result<Self, Error> {
         let object = paid::place(quota, || object)?;
         // SAFETY: an object starts with its header, and nobody else knows of this one yet.
-        unsafe { object.cast::<Header>().as_mut() }.set_free_function(free_paid::<T>);
+        unsafe { object.cast::<Header>().as_mut() }.set_paid::<T>();
         Ok(Self(object, PhantomData))
     }
 
