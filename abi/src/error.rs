@@ -94,6 +94,12 @@ errors! {
         TooDeep = 26, "the capability was derived too often";
         /// The partner has no room for the message: no message page for so many words.
         NoRoom = 27, "the partner has no room for the message";
+        /// The call would close a cycle of threads that wait for each other.
+        WouldDeadlock = 28, "the call would wait for a thread that waits for the caller";
+        /// One of both is bound already, or another thread receives there.
+        AlreadyBound = 29, "it is bound already, or in use by another thread";
+        /// The endpoint is bound to another thread, which alone may receive there.
+        BoundToAnother = 30, "the endpoint is bound to another thread";
     }
 }
 
@@ -128,11 +134,15 @@ pub enum IpcError {
     Revoked = Error::Revoked as u64,
     /// See [`Error::NoRoom`].
     NoRoom = Error::NoRoom as u64,
+    /// See [`Error::WouldDeadlock`].
+    WouldDeadlock = Error::WouldDeadlock as u64,
+    /// See [`Error::BoundToAnother`].
+    BoundToAnother = Error::BoundToAnother as u64,
 }
 
 impl IpcError {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::EmptySlot,
         Self::StaleCapability,
         Self::WrongKind,
@@ -146,6 +156,8 @@ impl IpcError {
         Self::Unanswered,
         Self::Revoked,
         Self::NoRoom,
+        Self::WouldDeadlock,
+        Self::BoundToAnother,
     ];
 }
 

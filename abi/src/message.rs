@@ -1,6 +1,6 @@
 //! Messages.
 
-use crate::{CapSlot, IpcError};
+use crate::{CapSlot, IpcError, Registers};
 
 /// How many words of a message travel in registers.
 pub const REGISTER_WORDS: usize = 8;
@@ -123,8 +123,31 @@ pub struct Received {
     /// Whether it is the kernel's word of a fault ([`FaultMessage`](crate::fault::FaultMessage)): no program can
     /// forge that.
     pub is_fault: bool,
+    /// Signals of the notification that is bound to the thread: then there is no message. 0 where there is one.
+    pub signals: u64,
     /// What was sent.
     pub message: Message,
+}
+
+/// In control word 2 of what was received: the sender waits for a reply.
+pub const IS_CALL: u64 = 1;
+/// It is the kernel's word of a fault, too.
+pub const IS_FAULT: u64 = 2;
+/// It is no message: control word 0 has signals.
+pub const IS_SIGNAL: u64 = 4;
+
+impl Received {
+    /// What a receive has left in the registers.
+    ///
+    /// # Errors
+    /// [`IpcError::InvalidMessage`] for a tag that no kernel gives.
+    pub fn decode(registers: &Registers) -> Result<Self, IpcError> {
+        let [first, tag, marks, _] = registers.control;
+        let (badge, signals) = if marks & IS_SIGNAL == 0 { (first, 0) } else { (0, first) };
+        let message = Message { tag: Tag::from_bits(tag)?, words: registers.words };
+        let (is_call, is_fault) = (marks & IS_CALL != 0, marks & IS_FAULT != 0);
+        Ok(Self { badge, is_call, is_fault, signals, message })
+    }
 }
 
 /// How long an operation may wait.

@@ -96,6 +96,12 @@ syscalls! {
     /// Puts the call that this thread took last into a slot, from where any thread of the process can answer it.
     /// Gives the slot.
     ReplyKeep = 54;
+    /// Lets one thread alone receive at an endpoint, or everyone.
+    EndpointBind = 55;
+    /// Lets a thread's receives end by a notification's signals too, or no thread's.
+    NotificationBind = 56;
+    /// Tells what the next thread waits for, behind the one that was told last. Gives a [`crate::waits::Wait`].
+    SystemWaits = 57;
     /// Makes an endpoint. Gives its capability.
     EndpointCreate = 64;
     /// Makes a notification. Gives its capability.

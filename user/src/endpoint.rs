@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use orbital_abi::{
-    CapSlot, Deadline, Error, IpcError, Message, Received, Registers, Rights, Syscall, Tag,
+    CapSlot, Deadline, Error, IpcError, Message, Received, Registers, Rights, Syscall,
 };
 
 use crate::{capability::Capability, syscall::harmless};
@@ -62,7 +62,7 @@ impl Endpoint {
     /// As [`Endpoint::send`]; [`IpcError::PeerGone`] when the server ends without a reply.
     pub fn call(&self, message: &Message) -> Result<Message, IpcError> {
         let results = self.transfer(Syscall::Call, Some(message), Deadline::Never)?;
-        received(&results).map(|received| received.message)
+        Received::decode(&results).map(|received| received.message)
     }
 
     /// Sends `message` if someone waits for it, and waits for the reply.
@@ -71,16 +71,28 @@ impl Endpoint {
     /// As [`Endpoint::call`]; [`IpcError::WouldBlock`] when nobody waits.
     pub fn try_call(&self, message: &Message) -> Result<Message, IpcError> {
         let results = self.transfer(Syscall::Call, Some(message), Deadline::Now)?;
-        received(&results).map(|received| received.message)
+        Received::decode(&results).map(|received| received.message)
     }
 
-    /// Waits for a message. When it is a call, one that this thread took before and has not answered
-    /// is dropped: its caller gets [`IpcError::PeerGone`].
+    /// Lets one thread alone receive, which `thread` names, or everyone, where that is null. Needs `RECEIVE` here and
+    /// `MANAGE` there. A call that would close a cycle of waits for such threads is refused:
+    /// [`IpcError::WouldDeadlock`].
+    ///
+    /// # Errors
+    /// [`Error::AlreadyBound`] when one of both is, or another thread waits to receive; [`Error::EndpointGone`];
+    /// [`Error::Ended`]; those of the slots.
+    pub fn bind(&self, thread: CapSlot) -> Result<(), Error> {
+        let registers = Registers::control([self.slot().bits(), thread.bits(), 0, 0]);
+        harmless(Syscall::EndpointBind, &registers).map(|_| ())
+    }
+
+    /// Waits for a message, or for signals of the notification that is bound to this thread. When it is a call, one
+    /// that this thread took before and has not answered is dropped: its caller gets [`IpcError::PeerGone`].
     ///
     /// # Errors
     /// [`IpcError::MissingRights`] without `RECEIVE`; [`IpcError::EndpointGone`]; those of the slot.
     pub fn receive(&self) -> Result<Received, IpcError> {
-        received(&self.transfer(Syscall::Receive, None, Deadline::Never)?)
+        Received::decode(&self.transfer(Syscall::Receive, None, Deadline::Never)?)
     }
 
     /// Takes a message that is there.
@@ -88,7 +100,7 @@ impl Endpoint {
     /// # Errors
     /// As [`Endpoint::receive`]; [`IpcError::WouldBlock`] when there is none.
     pub fn try_receive(&self) -> Result<Received, IpcError> {
-        received(&self.transfer(Syscall::Receive, None, Deadline::Now)?)
+        Received::decode(&self.transfer(Syscall::Receive, None, Deadline::Now)?)
     }
 
     /// Answers the call that this thread took last, and waits for the next message.
@@ -96,7 +108,7 @@ impl Endpoint {
     /// # Errors
     /// As [`Endpoint::receive`]; [`IpcError::NoReplyOwed`]. A caller that is gone is no error.
     pub fn reply_receive(&self, reply: &Message) -> Result<Received, IpcError> {
-        received(&self.transfer(Syscall::ReplyReceive, Some(reply), Deadline::Never)?)
+        Received::decode(&self.transfer(Syscall::ReplyReceive, Some(reply), Deadline::Never)?)
     }
 
     /// Sends `message` and waits until it is received, until `deadline` (nanoseconds since boot).
@@ -115,7 +127,7 @@ impl Endpoint {
     pub fn call_until(&self, deadline: u64, message: &Message) -> Result<Message, IpcError> {
         let deadline = Deadline::from_bits(deadline);
         let results = self.transfer(Syscall::Call, Some(message), deadline)?;
-        received(&results).map(|received| received.message)
+        Received::decode(&results).map(|received| received.message)
     }
 
     /// Waits for a message, until `deadline` (nanoseconds since boot).
@@ -123,7 +135,7 @@ impl Endpoint {
     /// # Errors
     /// As [`Endpoint::receive`]; [`IpcError::TimedOut`].
     pub fn receive_until(&self, deadline: u64) -> Result<Received, IpcError> {
-        received(&self.transfer(Syscall::Receive, None, Deadline::from_bits(deadline))?)
+        Received::decode(&self.transfer(Syscall::Receive, None, Deadline::from_bits(deadline))?)
     }
 
     fn transfer(
@@ -151,12 +163,6 @@ pub(crate) fn answer(kept: CapSlot, message: &Message) -> Result<(), IpcError> {
     let control = [kept.bits(), message.tag.bits(), 0, 0];
     let registers = Registers { control, words: message.words };
     harmless(Syscall::Reply, &registers).map(|_| ()).map_err(ipc_error)
-}
-
-pub(crate) fn received(results: &Registers) -> Result<Received, IpcError> {
-    let [badge, tag, marks, _] = results.control;
-    let message = Message { tag: Tag::from_bits(tag)?, words: results.words };
-    Ok(Received { badge, is_call: marks & 1 != 0, is_fault: marks & 2 != 0, message })
 }
 
 /// Message operations answer no other errors than these.

@@ -42,6 +42,16 @@ impl Notification {
         self.0.copy(rights, mask).map(Self)
     }
 
+    /// Lets the receives of one thread, which `thread` names, end by a signal too, or of none, where that is null:
+    /// [`Received::signals`](orbital_abi::Received::signals). Needs `RECEIVE` here and `MANAGE` there.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyBound`] when one of both is; [`Error::NotificationGone`]; [`Error::Ended`]; those of the slots.
+    pub fn bind(&self, thread: CapSlot) -> Result<(), Error> {
+        let registers = Registers::control([self.slot().bits(), thread.bits(), 0, 0]);
+        harmless(Syscall::NotificationBind, &registers).map(|_| ())
+    }
+
     /// Signals `bits`. Never waits.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use orbital_abi::{CapSlot, Deadline, Error, IpcError, Message, Received, Registe
 
 use crate::{
     capability::Capability,
-    endpoint::{Endpoint, answer, ipc_error, received},
+    endpoint::{Endpoint, answer, ipc_error},
     syscall::harmless,
 };
 
@@ -60,7 +60,7 @@ impl Reply {
         if let Ok(_) | Err(IpcError::EndpointGone) = results {
             self.used_up();
         }
-        received(&results?)
+        Received::decode(&results?)
     }
 
     /// The slot is empty.

@@ -1,7 +1,7 @@
 //! The system: power, counters. The log stands in [`print`](crate::print).
 #![forbid(unsafe_code)]
 
-use orbital_abi::{Error, Registers, Syscall, statistics::Statistic};
+use orbital_abi::{Error, Registers, Syscall, statistics::Statistic, waits::Wait};
 
 use crate::{start::bootstrap, syscall::harmless};
 
@@ -37,6 +37,27 @@ pub fn interrupts_off(cpu: usize) -> Result<u64, Error> {
 /// As [`interrupts_off`].
 pub fn take_interrupts_off(cpu: usize) -> Result<u64, Error> {
     read_interrupts_off(cpu, true)
+}
+
+/// All threads that wait: on what, for whom, and since when. Each is as it is when it is come to; threads that come
+/// or end meanwhile may be left out, and no other is.
+///
+/// # Errors
+/// Each step: [`Error::MissingRights`] without `STATISTICS`; [`Error::EmptySlot`] without the system.
+pub fn waits() -> impl Iterator<Item = Result<Wait, Error>> {
+    let mut last = Some((0, 0));
+    core::iter::from_fn(move || {
+        let (process, thread) = last.take()?;
+        let registers = Registers::control([bootstrap().system.bits(), process, thread, 0]);
+        match harmless(Syscall::SystemWaits, &registers) {
+            Ok(results) => {
+                let wait = Wait::decode(&results)?;
+                last = Some((wait.process, wait.thread));
+                Some(Ok(wait))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    })
 }
 
 fn read_interrupts_off(cpu: usize, reset: bool) -> Result<u64, Error> {

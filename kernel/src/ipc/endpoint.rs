@@ -5,6 +5,8 @@
 //! itself and waits in its slot. The lock covers the queues alone: it is taken with no other held,
 //! and none is taken under it.
 
+mod bound;
+
 use orbital_abi::{
     Deadline, Error, Fault, IpcError, Message, ObjectKind, Registers, Syscall, Tag,
     fault::FaultMessage,
@@ -13,6 +15,7 @@ use orbital_executor::yield_now;
 use spin::Mutex;
 
 use super::{
+    deadlock::left,
     reply::Expects,
     sweep::{Sweep, Sweeps, Swept},
     transfer,
@@ -38,6 +41,8 @@ pub struct Endpoint {
 struct Queues {
     senders: WaitingQueue,
     receivers: WaitingQueue,
+    /// The only one that may receive.
+    bound: Option<Ref<Tcb>>,
     sweeps: Sweeps,
     /// The last capability is gone.
     closed: bool,
@@ -49,6 +54,7 @@ unsafe impl Object for Endpoint {
 
     /// Nobody can come any more: everyone who waits is told.
     fn orphaned(&self) {
+        self.unbind();
         while let Some(claim) = self.close_one() {
             claim.complete(Err(Error::EndpointGone));
         }
@@ -65,6 +71,12 @@ impl Place for Endpoint {
         let removed = unsafe { queue.remove(thread) };
         drop(queues);
         drop(removed);
+        left(thread);
+    }
+
+    /// Perhaps signals, which are given back as the thread is unbound.
+    fn unseen(&self, thread: &Tcb) {
+        thread.set_unseen();
     }
 }
 
@@ -76,10 +88,12 @@ impl Swept for Endpoint {
 }
 
 /// What an endpoint had for someone who came.
-enum Found {
+pub(super) enum Found {
     Partner(Claim),
     /// Nobody; the comer is queued now.
     Queued,
+    /// Nobody, and a call at an endpoint that is bound has to be [looked at](Endpoint::call_bound) first.
+    Bound,
 }
 
 /// Which of the two queues.
@@ -101,6 +115,7 @@ impl Endpoint {
             queues: Mutex::new(Queues {
                 senders: WaitingQueue::new(),
                 receivers: WaitingQueue::new(),
+                bound: None,
                 sweeps: Sweeps::default(),
                 closed: false,
             }),
@@ -133,7 +148,10 @@ impl Endpoint {
         if queues.closed {
             return Err(IpcError::EndpointGone);
         }
-        let Queues { senders, receivers, .. } = &mut *queues;
+        let Queues { senders, receivers, bound, .. } = &mut *queues;
+        if matches!(own, Side::Receivers) && bound.as_ref().is_some_and(|it| !it.is(current)) {
+            return Err(IpcError::BoundToAnother);
+        }
         let (mine, others) = match own {
             Side::Senders(..) => (senders, receivers),
             Side::Receivers => (receivers, senders),
@@ -147,6 +165,9 @@ impl Endpoint {
         }
         if deadline == Deadline::Now {
             return Err(IpcError::WouldBlock);
+        }
+        if bound.is_some() && sending == Sending::Call && !current.is_queued_at_bound() {
+            return Ok(Found::Bound);
         }
         current.begin_wait(Phase::Queued, sending);
         mine.insert(current.to_ref());
@@ -168,9 +189,13 @@ impl Endpoint {
             Expects::Reply => Sending::Call,
         };
         current.set_badge(badge);
-        let claim = match endpoint.meet(current, Side::Senders(sending, message.tag), deadline) {
+        let found = match endpoint.meet(current, Side::Senders(sending, message.tag), deadline) {
+            Ok(Found::Bound) => endpoint.call_bound(current, message.tag, deadline),
+            found => found,
+        };
+        let claim = match found {
             Err(error) => return Completion::Done(Err(error.into())),
-            Ok(Found::Queued) => {
+            Ok(Found::Queued | Found::Bound) => {
                 let reason = match expects {
                     Expects::Nothing => BlockReason::Sending,
                     Expects::Reply => BlockReason::WaitingReply { from: None },
@@ -179,12 +204,11 @@ impl Endpoint {
             }
             Ok(Found::Partner(claim)) => claim,
         };
-        let receiver = claim.thread().id;
         hand(current, claim, badge, message, sending);
         match expects {
             Expects::Nothing => Completion::Done(Ok(Default::default())),
             Expects::Reply => {
-                let reason = BlockReason::WaitingReply { from: Some(receiver) };
+                let reason = BlockReason::WaitingReply { from: None };
                 wait::<Self>(current, reason, None, deadline)
             }
         }
@@ -201,7 +225,7 @@ impl Endpoint {
         current.set_fault(badge, fault);
         let own = Side::Senders(Sending::Fault, Tag::default());
         match endpoint.meet(current, own, Deadline::Never).ok()? {
-            Found::Queued => Some(Waiting::begun(current, Some(endpoint.clone()))),
+            Found::Queued | Found::Bound => Some(Waiting::begun(current, Some(endpoint.clone()))),
             Found::Partner(claim) => {
                 let message = FaultMessage { fault: *fault, thread: current.id.0 }.encode();
                 hand(current, claim, badge, &message, Sending::Fault);
@@ -236,6 +260,9 @@ impl Endpoint {
         if queues.closed || !queues.senders.is_empty() {
             return None;
         }
+        if queues.bound.as_ref().is_some_and(|bound| !bound.is(current)) {
+            return None;
+        }
         let thread = prepare()?;
         current.begin_wait(Phase::Queued, Sending::Message);
         queues.receivers.insert(thread);
@@ -244,23 +271,48 @@ impl Endpoint {
 
     /// Receives a message for the current thread. Senders of messages that it has no room for are told so.
     pub fn receive(endpoint: &Ref<Self>, current: &Current, deadline: Deadline) -> Completion {
-        for _ in 0..MOST_REFUSED {
-            match endpoint.meet(current, Side::Receivers, deadline) {
-                Err(error) => return Completion::Done(Err(error.into())),
-                Ok(Found::Queued) => {
-                    return wait(current, BlockReason::Receiving, Some(endpoint), deadline);
-                }
-                Ok(Found::Partner(claim)) => {
-                    if let Some(registers) = take(current, claim) {
-                        return Completion::Done(Ok(registers));
-                    }
-                }
+        until_taken(current, || {
+            let found = endpoint.begin_receive(current, deadline);
+            Self::received(endpoint, current, found, deadline)
+        })
+    }
+
+    /// The first half of a try to receive, which may be done under a notification's lock.
+    pub(super) fn begin_receive(
+        &self,
+        current: &Current,
+        deadline: Deadline,
+    ) -> Result<Found, IpcError> {
+        self.meet(current, Side::Receivers, deadline)
+    }
+
+    /// The other half; `None` where a sender was refused.
+    pub(super) fn received(
+        endpoint: &Ref<Self>,
+        current: &Current,
+        found: Result<Found, IpcError>,
+        deadline: Deadline,
+    ) -> Option<Completion> {
+        Some(match found {
+            Err(error) => Completion::Done(Err(error.into())),
+            Ok(Found::Queued | Found::Bound) => {
+                wait(current, BlockReason::Receiving, Some(endpoint), deadline)
             }
-        }
+            Ok(Found::Partner(claim)) => Completion::Done(Ok(take(current, claim)?)),
+        })
+    }
+}
+
+/// Tries to receive until that comes to something.
+pub(super) fn until_taken(
+    current: &Current,
+    mut receive: impl FnMut() -> Option<Completion>,
+) -> Completion {
+    (0..MOST_REFUSED).find_map(|_| receive()).unwrap_or_else(|| {
         // There may be any number of them: it begins again, and others have their turn before.
         current.with_registers(|registers| registers.call_again(Syscall::Receive as u64));
         Completion::Written
-    }
+    })
 }
 
 /// Gives the current thread's message to a receiver that has waited for it.
@@ -300,9 +352,9 @@ fn take(current: &Current, claim: Claim) -> Option<Registers> {
     }
     if sending != Sending::Message {
         let (sender, sequence) = (claim.thread().clone(), claim.sequence());
-        sender.set_block_reason(BlockReason::WaitingReply { from: Some(current.id) });
-        let displaced = current.owe(sender, sequence);
+        let displaced = current.owe(sender.clone(), sequence);
         claim.taken();
+        left(&sender);
         drop(displaced);
     } else {
         claim.complete(Ok(Default::default()));

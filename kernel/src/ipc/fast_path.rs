@@ -13,20 +13,17 @@
 #![forbid(unsafe_code)]
 
 use orbital_abi::{
-    CapSlot, Deadline, Fault, Rights, Tag, fault, fault::FaultMessage, message::REGISTER_WORDS,
+    CapSlot, Deadline, Fault, Rights, Tag, fault,
+    fault::FaultMessage,
+    message::{IS_CALL, REGISTER_WORDS},
 };
 
-use super::{
-    Endpoint,
-    fault::Handled,
-    transfer::{self, IS_CALL},
-    waiting::Waiting,
-};
+use super::{Endpoint, fault::Handled, transfer, waiting::Waiting};
 use crate::{
     arch::{self, SavedRegisters},
     object::Ref,
     sched::direct,
-    thread::{BlockReason, Current, Owed, Phase, Sending, Tcb},
+    thread::{BlockReason, Current, Holder, Owed, Phase, Sending, Tcb},
 };
 
 /// The call that the current thread makes, or else the answer after which it receives, if that can be quick now.
@@ -135,7 +132,7 @@ fn call<const LONG: bool>(
     });
     let (server, next, badge) = found.ok()??;
     deliver::<LONG>(current, &next, [badge, tag.bits(), IS_CALL, 0], tag);
-    current.set_block_reason(BlockReason::WaitingReply { from: Some(next.id) });
+    current.set_block_reason(BlockReason::WaitingReply { from: None });
     current.set_operation(Waiting::<Endpoint>::begun(current, None));
     taken(current, Sending::Call, &next);
     Some((server, next))
@@ -160,10 +157,13 @@ fn reply_receive<const LONG: bool>(
     slot: CapSlot,
     tag: Tag,
 ) -> Option<(Ref<Tcb>, Current)> {
+    if current.has_notification() {
+        return None;
+    }
     let owed = current.owed().take_call()?;
     let done = answer::<LONG>(current, &owed, slot, tag);
     let Some((next, endpoint)) = done else {
-        owed.put_into(current.owed());
+        owed.put_into(Holder::Thread(current));
         return None;
     };
     current.set_block_reason(BlockReason::Receiving);

@@ -1,5 +1,7 @@
 //! Messages between threads, and signals.
 
+pub mod binding;
+mod deadlock;
 pub mod endpoint;
 mod fast_path;
 pub mod fault;

@@ -27,14 +27,18 @@
 //! When the last capability goes, everybody who waits is told. A signal that was on its way finds the
 //! notification closed.
 //!
-//! **Binding** a notification to a thread, so that a receive ends by a signal too, comes later: then
-//! `post` looks for the bound thread first, and claims its wait at an endpoint.
+//! A notification may be **bound** to a thread ([`binding`](super::binding)), whose receives end by a signal, too. Such
+//! a receive takes the bits that are there. Else it queues at its endpoint and notes here in which wait that is, under
+//! this lock: a signal that comes then takes the thread off the endpoint's queue, unless a message was quicker. Who
+//! waits for signals goes before. So a signal and a message that come at once are two receives, and both are there.
 
-use orbital_abi::{Deadline, Error, ObjectKind, Registers};
+use orbital_abi::{Deadline, Error, ObjectKind, Registers, message::IS_SIGNAL};
 use orbital_executor::yield_now;
 use spin::Mutex;
 
 use super::{
+    Endpoint,
+    endpoint::{Found, until_taken},
     sweep::{Sweep, Sweeps, Swept},
     waiting::{Place, claim_first, wait},
 };
@@ -54,11 +58,24 @@ pub struct Notification {
 struct State {
     /// What was signalled and not taken.
     bits: u64,
-    /// Who waits, first come, first served.
+    /// Who waits, by priority.
     waiters: WaitingQueue,
     sweeps: Sweeps,
+    bound: Option<Bound>,
     /// The last capability is gone.
     closed: bool,
+}
+
+/// The endpoint of a receive, and the number of that wait.
+type Receive = (Ref<Endpoint>, u64);
+
+/// Whose receives end by a signal.
+struct Bound {
+    thread: Ref<Tcb>,
+    /// Where it receives, or has received last.
+    receives: Option<Receive>,
+    /// The last wait that was ended by signals.
+    given: Option<u64>,
 }
 
 // SAFETY: `repr(C)`, and the header comes first.
@@ -67,6 +84,7 @@ unsafe impl Object for Notification {
 
     /// Nobody can signal or wait any more: everyone who waits is told.
     fn orphaned(&self) {
+        self.unbind();
         while let Some(claim) = self.close_one() {
             claim.complete(Err(Error::NotificationGone));
         }
@@ -94,9 +112,9 @@ impl Swept for Notification {
     }
 }
 
-/// A signal whose receiver has been chosen, and is still to be told.
+/// A signal whose receiver has been chosen, and is still to be told: with all bits, and what marks them.
 #[must_use = "a chosen thread never wakes unless it is told"]
-pub(super) struct Posted(Option<(Claim, u64)>);
+pub(super) struct Posted(Option<(Claim, u64, u64)>);
 
 impl Posted {
     /// Nobody is to be told.
@@ -104,9 +122,20 @@ impl Posted {
 
     /// Writes the bits to the chosen thread's registers, and wakes it. Without a lock.
     pub(super) fn deliver(self) {
-        if let Some((claim, bits)) = self.0 {
-            claim.give_signals(bits);
+        if let Some((claim, bits, mark)) = self.0 {
+            claim.give_signals(bits, mark);
         }
+    }
+}
+
+impl Bound {
+    /// Claims the thread's receive, if that goes on.
+    #[cold]
+    fn claim(&mut self) -> Option<Claim> {
+        let (endpoint, wait) = self.receives.as_ref()?;
+        let claim = endpoint.take_waiting(&self.thread, *wait)?;
+        self.given = Some(claim.sequence());
+        Some(claim)
     }
 }
 
@@ -119,6 +148,7 @@ impl Notification {
         let state = State {
             bits: 0,
             waiters: WaitingQueue::new(),
+            bound: None,
             sweeps: Sweeps::default(),
             closed: false,
         };
@@ -164,8 +194,87 @@ impl Notification {
         if state.bits == 0 {
             return Ok(Posted::NOBODY);
         }
-        let claim = claim_first(&mut state.waiters);
-        Ok(Posted(claim.map(|claim| (claim, core::mem::take(&mut state.bits)))))
+        if let Some(claim) = claim_first(&mut state.waiters) {
+            return Ok(Posted(Some((claim, core::mem::take(&mut state.bits), 0))));
+        }
+        let claim = state.bound.as_mut().and_then(Bound::claim);
+        Ok(Posted(claim.map(|claim| (claim, core::mem::take(&mut state.bits), IS_SIGNAL))))
+    }
+
+    /// Receives for the current thread, to which it was bound just now: a message, or signals.
+    pub(super) fn receive(
+        &self,
+        endpoint: &Ref<Endpoint>,
+        current: &Current,
+        deadline: Deadline,
+    ) -> Completion {
+        until_taken(current, || self.try_receive(endpoint, current, deadline))
+    }
+
+    /// `None` where a sender of a message was refused.
+    fn try_receive(
+        &self,
+        endpoint: &Ref<Endpoint>,
+        current: &Current,
+        deadline: Deadline,
+    ) -> Option<Completion> {
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let mut before = None;
+        if let Some(bound) = state.bound.as_mut().filter(|bound| bound.thread.is(current)) {
+            before = bound.receives.take();
+            if state.bits != 0 {
+                let bits = core::mem::take(&mut state.bits);
+                drop(guard);
+                drop(before);
+                let signals = Registers::control([bits, 0, IS_SIGNAL, 0]);
+                return Some(Completion::Done(Ok(signals)));
+            }
+        }
+        let found = endpoint.begin_receive(current, deadline);
+        if let (Ok(Found::Queued), Some(bound)) = (&found, &mut state.bound)
+            && bound.thread.is(current)
+        {
+            bound.receives = Some((endpoint.clone(), current.wait_number()));
+        }
+        drop(guard);
+        drop(before);
+        Endpoint::received(endpoint, current, found, deadline)
+    }
+
+    /// Lets its signals end the receives of `thread`. Under the lock of that thread's ties.
+    ///
+    /// # Errors
+    /// [`Error::NotificationGone`]; [`Error::AlreadyBound`].
+    pub(super) fn bind(&self, thread: &Ref<Tcb>) -> Result<(), Error> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Error::NotificationGone);
+        }
+        if state.bound.is_some() {
+            return Err(Error::AlreadyBound);
+        }
+        state.bound = Some(Bound { thread: thread.clone(), receives: None, given: None });
+        Ok(())
+    }
+
+    /// Lets no receive end by its signals any more.
+    pub(super) fn unbind(&self) {
+        let bound = self.state.lock().bound.take();
+        let Some(bound) = bound else { return };
+        // One that has ended has no ties.
+        let tie = bound.thread.with_ties(|ties| ties.notification.take_if(|tie| tie.is(self)));
+        drop((tie, bound));
+    }
+
+    /// The same, if it is bound to `thread`, which has ended. Signals that it was given and has not seen go to someone
+    /// else.
+    pub(super) fn unbind_from(&self, thread: &Tcb) {
+        let bound = self.state.lock().bound.take_if(|bound| bound.thread.is(thread));
+        let Some(bound) = bound else { return };
+        if thread.is_unseen() && bound.given == Some(thread.wait_number()) {
+            let _ = self.signal(thread.take_back_signals());
+        }
     }
 
     /// Takes all signals for the current thread, or queues it until there are some.

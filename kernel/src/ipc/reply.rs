@@ -11,7 +11,7 @@ use super::transfer;
 use crate::{
     capability::Capability,
     object::{Header, Object, Ref},
-    thread::{Current, Found, OwedCell},
+    thread::{Current, Found, Holder, OwedCell},
 };
 
 /// Whether a sender waits for an answer.
@@ -58,10 +58,10 @@ pub fn keep(current: &Current) -> Result<CapSlot, Error> {
     let reply = Reply { header: Header::new::<Reply>(), call: OwedCell::new() };
     let reply = Ref::new_in(&current.process.quota, reply)?;
     // Before anyone can find it. A caller that gives up meanwhile is gone for whoever answers.
-    owed.move_to(&reply.call);
+    owed.move_to(Holder::Kept(&reply.call));
     let slot = current.process.install(Capability::new(reply.clone(), Rights::empty()));
     if slot.is_err() {
-        reply.call.move_to(owed);
+        reply.call.move_to(Holder::Thread(current));
     }
     slot
 }
@@ -74,11 +74,11 @@ pub fn keep(current: &Current) -> Result<CapSlot, Error> {
 /// answered still.
 pub fn reply(current: &Current, kept: CapSlot, message: &Message) -> Result<(), Error> {
     if kept.is_null() {
-        return answer(current, current.owed(), message, Error::NoReplyOwed);
+        return answer(current, Holder::Thread(current), message, Error::NoReplyOwed);
     }
     let reply: Ref<Reply> = current.process.capability(kept)?.object(Rights::empty())?;
     // Perhaps another thread was quicker.
-    let answered = answer(current, &reply.call, message, Error::StaleCapability);
+    let answered = answer(current, Holder::Kept(&reply.call), message, Error::StaleCapability);
     if matches!(answered, Ok(()) | Err(Error::PeerGone)) {
         // Perhaps closed meanwhile.
         let _ = current.process.close(kept);
@@ -86,14 +86,14 @@ pub fn reply(current: &Current, kept: CapSlot, message: &Message) -> Result<(), 
     answered
 }
 
-/// Answers the call in `cell`; `nothing` where there is none.
+/// Answers the call that `holder` has; `nothing` where there is none.
 fn answer(
     current: &Current,
-    cell: &OwedCell,
+    holder: Holder<'_>,
     message: &Message,
     nothing: Error,
 ) -> Result<(), Error> {
-    let call = match cell.take() {
+    let call = match holder.cell().take() {
         Found::Nothing => return Err(nothing),
         Found::Gone => return Err(Error::PeerGone),
         Found::Call(call) => call,
@@ -101,10 +101,10 @@ fn answer(
     // To a fault no more than the label is an answer.
     let is_long = message.tag.is_long() && !call.caller.sends_fault();
     if is_long && !call.caller.has_message_page() {
-        if call.put_into(cell) {
+        if call.put_into(holder) {
             return Err(Error::NoRoom);
         }
-        cell.take();
+        holder.cell().take();
         return Err(Error::PeerGone);
     }
     let claim = call.claim().ok_or(Error::PeerGone)?;

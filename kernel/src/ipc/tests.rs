@@ -2,6 +2,8 @@
 //! happens to those who wait when the other side goes.
 #![forbid(unsafe_code)]
 
+mod bound;
+mod deadlock;
 mod differential;
 mod ends;
 mod faults;
@@ -234,7 +236,7 @@ fn a_blocked_thread_says_what_it_waits_for() {
     assert_eq!(sending.block_reason(), BlockReason::Sending);
     assert_eq!(calling.block_reason(), BlockReason::WaitingReply { from: None });
     let server = kernel.spawn(&pair.server, 10, async move {
-        for _ in 0..3 {
+        for _ in 0..4 {
             user::receive(receiver, Never).await.unwrap();
         }
     });
@@ -246,8 +248,8 @@ fn a_blocked_thread_says_what_it_waits_for() {
         user::call(sender, words(), Never).await.unwrap_err();
     });
     kernel.run_until_idle();
-    // The server ended after its third message: the last call found it waiting.
-    assert_eq!((late.block_reason(), late.exit_reason().is_some()), (taken, true));
+    // The last call found the server waiting.
+    assert_eq!((late.block_reason(), late.state()), (taken, ThreadState::Blocked));
 }
 
 #[test]

@@ -2,14 +2,12 @@
 //! that can fail is decoded before anything is changed.
 #![forbid(unsafe_code)]
 
-use orbital_abi::{Message, Registers, Tag, message::REGISTER_WORDS};
+use orbital_abi::{
+    Message, Registers, Tag,
+    message::{IS_CALL, IS_FAULT, REGISTER_WORDS},
+};
 
 use crate::{thread::Sending, vm::MessagePage};
-
-/// Marks a delivered message as a call, in control word 2.
-pub const IS_CALL: u64 = 1;
-/// Marks it as the kernel's word of a fault, too.
-pub const IS_FAULT: u64 = 2;
 
 /// The message with `tag` in a sender's `registers`; words behind its count are zero.
 pub fn message(tag: Tag, registers: &Registers) -> Message {

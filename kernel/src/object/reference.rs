@@ -21,6 +21,9 @@ unsafe impl<T: Object> Send for Ref<T> {}
 // SAFETY: as above.
 unsafe impl<T: Object> Sync for Ref<T> {}
 
+/// A reference can be moved, whatever it leads to.
+impl<T: Object> Unpin for Ref<T> {}
+
 /// A counted reference to an object of any kind.
 pub struct AnyRef(NonNull<Header>);
 
@@ -173,6 +176,16 @@ fn release(header: NonNull<Header>) {
 }
 
 impl AnyRef {
+    /// One more reference to the object with that header.
+    ///
+    /// # Safety
+    /// The object is there.
+    pub unsafe fn from_header(header: NonNull<Header>) -> Self {
+        // SAFETY: the caller's.
+        unsafe { header.as_ref() }.retain();
+        Self(header)
+    }
+
     /// The object's header.
     pub fn header(&self) -> &Header {
         // SAFETY: the object lives as long as this reference.

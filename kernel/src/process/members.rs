@@ -50,6 +50,8 @@ pub(super) struct Members {
     first: Option<NonNull<Member>>,
     last: Option<NonNull<Member>>,
     count: usize,
+    /// Where a walk goes on, and the number of what it has visited last.
+    walk: (Option<NonNull<Member>>, u64),
 }
 
 // SAFETY: it owns a reference to each object in it, and those can be sent.
@@ -62,7 +64,7 @@ fn place(member: NonNull<Member>) -> *mut Place {
 
 impl Members {
     pub(super) const fn new() -> Self {
-        Self { first: None, last: None, count: 0 }
+        Self { first: None, last: None, count: 0, walk: (None, 0) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -86,6 +88,23 @@ impl Members {
     pub(super) unsafe fn remove(&mut self, object: &impl Belongs) -> Option<AnyRef> {
         // SAFETY: the caller's.
         unsafe { self.take(NonNull::from(object.member())) }
+    }
+
+    /// The next object of a walk through the list, which takes turns with all else that happens to it: those who leave
+    /// are not visited. It goes on behind the object with the number `after`; where that was not the last one of the
+    /// walk, it begins anew, and says so.
+    pub(super) fn next_of_walk(
+        &mut self,
+        after: u64,
+        number_of: impl FnOnce(&AnyRef) -> u64,
+    ) -> Option<(AnyRef, bool)> {
+        let (next, visited) = self.walk;
+        let is_anew = after == 0 || visited != after;
+        let member = if is_anew { self.first? } else { next? };
+        // SAFETY: it is in this list: what leaves it is no member of the walk any more.
+        let (object, next) = unsafe { ((*place(member)).object.clone()?, (*place(member)).after) };
+        self.walk = (next, number_of(&object));
+        Some((object, is_anew))
     }
 
     /// The first one, which becomes the last.
@@ -119,6 +138,9 @@ impl Members {
         // SAFETY: the place is this list's or nobody's, by the caller's word.
         let Place { before, after, object } = unsafe { core::mem::take(&mut *place(member)) };
         let object = object?;
+        if self.walk.0 == Some(member) {
+            self.walk.0 = after;
+        }
         self.join(before, after);
         self.count -= 1;
         Some(object)

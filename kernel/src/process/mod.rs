@@ -14,6 +14,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arrayvec::ArrayString;
+use intrusive_collections::RBTreeAtomicLink;
 use orbital_abi::{CapSlot, Error, ExitReason, ObjectKind, arguments::NAME_BYTES};
 use orbital_executor::{executor::TaskRef, wait_queue::WaitQueue};
 use spin::{Mutex, Once};
@@ -25,6 +26,7 @@ use crate::{
     vm::AddressSpace,
 };
 
+pub mod all;
 mod ended;
 mod members;
 
@@ -59,6 +61,8 @@ pub struct Process {
     reaper: Once<TaskRef>,
     /// Its place among its parent's children.
     member: Member,
+    /// Its place among [all](all).
+    registered: RBTreeAtomicLink,
     /// Whoever made it, until it has ended. Init has none.
     parent: Mutex<Option<Ref<Process>>>,
     /// For the address space, which lies on the heap.
@@ -113,7 +117,9 @@ impl Process {
             // SAFETY: it is new, and has this one parent.
             unsafe { life.children.add(process.clone()) };
         }
+        all::add(&process);
         if let Err(error) = Self::get_reaper(&process, Some(&parent.quota)) {
+            all::remove(&process);
             parent.child_ended(&process);
             return Err(error);
         }
@@ -126,7 +132,8 @@ impl Process {
     /// [`Error::QuotaExceeded`].
     pub fn first(name: Name, quota: Ref<Quota>) -> Result<Ref<Self>, Error> {
         let process = Ref::new(Self::build(None, name, (quota, Table::new(None)?), None)?)?;
-        Self::get_reaper(&process, None)?;
+        all::add(&process);
+        Self::get_reaper(&process, None).inspect_err(|_| all::remove(&process))?;
         Ok(process)
     }
 
@@ -163,6 +170,7 @@ impl Process {
             ended: WaitQueue::new(),
             reaper: Once::new(),
             member: Member::new(),
+            registered: RBTreeAtomicLink::new(),
             parent: Mutex::new(parent),
             _charge: charge,
         })
@@ -343,6 +351,7 @@ impl Process {
             let State::Ending(reason) = life.state else { return };
             life.state = State::Ended(reason);
         }
+        all::remove(self);
         self.ended.wake_all();
         let parent = self.parent.lock().take();
         if let Some(parent) = parent {

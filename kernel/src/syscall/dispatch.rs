@@ -4,6 +4,7 @@ use orbital_abi::{Error, Registers, Syscall};
 
 use super::{
     capability, clock, control, fault, ipc, memory, notification, process, system, thread, timer,
+    waits,
 };
 use crate::{
     arch::SavedRegisters,
@@ -90,6 +91,9 @@ fn any_call(current: Current, number: u64) -> *mut SavedRegisters {
         Syscall::CapabilityMove => run(current, capability::relocate),
         Syscall::CapabilityRevoke => run(current, capability::revoke),
         Syscall::ReplyKeep => run(current, |current, _| ipc::keep(current)),
+        Syscall::EndpointBind => run(current, ipc::bind),
+        Syscall::NotificationBind => run(current, notification::bind),
+        Syscall::SystemWaits => run(current, waits::next),
         Syscall::EndpointCreate => run(current, |current, _| ipc::create(current)),
         Syscall::NotificationCreate => run(current, |current, _| notification::create(current)),
         Syscall::NotificationSignal => run(current, notification::signal),

@@ -3,17 +3,17 @@
 
 use orbital_abi::{CapSlot, Deadline, Error, IpcError, Message, Registers, Rights, Tag};
 
-use super::{Answer, value};
+use super::{Answer, lookup, value};
 use crate::{
     capability::Capability,
     ipc::{
-        Endpoint,
+        Endpoint, binding,
         reply::{self, Expects},
         transfer,
     },
     object::Ref,
     sched::Completion,
-    thread::Current,
+    thread::{Current, Tcb},
 };
 
 /// The endpoint in control word 0, with its capability's badge.
@@ -65,7 +65,7 @@ pub(super) fn call(current: &Current, registers: &Registers) -> Completion {
 
 pub(super) fn receive(current: &Current, registers: &Registers) -> Completion {
     match endpoint(current, registers, Rights::RECEIVE) {
-        Ok((endpoint, _)) => Endpoint::receive(&endpoint, current, deadline(registers)),
+        Ok((endpoint, _)) => binding::receive(&endpoint, current, deadline(registers)),
         Err(error) => Completion::Done(Err(error)),
     }
 }
@@ -94,9 +94,28 @@ pub(super) fn reply_receive(current: &Current, registers: &Registers) -> Complet
         Err(error) => return Completion::Done(Err(error)),
     };
     match reply::reply(current, CapSlot::from_bits(registers.control[3]), &message) {
-        Ok(()) | Err(Error::PeerGone) => Endpoint::receive(&endpoint, current, deadline),
+        Ok(()) | Err(Error::PeerGone) => binding::receive(&endpoint, current, deadline),
         Err(error) => Completion::Done(Err(error)),
     }
+}
+
+/// To whom something is to be bound: the thread in control word 1, or nobody.
+pub(super) fn bound_to(
+    current: &Current,
+    registers: &Registers,
+) -> Result<Option<Ref<Tcb>>, Error> {
+    let thread = CapSlot::from_bits(registers.control[1]);
+    if thread.is_null() {
+        return Ok(None);
+    }
+    lookup(current, thread, Rights::MANAGE).map(Some)
+}
+
+pub(super) fn bind(current: &Current, registers: &Registers) -> Answer {
+    let (endpoint, _) = endpoint(current, registers, Rights::RECEIVE)?;
+    let thread = bound_to(current, registers)?;
+    binding::bind_endpoint(&endpoint, thread.as_ref())?;
+    Ok(Registers::default())
 }
 
 pub(super) fn create(current: &Current) -> Answer {

@@ -15,6 +15,7 @@ mod process;
 mod system;
 mod thread;
 mod timer;
+mod waits;
 
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,13 @@ use orbital_abi::{
     arguments::{NotificationSignal, NotificationWait},
 };
 
-use super::{Answer, lookup, value};
+use super::{Answer, ipc::bound_to, lookup, value};
 use crate::{
-    capability::Capability, ipc::Notification, object::Ref, sched::Completion, thread::Current,
+    capability::Capability,
+    ipc::{Notification, binding},
+    object::Ref,
+    sched::Completion,
+    thread::Current,
 };
 
 /// What its maker may do with a notification: signal, wait, copy.
@@ -38,6 +42,14 @@ pub(super) fn create(current: &Current) -> Answer {
 pub(super) fn signal(current: &Current, registers: &Registers) -> Answer {
     let NotificationSignal { notification, bits } = NotificationSignal::decode(registers)?;
     to_signal(current, notification, bits)?.signal(bits)?;
+    Ok(Registers::default())
+}
+
+pub(super) fn bind(current: &Current, registers: &Registers) -> Answer {
+    let notification = CapSlot::from_bits(registers.control[0]);
+    let notification = lookup(current, notification, Rights::RECEIVE)?;
+    let thread = bound_to(current, registers)?;
+    binding::bind_notification(&notification, thread.as_ref())?;
     Ok(Registers::default())
 }
 

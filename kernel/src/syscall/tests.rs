@@ -7,6 +7,7 @@ mod pages;
 mod revoked;
 mod system;
 mod threads;
+mod waits;
 
 use orbital_abi::{
     CapSlot,

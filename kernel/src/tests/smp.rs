@@ -2,6 +2,7 @@
 //! sleep whether somebody was forgotten, and at the end whether everything is back.
 #![forbid(unsafe_code)]
 
+mod bound;
 mod direct;
 mod faults;
 mod kills;

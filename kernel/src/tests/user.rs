@@ -10,7 +10,7 @@ use std::{
 
 use orbital_abi::{
     CapSlot, Deadline, Error, ExitReason, Fault, FaultKind, Message, Received, Registers, Rights,
-    Syscall, Tag,
+    Syscall,
     arguments::{
         CapabilityCopy, MemoryMap, MemoryProtect, MemoryUnmap, NotificationSignal,
         NotificationWait, TimerCreate, TimerSet,
@@ -122,10 +122,10 @@ fn operation(endpoint: CapSlot, message: &Message, deadline: Deadline) -> Regist
 }
 
 fn received(registers: Registers) -> Received {
-    let [badge, tag, marks, rest] = registers.control;
-    assert!(matches!(marks, 0 | 1 | 3) && rest == 0, "{registers:?}");
-    let message = Message { tag: Tag::from_bits(tag).unwrap(), words: registers.words };
-    Received { badge, is_call: marks & 1 != 0, is_fault: marks & 2 != 0, message }
+    let [first, _, marks, rest] = registers.control;
+    assert!(matches!(marks, 0 | 1 | 3 | 4) && rest == 0, "{registers:?}");
+    assert!(marks != 4 || registers == Registers::control([first, 0, 4, 0]), "{registers:?}");
+    Received::decode(&registers).unwrap()
 }
 
 /// Sends.
@@ -250,6 +250,13 @@ pub async fn unmap(process: CapSlot, address: u64, bytes: u64) -> Result<(), Err
 pub async fn wait(call: Syscall, slot: CapSlot, deadline: Deadline) -> Result<ExitReason, Error> {
     let answer = control(call, [slot.bits(), deadline.bits(), 0, 0]).await?;
     Ok(ExitReason::decode(answer).expect("a reason"))
+}
+
+/// Binds an endpoint or a notification to a thread, or to nobody.
+pub async fn bind(call: Syscall, object: CapSlot, thread: CapSlot) -> Result<(), Error> {
+    let answer = control(call, [object.bits(), thread.bits(), 0, 0]).await?;
+    assert_eq!(answer, [0; 4]);
+    Ok(())
 }
 
 /// Signals.

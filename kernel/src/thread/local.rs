@@ -10,12 +10,17 @@ use orbital_abi::{Error, ExitReason};
 use orbital_executor::waker;
 
 use super::{
-    Current, Outcome,
+    Current, Outcome, Tcb, Ties,
     budget::{Budget, Wanted},
     home::Home,
     state::ThreadState,
 };
 use crate::{arch::FpuState, object::PaidRoom};
+
+unsafe extern "Rust" {
+    /// Unbinds what was bound to a thread that has ended. In `ipc`.
+    safe fn orbital_thread_unbound(thread: &Tcb, ties: &Ties);
+}
 
 impl Current {
     fn with_home<R>(&self, f: impl FnOnce(&mut Home) -> R) -> R {
@@ -141,10 +146,13 @@ impl Current {
         drop(own);
         drop(self.take_wanted_budget());
         drop(self.owed().take());
-        *self.exit.lock() = Some(reason);
+        let ties = self.end_ties(reason);
         self.set_state(ThreadState::Ended);
-        self.drop_fault_handler();
         self.drop_message_page();
+        if ties.notification.is_some() || ties.endpoint.is_some() {
+            orbital_thread_unbound(self, &ties);
+        }
+        drop(ties);
         self.control.changes.wake_all();
         self.process.thread_ended(&**self, reason);
     }

@@ -6,10 +6,12 @@ mod home;
 mod local;
 mod owed;
 mod page;
+mod queued_at;
 mod ready_queue;
 pub mod registers;
 pub mod state;
 pub mod tcb;
+mod ties;
 pub mod wait;
 mod waiting_queue;
 
@@ -17,10 +19,11 @@ mod waiting_queue;
 mod tests;
 
 pub use home::SLOT_BYTES;
-pub use owed::{Found, Owed, OwedCell};
+pub use owed::{Found, Holder, Owed, OwedCell};
 pub use ready_queue::ReadyQueue;
 pub use registers::Current;
 pub use state::{BlockReason, Outcome, ThreadId};
-pub use tcb::{FaultHandler, Tcb};
+pub use tcb::Tcb;
+pub use ties::{FaultHandler, Ties};
 pub use wait::{Claim, Phase, Sending};
 pub use waiting_queue::WaitingQueue;

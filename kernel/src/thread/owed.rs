@@ -57,16 +57,15 @@ impl Owed<'_> {
         claim
     }
 
-    /// Puts it into `cell`, which is empty. False where the caller has given up: the cell notes that.
-    pub fn put_into(self, cell: &OwedCell) -> bool {
+    /// Puts it into the cell of `holder`, which is empty. False where the caller has given up: the cell notes that.
+    pub fn put_into(self, holder: Holder<'_>) -> bool {
         let Some(claim) = self.caller.claim_taken(self.sequence) else {
-            cell.set_gone();
+            holder.cell().set_gone();
             drop(self.answered());
             return false;
         };
         let sequence = self.sequence;
-        let before = cell.hook(self.answered(), sequence);
-        debug_assert!(before.is_none(), "the call that was there is lost");
+        holder.hook_first(self.answered(), sequence);
         claim.taken();
         true
     }
@@ -90,6 +89,85 @@ fn refuse(caller: &Tcb, sequence: u64) {
 const NOTHING: *mut Tcb = ptr::null_mut();
 /// A call whose caller has given up, or ended.
 const GONE: *mut Tcb = ptr::without_provenance_mut(1);
+
+/// Whose cell it is.
+#[derive(Clone, Copy)]
+pub enum Holder<'a> {
+    /// That thread's, which has to answer.
+    Thread(&'a Tcb),
+    /// A kept reply's, which any thread of a process answers.
+    Kept(&'a OwedCell),
+}
+
+/// Marks a kept reply's cell, in the pointer to it.
+const KEPT: usize = 1;
+
+impl<'a> Holder<'a> {
+    /// The cell.
+    #[inline]
+    pub fn cell(self) -> &'a OwedCell {
+        match self {
+            Self::Thread(thread) => &thread.owed,
+            Self::Kept(cell) => cell,
+        }
+    }
+
+    /// For the caller's TCB.
+    #[inline]
+    pub(super) fn to_pointer(self) -> *mut () {
+        match self {
+            Self::Thread(thread) => ptr::from_ref(thread).cast_mut().cast(),
+            Self::Kept(cell) => {
+                ptr::from_ref(cell).cast_mut().cast::<()>().map_addr(|at| at | KEPT)
+            }
+        }
+    }
+
+    /// What [`Holder::to_pointer`] gave; `None` for null.
+    ///
+    /// # Safety
+    /// It is there for `'a`.
+    pub(super) unsafe fn from_pointer(pointer: *mut ()) -> Option<Self> {
+        if pointer.is_null() {
+            return None;
+        }
+        let is_kept = pointer.addr() & KEPT != 0;
+        let pointer = pointer.map_addr(|at| at & !KEPT);
+        // SAFETY: the caller's; the mark tells which of both it is.
+        Some(unsafe {
+            match is_kept {
+                true => Self::Kept(&*pointer.cast()),
+                false => Self::Thread(&*pointer.cast()),
+            }
+        })
+    }
+
+    /// Takes `caller` out, if it is there, and notes that it was.
+    pub(super) fn leave(self, caller: &Tcb) -> Option<Ref<Tcb>> {
+        self.cell().leave(caller)
+    }
+
+    /// Puts a call in, whose caller's wait is claimed, or has just been begun by the caller itself. Gives what was
+    /// there.
+    pub(super) fn hook(self, caller: Ref<Tcb>, sequence: u64) -> Option<Owed<'a>> {
+        let before = match self.cell().take() {
+            Found::Call(before) => Some(before),
+            Found::Nothing | Found::Gone => None,
+        };
+        self.hook_first(caller, sequence);
+        before
+    }
+
+    /// The same, where no call is.
+    #[inline]
+    fn hook_first(self, caller: Ref<Tcb>, sequence: u64) {
+        let cell = self.cell();
+        debug_assert!(!cell.is_some(), "the call that it owed is lost");
+        caller.set_holder(self);
+        cell.sequence.store(sequence, Ordering::Relaxed);
+        cell.caller.store(caller.into_raw().as_ptr(), Ordering::Release);
+    }
+}
 
 /// The place for one.
 pub struct OwedCell {
@@ -142,11 +220,11 @@ impl OwedCell {
         None
     }
 
-    /// Puts what is there into `other`, which is empty.
-    pub fn move_to(&self, other: &Self) {
+    /// Puts what is there into the cell of `other`, which is empty.
+    pub fn move_to(&self, other: Holder<'_>) {
         match self.take() {
             Found::Nothing => {}
-            Found::Gone => other.set_gone(),
+            Found::Gone => other.cell().set_gone(),
             Found::Call(call) => drop(call.put_into(other)),
         }
     }
@@ -173,28 +251,8 @@ impl OwedCell {
         Owed { caller, sequence: self.sequence.load(Ordering::Relaxed), cell: PhantomData }
     }
 
-    /// Puts a call in, whose caller's wait is claimed, or has just been begun by the caller itself. Gives what was
-    /// there.
-    pub(super) fn hook(&self, caller: Ref<Tcb>, sequence: u64) -> Option<Owed<'_>> {
-        let before = match self.take() {
-            Found::Call(before) => Some(before),
-            Found::Nothing | Found::Gone => None,
-        };
-        self.hook_first(caller, sequence);
-        before
-    }
-
-    /// The same, where no call is.
-    #[inline]
-    fn hook_first(&self, caller: Ref<Tcb>, sequence: u64) {
-        debug_assert!(!self.is_some(), "the call that it owed is lost");
-        caller.set_holder(NonNull::from(self));
-        self.sequence.store(sequence, Ordering::Relaxed);
-        self.caller.store(caller.into_raw().as_ptr(), Ordering::Release);
-    }
-
     /// Takes `caller` out, if it is there, and notes that it was.
-    pub(super) fn leave(&self, caller: &Tcb) -> Option<Ref<Tcb>> {
+    fn leave(&self, caller: &Tcb) -> Option<Ref<Tcb>> {
         let own = ptr::from_ref(caller).cast_mut();
         self.caller.compare_exchange(own, GONE, Ordering::AcqRel, Ordering::Relaxed).ok()?;
         // SAFETY: the reference that `hook` gave away, and that nobody else takes back.
@@ -226,13 +284,13 @@ impl Drop for Displaced {
 impl Current {
     /// It has taken a call, whose caller's wait is claimed. Gives the one that it had not answered.
     pub fn owe(&self, caller: Ref<Tcb>, sequence: u64) -> Option<Owed<'_>> {
-        self.owed.hook(caller, sequence)
+        Holder::Thread(self).hook(caller, sequence)
     }
 
     /// The same, where it owed none.
     #[inline]
     pub fn owe_first(&self, caller: Ref<Tcb>, sequence: u64) {
-        self.owed.hook_first(caller, sequence);
+        Holder::Thread(self).hook_first(caller, sequence);
     }
 }
 
@@ -243,6 +301,19 @@ impl Tcb {
     pub fn owed(&self) -> &OwedCell {
         &self.owed
     }
+
+    /// The thread that has to answer its call, if that was taken and not kept, and the number of its wait.
+    pub fn answerer(&self) -> Option<(u64, Ref<Tcb>)> {
+        let claim = self.claim_taken(self.wait_number())?;
+        let sequence = claim.sequence();
+        // SAFETY: it is claimed until the reference to the holder is counted.
+        let thread = match unsafe { self.holder() } {
+            Some(Holder::Thread(thread)) => Some(Ref::from_object(thread)),
+            _ => None,
+        };
+        claim.taken();
+        Some((sequence, thread?))
+    }
 }
 
 impl Claim {
@@ -250,7 +321,7 @@ impl Claim {
     /// answered, to be dropped when no wait is claimed.
     pub fn owe(&self, caller: Ref<Tcb>, sequence: u64) -> Option<Displaced> {
         let server = self.thread();
-        let before = server.owed.hook(caller, sequence)?;
+        let before = Holder::Thread(server).hook(caller, sequence)?;
         let sequence = before.sequence;
         Some(Displaced { caller: before.answered(), sequence, _server: server.clone() })
     }

@@ -17,7 +17,8 @@ use crate::{
     vm::{AddressSpace, MessagePage},
 };
 
-/// The place for one. It changes under the lock of the thread's fault handler.
+/// The place for one. It is filled under the lock of the thread's ties, and emptied when nothing can be tied to the
+/// thread any more.
 pub(super) struct PageCell(AtomicPtr<MessagePage>);
 
 impl PageCell {
@@ -58,28 +59,21 @@ impl Tcb {
     /// # Errors
     /// Those of [`AddressSpace::add_message_page`]; [`Error::Ended`].
     pub fn give_message_page(&self, address: u64) -> Result<u64, Error> {
-        let _lock = self.handler.lock();
-        // One that ends after this look gives the page back after this lock.
-        if self.is_ended() {
-            return Err(Error::Ended);
-        }
-        // SAFETY: for the same reason.
-        if let Some(page) = unsafe { self.page.get() } {
-            return Ok(page.address());
-        }
-        let page = AddressSpace::add_message_page(&self.process.space, address)?;
-        let address = page.address();
-        self.page.0.store(page.into_raw().as_ptr(), Release);
-        Ok(address)
+        self.with_ties(|_| {
+            // SAFETY: one that ends cuts its ties first, and those are locked.
+            if let Some(page) = unsafe { self.page.get() } {
+                return Ok(page.address());
+            }
+            let page = AddressSpace::add_message_page(&self.process.space, address)?;
+            let address = page.address();
+            self.page.0.store(page.into_raw().as_ptr(), Release);
+            Ok(address)
+        })?
     }
 
-    /// Takes the page away from a thread that has just ended: it is unmapped later.
+    /// Takes the page away from a thread that has just ended, and has no ties any more: it is unmapped later.
     pub(super) fn drop_message_page(&self) {
-        let page = {
-            let _lock = self.handler.lock();
-            self.page.take()
-        };
-        if let Some(page) = page {
+        if let Some(page) = self.page.take() {
             self.process.space.leave_message_page(page);
             self.process.reap_at(self.priority());
         }

@@ -4,10 +4,10 @@
 use core::{
     mem::offset_of,
     ptr::NonNull,
-    sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
 };
 
-use orbital_abi::{Error, ExitReason, ObjectKind};
+use orbital_abi::{Error, ObjectKind};
 use orbital_executor::{
     task::{TaskHeader, TaskVtable},
     wait_queue::WaitUntil,
@@ -20,27 +20,19 @@ use super::{
     home::HomeCell,
     owed::OwedCell,
     page::PageCell,
+    queued_at::QueuedAt,
     ready_queue::Link,
     registers::RegisterCell,
     state::ThreadState,
+    ties::Life,
     wait::Wait,
     waiting_queue::{Level, Place},
 };
 use crate::{
     arch::{self, SavedRegisters},
-    object::{AnyRef, Header, Object, Ref},
+    object::{Header, Object, Ref},
     process::{Belongs, Member, Process},
 };
-
-/// Where a thread's faults are handled: an endpoint, which only `ipc` knows as such. It is kept, but not held
-/// open.
-#[derive(Clone)]
-pub struct FaultHandler {
-    /// The endpoint.
-    pub endpoint: AnyRef,
-    /// What the faults' messages carry.
-    pub badge: u64,
-}
 
 /// A thread.
 #[repr(C)]
@@ -55,6 +47,8 @@ pub struct Tcb {
     pub(super) place: Place,
     pub(super) level: Level,
     state: AtomicU8,
+    /// A notification is among its ties.
+    pub(super) has_notification: AtomicBool,
     /// The CPU that has it: there alone it runs and its operation is polled. That CPU gives it away
     /// while it is ready.
     home: AtomicUsize,
@@ -74,9 +68,12 @@ pub struct Tcb {
     pub(super) page: PageCell,
     /// What it waits for: a [`BlockReason`].
     reason: AtomicU64,
-    /// Where its faults are handled. Under its lock it gets its message page too.
-    pub(super) handler: Mutex<Option<FaultHandler>>,
-    pub(super) exit: Mutex<Option<ExitReason>>,
+    /// Since when, by the raw counter.
+    since: AtomicU64,
+    /// What it is tied to, or why it ended.
+    pub(super) life: Mutex<Life>,
+    /// What it waits for until its call is taken.
+    pub(super) queued_at: QueuedAt,
     /// Touched only by the CPU that has the thread.
     pub(super) local: HomeCell,
 }
@@ -182,6 +179,7 @@ impl Tcb {
             place: Place::new(),
             level: Level::new(),
             state: AtomicU8::new(ThreadState::Inactive as u8),
+            has_notification: AtomicBool::new(false),
             home: AtomicUsize::new(arch::cpu_index()),
             control: Control::new(priority, affinity),
             // SAFETY: the vtable is for the request nodes of TCBs, as this one is.
@@ -192,8 +190,9 @@ impl Tcb {
             owed: OwedCell::new(),
             page: PageCell::new(),
             reason: AtomicU64::new(BlockReason::Working.to_bits()),
-            handler: Mutex::new(None),
-            exit: Mutex::new(None),
+            since: AtomicU64::new(0),
+            life: Mutex::new(Life::new()),
+            queued_at: QueuedAt::new(),
             local: HomeCell::new(),
         };
         let thread = Ref::new_in(&process.quota, thread)?;
@@ -287,50 +286,25 @@ impl Tcb {
 
     /// What it waits for.
     pub fn block_reason(&self) -> BlockReason {
-        BlockReason::from_bits(self.reason.load(Ordering::Relaxed))
+        match BlockReason::from_bits(self.reason.load(Ordering::Relaxed)) {
+            BlockReason::WaitingReply { .. } => {
+                let from = self.answerer().map(|(_, thread)| thread.id);
+                BlockReason::WaitingReply { from }
+            }
+            other => other,
+        }
     }
 
-    /// Notes what it waits for.
+    /// Since when, in nanoseconds since boot.
+    pub fn blocked_since(&self) -> u64 {
+        arch::clock::nanoseconds_at(self.since.load(Ordering::Relaxed))
+    }
+
+    /// Notes what it begins to wait for. Who answers a call is known by other means.
+    #[inline]
     pub fn set_block_reason(&self, reason: BlockReason) {
         self.reason.store(reason.to_bits(), Ordering::Relaxed);
-    }
-
-    /// Where its faults are handled; `None` where they end it.
-    pub fn fault_handler(&self) -> Option<FaultHandler> {
-        self.handler.lock().clone()
-    }
-
-    /// Runs `f` on where its faults are handled, under the lock that keeps that.
-    pub fn with_fault_handler<R>(&self, f: impl FnOnce(&FaultHandler) -> Option<R>) -> Option<R> {
-        f(self.handler.lock().as_ref()?)
-    }
-
-    /// Lets its faults be handled elsewhere. An ended thread has no handler, whose endpoint it would keep.
-    ///
-    /// # Errors
-    /// [`Error::Ended`].
-    pub fn set_fault_handler(&self, handler: Option<FaultHandler>) -> Result<(), Error> {
-        let mut own = self.handler.lock();
-        // One that ends after this look takes the handler away after this lock.
-        if self.is_ended() {
-            return Err(Error::Ended);
-        }
-        let old = core::mem::replace(&mut *own, handler);
-        // Perhaps the endpoint's last reference: outside the lock.
-        drop(own);
-        drop(old);
-        Ok(())
-    }
-
-    /// Takes the fault handler away from a thread that has just ended.
-    pub(super) fn drop_fault_handler(&self) {
-        let old = self.handler.lock().take();
-        drop(old);
-    }
-
-    /// Why it ended, once it has.
-    pub fn exit_reason(&self) -> Option<ExitReason> {
-        *self.exit.lock()
+        self.since.store(arch::clock::ticks(), Ordering::Relaxed);
     }
 
     /// Waits until `condition` holds, which is looked at before, whenever something of what others ask of the

@@ -4,7 +4,7 @@
 
 use orbital_abi::{Error, Registers};
 
-use super::{Claim, Current, Found, OwedCell, Phase, SLOT_BYTES, Sending, Tcb};
+use super::{Claim, Current, Found, Holder, OwedCell, Phase, SLOT_BYTES, Sending, Tcb};
 use crate::{object::Ref, tests::kernel::Kernel};
 
 mod queues;
@@ -44,16 +44,16 @@ fn a_reply_answers_the_call_that_it_was_made_for_and_no_later_one() {
     let thread = threads(&mut kernel, 1).remove(0);
     let (first, second) = (OwedCell::new(), OwedCell::new());
     let sequence = thread.begin_wait(Phase::Taken, Sending::Call);
-    assert!(first.hook(thread.clone(), sequence).is_none());
+    assert!(Holder::Kept(&first).hook(thread.clone(), sequence).is_none());
     // In its holder's hands when the caller gives up.
     let Found::Call(past) = first.take() else { panic!("there is one") };
     assert_eq!(thread.cancel_wait(), Phase::Taken);
     assert!(thread.claim_taken(sequence).is_none(), "it was cancelled");
     let next = thread.begin_wait(Phase::Taken, Sending::Call);
     assert_ne!(sequence, next);
-    assert!(second.hook(thread.clone(), next).is_none());
+    assert!(Holder::Kept(&second).hook(thread.clone(), next).is_none());
     assert!(thread.claim_taken(sequence).is_none());
-    assert!(!past.put_into(&first), "nobody waits for it");
+    assert!(!past.put_into(Holder::Kept(&first)), "nobody waits for it");
     assert_eq!(found(&first), (false, true));
     drop(first.take());
     assert!(!thread.take_ready(), "a reply of the past wakes nobody");
@@ -73,9 +73,13 @@ fn a_caller_that_gives_up_leaves_wherever_its_call_stands() {
     let cells = [OwedCell::new(), OwedCell::new(), OwedCell::new()];
     for moves in 0..cells.len() {
         let sequence = thread.begin_wait(Phase::Taken, Sending::Call);
-        assert!(cells[0].hook(thread.clone(), sequence).is_none());
+        assert!(Holder::Kept(&cells[0]).hook(thread.clone(), sequence).is_none());
         for step in 0..moves {
-            assert!(cells[step].take_call().is_some_and(|owed| owed.put_into(&cells[step + 1])));
+            assert!(
+                cells[step]
+                    .take_call()
+                    .is_some_and(|owed| owed.put_into(Holder::Kept(&cells[step + 1])))
+            );
         }
         for (place, cell) in cells.iter().enumerate() {
             assert_eq!(found(cell), (place == moves, place == moves));
@@ -95,15 +99,15 @@ fn a_call_is_put_in_the_place_of_another() {
     let cell = OwedCell::new();
     let waits: Vec<_> =
         callers.iter().map(|caller| caller.begin_wait(Phase::Taken, Sending::Call)).collect();
-    assert!(cell.hook(callers[0].clone(), waits[0]).is_none());
-    let before = cell.hook(callers[1].clone(), waits[1]).unwrap();
+    assert!(Holder::Kept(&cell).hook(callers[0].clone(), waits[0]).is_none());
+    let before = Holder::Kept(&cell).hook(callers[1].clone(), waits[1]).unwrap();
     assert!(before.caller.is(&callers[0]) && before.sequence == waits[0]);
     drop(before);
     assert!(callers[0].take_ready() && !callers[1].take_ready());
     callers[1].cancel_wait();
     // One that has given up is no call that is lost.
     callers[0].begin_wait(Phase::Taken, Sending::Call);
-    assert!(cell.hook(callers[0].clone(), waits[0] + 1).is_none());
+    assert!(Holder::Kept(&cell).hook(callers[0].clone(), waits[0] + 1).is_none());
     drop(cell);
     assert!(callers[0].take_ready(), "the place goes");
 }
@@ -118,7 +122,7 @@ fn a_wait_is_cancelled_in_every_phase() {
     thread.cancel_wait();
     assert!(Claim::queued(thread.clone()).is_none());
     let sequence = thread.begin_wait(Phase::Taken, Sending::Call);
-    assert!(cell.hook(thread.clone(), sequence).is_none());
+    assert!(Holder::Kept(&cell).hook(thread.clone(), sequence).is_none());
     thread.cancel_wait();
     assert!(thread.claim_taken(sequence).is_none());
     let sequence = thread.begin_wait(Phase::Taken, Sending::Call);

@@ -11,14 +11,14 @@
 //!    partner alone may touch its registers; 3. the partner has written the answer; 4. the reply's
 //!    holder claims it; 5. a call was taken by a server and waits for its reply; 6. the wait is
 //!    cancelled, by compare-exchange too: whoever comes later finds the word changed. One that was taken is claimed
-//!    for that, too, while the caller leaves the [place](OwedCell) where its call stands.
+//!    for that, too, while the caller leaves the [place](super::OwedCell) where its call stands.
 //!
 //! The word holds a sequence number beside the phase, so that a reply to a call of the past can't
 //! answer a later one.
 
 use core::{
-    ptr::{self, NonNull},
-    sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, Ordering},
+    ptr,
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering},
 };
 
 use orbital_abi::{
@@ -26,7 +26,7 @@ use orbital_abi::{
     fault::{self, FaultMessage},
 };
 
-use super::{OwedCell, Tcb, registers::write_answer};
+use super::{Tcb, owed::Holder, registers::write_answer};
 use crate::{arch::SavedRegisters, object::Ref};
 
 /// Where the wait is.
@@ -56,8 +56,10 @@ pub(super) struct Wait {
     word: AtomicU64,
     /// A number: the badge of what is sent, while it is queued; the handler's verdict, or the signals, once it is
     /// ready. Or, while it is taken, who has to answer.
-    note: AtomicPtr<OwedCell>,
+    note: AtomicPtr<()>,
     sending: AtomicU8,
+    /// Its answer came, and the thread ended without having seen it.
+    unseen: AtomicBool,
     fault_kind: AtomicU8,
     fault_address: AtomicU64,
 }
@@ -95,6 +97,7 @@ impl Wait {
             word: AtomicU64::new(0),
             note: AtomicPtr::new(ptr::null_mut()),
             sending: AtomicU8::new(Sending::Message as u8),
+            unseen: AtomicBool::new(false),
             fault_kind: AtomicU8::new(0),
             fault_address: AtomicU64::new(0),
         }
@@ -230,6 +233,21 @@ impl Tcb {
         self.wait.sending() == Sending::Fault
     }
 
+    /// The number of the wait that it is in, or was in last.
+    pub fn wait_number(&self) -> u64 {
+        self.wait.load().0
+    }
+
+    /// Its last wait was completed, and it ends without having seen that.
+    pub fn set_unseen(&self) {
+        self.wait.unseen.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it ended so.
+    pub fn is_unseen(&self) -> bool {
+        self.wait.unseen.load(Ordering::Relaxed)
+    }
+
     /// Takes back the signals that [`Claim::give_signals`] gave it last: once. For whoever has ended the
     /// wait that they answered.
     pub fn take_back_signals(&self) -> u64 {
@@ -242,16 +260,19 @@ impl Tcb {
         phase == Phase::Ready && self.wait.exchange(sequence, Phase::Ready, Phase::Idle)
     }
 
-    /// Takes itself out of where its call has to be answered. While its wait is claimed by itself.
-    fn leave_holder(&self) -> Option<Ref<Tcb>> {
-        let holder = NonNull::new(self.wait.note.load(Ordering::Relaxed))?;
-        // SAFETY: noted as the call was taken, and a cell does not go while a wait that it has to answer is claimed.
-        unsafe { holder.as_ref() }.leave(self)
+    /// Who has to answer its call.
+    ///
+    /// # Safety
+    /// Its wait was taken, and is claimed as long as this is used: so long the holder does not go.
+    pub(super) unsafe fn holder(&self) -> Option<Holder<'_>> {
+        // SAFETY: noted as the call was taken; the rest is the caller's.
+        unsafe { Holder::from_pointer(self.wait.note.load(Ordering::Relaxed)) }
     }
 
     /// Notes who has to answer its call. While its wait is claimed, or by itself as it begins.
-    pub(super) fn set_holder(&self, holder: NonNull<OwedCell>) {
-        self.wait.note.store(holder.as_ptr(), Ordering::Relaxed);
+    #[inline]
+    pub(super) fn set_holder(&self, holder: Holder<'_>) {
+        self.wait.note.store(holder.to_pointer(), Ordering::Relaxed);
     }
 
     /// Ends the wait, whatever its phase, which it gives: idle where there was none, ready where its
@@ -264,7 +285,8 @@ impl Tcb {
                 Phase::Idle => return phase,
                 Phase::Claimed => core::hint::spin_loop(),
                 Phase::Taken if self.try_claim_taken(sequence) => {
-                    let own = self.leave_holder();
+                    // SAFETY: it is claimed by itself.
+                    let own = unsafe { self.holder() }.and_then(|holder| holder.leave(self));
                     self.end_claimed();
                     // Not the last one: whoever calls has another.
                     drop(own);
@@ -296,6 +318,13 @@ impl Claim {
         claimed.then_some(Self { thread, sequence })
     }
 
+    /// Claims the wait `sequence` of a thread that may stand in a queue, before it is taken off that: under its
+    /// lock.
+    pub fn waiting(thread: Ref<Tcb>, sequence: u64) -> Option<Self> {
+        let claimed = thread.wait.exchange(sequence, Phase::Queued, Phase::Claimed);
+        claimed.then_some(Self { thread, sequence })
+    }
+
     /// Who waits.
     pub fn thread(&self) -> &Ref<Tcb> {
         &self.thread
@@ -306,6 +335,11 @@ impl Claim {
         // SAFETY: the thread is blocked, and the compare-exchange that made this claim has only
         // one winner.
         unsafe { self.thread.registers.with(f) }
+    }
+
+    /// The thread, whose wait has been ended otherwise.
+    pub fn into_thread(self) -> Ref<Tcb> {
+        self.thread
     }
 
     /// The number of the wait.
@@ -347,10 +381,10 @@ impl Claim {
     }
 
     /// Gives the thread the signals that it waits for, and wakes it. They are noted beside its registers:
-    /// if it ends before it sees them, they go to someone else.
-    pub fn give_signals(self, bits: u64) {
+    /// if it ends before it sees them, they go to someone else. `mark` tells them from a message.
+    pub fn give_signals(self, bits: u64, mark: u64) {
         self.thread.wait.note_number(bits);
-        self.complete(Ok(Registers::control([bits, 0, 0, 0])));
+        self.complete(Ok(Registers::control([bits, 0, mark, 0])));
     }
 
     /// The call has been taken: from now on it waits for its reply.

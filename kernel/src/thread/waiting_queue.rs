@@ -92,6 +92,12 @@ impl WaitingQueue {
         self.first.map(|first| unsafe { first.as_ref() })
     }
 
+    /// Whether another thread than `thread` is in it.
+    pub fn has_others_than(&self, thread: &Tcb) -> bool {
+        // Nobody is in it twice.
+        [self.first, self.last].into_iter().flatten().any(|it| it != NonNull::from(thread))
+    }
+
     /// Begins a walk, from the last thread to the first, in place of one that goes on. It takes turns with all
     /// else that happens to the queue: those who leave it are not visited, nor those who come to where it has been.
     /// Others who come are; but to a level where it has begun nobody comes in its way, so it ends.

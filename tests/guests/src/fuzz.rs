@@ -30,6 +30,8 @@ const PASSED: u64 = 1 << 20;
 
 /// The third word beside a message that is a fault's.
 const FAULT_MARKS: u64 = 3;
+/// What marks signals.
+const IS_SIGNAL: u64 = 4;
 
 /// Makes up calls, makes them, and looks at what they leave.
 pub struct Fuzz {
@@ -143,6 +145,11 @@ impl Fuzz {
                 let first = self.slot_or_null(kind).bits();
                 let kept = self.slot_or_null(K::Reply).bits();
                 Registers { control: [first, tag, self.deadline(), kept], words }
+            }
+            S::EndpointBind | S::NotificationBind => {
+                let kind = if syscall == S::EndpointBind { K::Endpoint } else { K::Notification };
+                let thread = self.slot_or_null(K::Thread).bits();
+                Registers::control([self.slot(kind).bits(), thread, 0, 0])
             }
             S::ThreadCreate => ThreadCreate {
                 process: self.slot(K::Process),
@@ -295,6 +302,7 @@ impl Fuzz {
             Syscall::Receive | Syscall::ReplyReceive if left.control[2] == FAULT_MARKS => {
                 usize::MAX
             }
+            Syscall::Receive | Syscall::ReplyReceive if left.control[2] == IS_SIGNAL => 1,
             _ => 0,
         };
         let mut all = left.control.iter().chain(&left.words).skip(given_back);

@@ -109,6 +109,10 @@ impl Objects {
                 registers.words[1] = Rights::READ.bits().into();
                 registers
             }
+            Syscall::EndpointBind => raw::control([self.slot(ObjectKind::Endpoint).bits(), 0]),
+            Syscall::NotificationBind => {
+                raw::control([self.slot(ObjectKind::Notification).bits(), 0])
+            }
             Syscall::MemoryUnmap => raw::control([0, 0x40_0000, PAGE_SIZE]),
             Syscall::MemoryProtect | Syscall::MemoryDevice => {
                 raw::control([0, 0x40_0000, PAGE_SIZE, 0])
@@ -143,6 +147,10 @@ pub fn uses() -> Vec<Use> {
         (Syscall::ReplyReceive, 0, Some(Endpoint), Rights::RECEIVE, Refused(Error::NoReplyOwed)),
         (Syscall::Reply, 0, Some(Reply), NONE, Untried),
         (Syscall::ReplyReceive, 3, Some(Reply), NONE, Untried),
+        (Syscall::EndpointBind, 0, Some(Endpoint), Rights::RECEIVE, Well),
+        (Syscall::EndpointBind, 1, Some(Thread), MANAGE, Refused(Error::Ended)),
+        (Syscall::NotificationBind, 0, Some(Notification), RECEIVE, Well),
+        (Syscall::NotificationBind, 1, Some(Thread), MANAGE, Refused(Error::Ended)),
         (Syscall::ThreadCreate, 0, Some(Process), MANAGE, Refused(Error::Ended)),
         (Syscall::ThreadStart, 0, Some(Thread), MANAGE, Refused(Error::Ended)),
         (Syscall::ThreadWait, 0, Some(Thread), WAIT, Well),
@@ -181,6 +189,7 @@ pub fn uses() -> Vec<Use> {
         (Syscall::SystemShutdown, 0, Some(System), Rights::SHUTDOWN, Untried),
         (Syscall::MemoryDevice, 0, Some(System), Rights::DEVICES, Refused(Error::InvalidAddress)),
         (Syscall::SystemStatistics, 0, Some(System), Rights::STATISTICS, Well),
+        (Syscall::SystemWaits, 0, Some(System), Rights::STATISTICS, Well),
         (Syscall::SystemInterruptsOff, 0, Some(System), Rights::STATISTICS, Well),
     ]
     .map(|(syscall, word, kind, needed, outcome)| Use { syscall, word, kind, needed, outcome })

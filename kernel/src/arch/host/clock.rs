@@ -32,6 +32,11 @@ pub fn ticks() -> u64 {
     now()
 }
 
+/// The time at which the counter had this value.
+pub fn nanoseconds_at(ticks: u64) -> u64 {
+    ticks
+}
+
 /// Microseconds since boot.
 pub fn microseconds() -> u64 {
     nanoseconds() / 1000

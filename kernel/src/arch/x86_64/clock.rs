@@ -32,7 +32,13 @@ pub fn calibrated(ticks: u64, milliseconds: u64) {
 /// Nanoseconds since boot; 0 until the counter has been measured.
 #[inline]
 pub fn nanoseconds() -> u64 {
-    let passed = ticks().wrapping_sub(START.load(Relaxed));
+    nanoseconds_at(ticks())
+}
+
+/// The time at which the raw counter had this value, in nanoseconds since boot.
+#[inline]
+pub fn nanoseconds_at(ticks: u64) -> u64 {
+    let passed = ticks.wrapping_sub(START.load(Relaxed));
     ((u128::from(passed) * u128::from(NS_PER_TICK.load(Relaxed))) >> FRACTION) as u64
 }
 

@@ -87,11 +87,12 @@ fn handles_of_nothing_are_refused() {
             raw::refuse(used.syscall, objects.registers(used, slot), Error::EmptySlot);
         }
         raw::refuse(used.syscall, objects.registers(used, past), Error::StaleCapability);
-        // There the null handle means one's own process, or the call that is owed.
+        // There the null handle means one's own process, the call that is owed, or nobody.
         let own = matches!(
             (used.syscall, used.word),
             (Syscall::CapabilityCopy | Syscall::CapabilityMove, 1)
                 | (Syscall::Reply, 0)
+                | (Syscall::EndpointBind | Syscall::NotificationBind, 1)
                 | (Syscall::ReplyReceive, 3)
                 | (
                     Syscall::MemoryMap

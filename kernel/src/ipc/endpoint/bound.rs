@@ -1,0 +1,105 @@
+//! Endpoints that are bound to one receiving thread.
+
+use orbital_abi::{Deadline, Error, IpcError, Tag};
+
+use super::{super::deadlock::Waits, Endpoint, Found, Side};
+use crate::{
+    object::{AnyRef, Ref},
+    thread::{Claim, Current, Sending, Tcb},
+};
+
+impl Endpoint {
+    /// Takes a receiver for the current thread's call, or queues it, unless that would close a cycle of waits.
+    pub(super) fn call_bound(
+        &self,
+        current: &Current,
+        tag: Tag,
+        deadline: Deadline,
+    ) -> Result<Found, IpcError> {
+        let waits = Waits::lock();
+        // SAFETY: the wait that begins holds it, and leaves before it ends; without one that is done below.
+        unsafe { waits.enter(current, self) };
+        let found = self.meet(current, Side::Senders(Sending::Call, tag), deadline);
+        if let Ok(Found::Queued) = &found {
+            let first = self.bound();
+            let closes = first.is_some_and(|first| waits.close(current, &first, Self::bound_to));
+            // One that is taken just now closes none.
+            if !(closes && self.withdraw(current)) {
+                return found;
+            }
+        }
+        waits.leave(current);
+        match found {
+            Ok(Found::Queued) => Err(IpcError::WouldDeadlock),
+            other => other,
+        }
+    }
+
+    /// Takes the current thread out of the queue, if it waits there still.
+    fn withdraw(&self, current: &Current) -> bool {
+        let mut queues = self.queues.lock();
+        let Some(claim) = Claim::waiting(current.to_ref(), current.wait_number()) else {
+            return false;
+        };
+        // SAFETY: it waits in that queue.
+        let queued = unsafe { queues.senders.remove(current) };
+        drop(queues);
+        current.end_claimed();
+        drop((claim.into_thread(), queued));
+        true
+    }
+
+    /// To whom an endpoint is bound.
+    pub(in crate::ipc) fn bound_to(endpoint: &AnyRef) -> Option<Ref<Tcb>> {
+        endpoint.get::<Self>().ok()?.bound()
+    }
+
+    /// To whom it is bound.
+    fn bound(&self) -> Option<Ref<Tcb>> {
+        self.queues.lock().bound.clone()
+    }
+
+    /// Lets `thread` alone receive. Under the lock of that thread's ties.
+    ///
+    /// # Errors
+    /// [`Error::EndpointGone`]; [`Error::AlreadyBound`], also where another thread waits to receive.
+    pub(in crate::ipc) fn bind(&self, thread: &Ref<Tcb>) -> Result<(), Error> {
+        let mut queues = self.queues.lock();
+        if queues.closed {
+            return Err(Error::EndpointGone);
+        }
+        if queues.bound.is_some() || queues.receivers.has_others_than(thread) {
+            return Err(Error::AlreadyBound);
+        }
+        queues.bound = Some(thread.clone());
+        Ok(())
+    }
+
+    /// Lets everyone receive.
+    pub(in crate::ipc) fn unbind(&self) {
+        let Some(thread) = self.take_bound(|_| true) else { return };
+        // One that has ended has no ties.
+        let tie = thread.with_ties(|ties| ties.endpoint.take_if(|endpoint| endpoint.is(self)));
+        drop(tie);
+    }
+
+    /// The same, if it is bound to `thread`, which has ended.
+    pub(in crate::ipc) fn unbind_from(&self, thread: &Tcb) {
+        drop(self.take_bound(|bound| bound.is(thread)));
+    }
+
+    fn take_bound(&self, wanted: impl FnOnce(&Ref<Tcb>) -> bool) -> Option<Ref<Tcb>> {
+        self.queues.lock().bound.take_if(|bound| wanted(bound))
+    }
+
+    /// Takes the wait `sequence` of `thread`, if that waits here for a message, to be ended by signals.
+    pub(in crate::ipc) fn take_waiting(&self, thread: &Ref<Tcb>, sequence: u64) -> Option<Claim> {
+        let mut queues = self.queues.lock();
+        let claim = Claim::waiting(thread.clone(), sequence)?;
+        // SAFETY: that wait began in that queue, and can't end before it is completed.
+        let queued = unsafe { queues.receivers.remove(thread) };
+        drop(queues);
+        drop(queued);
+        Some(claim)
+    }
+}
