@@ -116,11 +116,18 @@ async fn for_each(count: usize, next: impl Fn() -> Option<AnyRef>, deed: impl Fn
 /// Finishes what was left undone in the table: revokes, and entries with many children.
 async fn tidy(process: &Ref<Process>) {
     let mut slot = 0;
+    process.table.set_lingers(false);
     loop {
         let tidied = process.table.lock().tidy(&mut slot);
         match tidied {
             Tidied::Nothing => return,
             Tidied::More | Tidied::Entry(_) => {}
+            Tidied::Waits(index, object) => {
+                process.table.set_lingers(true);
+                revoke::end_waits(&object).await;
+                let closed = process.table.lock().waits_swept(index);
+                drop(closed);
+            }
             Tidied::Abandoned(index) => {
                 if let Some(revoking) = Revoking::abandoned(&process.table, index) {
                     revoke::finish(revoking).await;

@@ -32,13 +32,24 @@ pub async fn finish(revoking: Revoking) {
     revoking.end();
 }
 
-/// Ends the waits of those who wait at or for `object` by capabilities that are gone.
-async fn end_waits(object: &AnyRef) {
+/// Ends the waits of those who wait at or for `object` by capabilities that are gone. All others who wait at it are seen.
+pub async fn end_waits(object: &AnyRef) {
     if let Ok(endpoint) = object.get::<Endpoint>() {
         endpoint.sweep().await;
     } else if let Ok(notification) = object.get::<Notification>() {
         notification.sweep().await;
-    } else if let Ok(thread) = object.get::<Tcb>() {
+    } else {
+        tell_who_waits_for(object);
+    }
+}
+
+/// A capability to `object` is gone: who waits for the end of that looks whether it came by this one.
+pub fn tell_who_waits_for(object: &AnyRef) {
+    // With the last one it ends, and tells them then.
+    if !object.header().has_capabilities() {
+        return;
+    }
+    if let Ok(thread) = object.get::<Tcb>() {
         thread.wake_waiters();
     } else if let Ok(process) = object.get::<Process>() {
         process.wake_waiters();

@@ -34,6 +34,9 @@
 //! revoke that or to move it again, has to pull the rest over first ([`Tree::pull`]). Nobody comes between the two: new
 //! siblings go to the front. If the new one goes first, the old one's heir is its parent.
 //!
+//! One by which threads wait stays, without children, as long as they do: so that a revoke of what it was derived from
+//! ends their waits, and no other does.
+//!
 //! **Marks.** Whoever revokes what was derived from a node marks it, and nothing new comes beneath a marked
 //! node: [`Tree::link`] looks at all above. So what a revoke has to kill gets only less, and it ends. A node
 //! that is marked stays where it is, with its memory, until nobody marks it any more.
@@ -43,7 +46,7 @@ use core::ptr::NonNull;
 use orbital_abi::Error;
 use spin::MutexGuard;
 
-use super::slot::{Link, Slot};
+use super::{links::Link, slot::Slot};
 use crate::object::Header;
 
 /// The most capabilities that one can have above itself in its tree.
@@ -69,13 +72,13 @@ impl<'a> Tree<'a> {
     #[inline(always)]
     fn get(&self, node: &Slot, link: Link) -> Option<&Slot> {
         // SAFETY: the tree is locked, and nothing leaves a slot without leaving the tree.
-        unsafe { node.link(link).map(|to| to.as_ref()) }
+        unsafe { node.links().get(link).map(|to| to.as_ref()) }
     }
 
     #[inline(always)]
     fn set(&self, node: &Slot, link: Link, to: Option<&Slot>) {
         // SAFETY: the tree is locked.
-        unsafe { node.set_link(link, to.map(NonNull::from)) }
+        unsafe { node.links().set(link, to.map(NonNull::from)) }
     }
 
     /// Makes `child`, which is in no tree, a child of `parent`.
@@ -153,7 +156,7 @@ impl<'a> Tree<'a> {
             self.set(after, Link::Before, before);
         }
         // SAFETY: the tree is locked.
-        unsafe { node.clear_place() };
+        unsafe { node.links().clear_place() };
     }
 
     /// Takes a node out, unless it is marked, and gives its children to its heir, some of them.
@@ -163,16 +166,26 @@ impl<'a> Tree<'a> {
     /// It is in this tree, and there.
     #[inline]
     pub unsafe fn leave(&self, node: &Slot) -> bool {
-        let may_leave = !node.is_marked()
-            && (self.get(node, Link::First).is_none() || {
-                let heir = self.successor(node).or_else(|| self.get(node, Link::Parent));
-                self.hand_over(node, heir)
-            });
-        if may_leave {
-            // SAFETY: the caller's.
-            unsafe { self.unlink(node) };
+        // SAFETY: the caller's.
+        unsafe {
+            let may_leave = !node.is_marked() && self.shed(node);
+            if may_leave {
+                self.unlink(node);
+            }
+            may_leave
         }
-        may_leave
+    }
+
+    /// Gives a node's children to its heir, some of them; whether it has none left.
+    ///
+    /// # Safety
+    /// It is in this tree, and there.
+    #[inline]
+    pub unsafe fn shed(&self, node: &Slot) -> bool {
+        self.get(node, Link::First).is_none() || {
+            let heir = self.successor(node).or_else(|| self.get(node, Link::Parent));
+            self.hand_over(node, heir)
+        }
     }
 
     /// Where its capability was moved to.
@@ -203,7 +216,7 @@ impl<'a> Tree<'a> {
     }
 
     /// Puts `new`, which is in no tree, in the place of `old`, and gives it some of its children. Whether
-    /// `old` has none left, and is in no tree now. Else it stays until the new one has them all.
+    /// `old` is in no tree now: it stays until the new one has them all, and nobody waits by it.
     ///
     /// # Errors
     /// [`Error::Revoked`] when what is beneath it or beneath one above is being revoked.
@@ -230,13 +243,15 @@ impl<'a> Tree<'a> {
         self.set(new, Link::Parent, parent);
         self.set(old, Link::Before, Some(new));
         let has_all = self.hand_over(old, Some(new));
-        if has_all {
-            // SAFETY: the caller's.
-            unsafe { self.unlink(old) };
-        } else {
+        if !has_all {
             new.begin_arriving();
         }
-        Ok(has_all)
+        let may_leave = has_all && !old.is_waited();
+        if may_leave {
+            // SAFETY: the caller's.
+            unsafe { self.unlink(old) };
+        }
+        Ok(may_leave)
     }
 
     /// Lets some of the children come that a node still lacks; whether there may be more.

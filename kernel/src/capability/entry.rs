@@ -53,30 +53,46 @@ impl Capability {
     }
 }
 
-/// A capability that has left its table: until it is dropped it counts as there, so that its object learns
+/// A capability that no handle names any more: until this is dropped it counts as there, so that its object learns
 /// when the last one goes, and does so without a lock.
-pub struct EntryGuard(AnyRef);
+pub struct EntryGuard {
+    object: AnyRef,
+    /// One that was counted out when it began to leave.
+    is_counted: bool,
+}
 
 impl EntryGuard {
     #[inline]
-    pub(super) fn new(object: AnyRef) -> Self {
-        Self(object)
+    pub(super) fn new(object: AnyRef, is_counted: bool) -> Self {
+        Self { object, is_counted }
     }
 
-    /// Forgets the entry, which is not the last one of its object: whoever calls counts it out.
-    pub(super) fn killed(self) {
-        core::mem::forget(self);
+    /// Forgets the entry, unless it was counted out before: whether whoever calls has to do that.
+    pub(super) fn killed(self) -> bool {
+        let is_counted = self.is_counted;
+        if is_counted {
+            core::mem::forget(self);
+        }
+        is_counted
+    }
+
+    /// Whether it named something for whose end one can wait.
+    #[inline]
+    pub fn has_end(&self) -> bool {
+        matches!(self.object.header().kind(), Some(ObjectKind::Process | ObjectKind::Thread))
     }
 
     /// What it named.
     #[inline]
     pub fn object(&self) -> &AnyRef {
-        &self.0
+        &self.object
     }
 }
 
 impl Drop for EntryGuard {
     fn drop(&mut self) {
-        self.0.header().capability_removed();
+        if self.is_counted {
+            self.object.header().capability_removed();
+        }
     }
 }

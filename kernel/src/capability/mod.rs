@@ -3,6 +3,7 @@
 
 pub mod derivation;
 mod entry;
+pub mod links;
 pub mod revoke;
 pub mod slot;
 pub mod slots;

@@ -27,7 +27,7 @@ use core::ptr::NonNull;
 
 use orbital_abi::{CapSlot, Error};
 
-use super::{Table, derivation::Tree, slot::Slot, slots::table_of};
+use super::{EntryGuard, Table, derivation::Tree, slot::Slot, slots::table_of};
 use crate::object::{AnyRef, Ref};
 
 /// How many entries one step kills.
@@ -92,13 +92,15 @@ impl Revoking {
         };
         // Otherwise it is going, and its entries with it.
         if let Some(table) = found {
-            self.kill_in(&table);
+            let killed = self.kill_in(&table);
+            // This one's reference is there.
+            self.object.header().capabilities_killed(killed);
         }
         true
     }
 
-    /// Kills entries that are next, as long as they are in `table`.
-    fn kill_in(&self, table: &Table) {
+    /// Kills entries that are next, as long as they are in `table`; how many have to be counted out.
+    fn kill_in(&self, table: &Table) -> usize {
         let mut entries = table.lock();
         let tree = Tree::of(self.object.header());
         let mut killed = 0;
@@ -111,13 +113,9 @@ impl Revoking {
                 }
                 entries.kill(leaf, &tree)
             };
-            if let Some(entry) = entry {
-                entry.killed();
-                killed += 1;
-            }
+            killed += usize::from(entry.is_some_and(EntryGuard::killed));
         }
-        // The root's entry is there, and this one's reference.
-        self.object.header().capabilities_killed(killed);
+        killed
     }
 
     /// All is over.

@@ -7,24 +7,25 @@
 //! | 0–7 | the object; none, when it is free or its capability leaves: so no handle finds that | the table's lock |
 //! | 8–15 | the badge; of a free slot the next free one; the object, when its capability leaves | the table's lock |
 //! | 16–19 | the generation | the table's lock |
-//! | 20–21 | the rights | the table's lock |
+//! | 20–21 | the rights, in bits 0–13 | the table's lock |
+//! | | bit 14: a thread was [seen](Slot::see_waiter) that waits by it; bit 15: threads [may](Held::note_wait) | the table's lock |
 //! | 22 | which slot of its leaf it is | nobody: it stays |
 //! | 23 | bits 0 and 1: what is [to be done](Task) with it | the table's lock |
 //! | | bit 2: it is [arriving](Slot::is_arriving) | the tree's lock |
 //! | | bits 3–7: how many revokes go on beneath it | both: who has either may read it |
-//! | 24–47 | four [links](Link) of the tree, 6 bytes each | the tree's lock |
-//!
-//! The sixth byte of a kernel address says what the other two are.
+//! | 24–47 | four [links](super::links) of the tree, 6 bytes each | the tree's lock |
 
 use core::{
     cell::{Cell, UnsafeCell},
-    ptr::{NonNull, with_exposed_provenance_mut},
     sync::atomic::{AtomicU8, Ordering::Relaxed},
 };
 
 use orbital_abi::{Error, Rights};
 
-use super::entry::{Capability, EntryGuard};
+use super::{
+    entry::{Capability, EntryGuard},
+    links::Links,
+};
 use crate::object::{AnyRef, Object};
 
 /// A place for a capability.
@@ -36,38 +37,19 @@ pub struct Slot {
     rights: Cell<u16>,
     place: u8,
     state: AtomicU8,
-    links: UnsafeCell<[u8; LINKS * LINK_BYTES]>,
+    links: Links<Self>,
 }
 
-const LINKS: usize = 4;
-const LINK_BYTES: usize = 6;
-
 const _: () = assert!(size_of::<Slot>() == 48 && size_of::<AnyRef>() == size_of::<u64>());
-const _: () = assert!(Rights::all().bits() <= u16::MAX as u32);
+const SEEN: u16 = 1 << 14;
+const WAITED: u16 = 1 << 15;
+const _: () = assert!(Rights::all().bits() < SEEN as u32);
 
 // SAFETY: each field is touched only under the lock that the table above names, and the state, which has several, is
 // atomic.
 unsafe impl Send for Slot {}
 // SAFETY: as above.
 unsafe impl Sync for Slot {}
-
-/// A number anywhere.
-#[derive(Clone, Copy)]
-#[repr(C, packed)]
-struct Unaligned<T>(T);
-
-/// Where a link leads.
-#[derive(Clone, Copy)]
-pub enum Link {
-    /// To the sibling before it.
-    Before = 0,
-    /// To the sibling behind it.
-    After = 1,
-    /// To what it was derived from.
-    Parent = 2,
-    /// To any of its children, the youngest but for those that were adopted.
-    First = 3,
-}
 
 /// What is to be done with a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +74,7 @@ impl Slot {
             rights: Cell::new(0),
             place,
             state: AtomicU8::new(0),
-            links: UnsafeCell::new([0; _]),
+            links: Links::none(),
         }
     }
 
@@ -151,19 +133,20 @@ impl Slot {
         self.is_to(Task::Leaving).then(|| unsafe { &*self.badge.as_ptr().cast::<AnyRef>() })
     }
 
-    /// Its capability leaves. All handles are stale from here on.
+    /// Its capability leaves, if it does not already. All handles are stale from here on, and it is counted out when
+    /// what this gives is dropped.
     ///
     /// # Safety
     /// Nobody refers to what is there.
-    pub unsafe fn begin_leaving(&self) {
-        // SAFETY: the caller's. A number is there, which need not be dropped.
-        unsafe {
-            if let Some(object) = self.object.get().replace(None) {
-                self.badge.as_ptr().cast::<AnyRef>().write(object);
-                self.set_task(Task::Leaving);
-                self.end_generation();
-            }
-        }
+    pub unsafe fn begin_leaving(&self) -> Option<EntryGuard> {
+        // SAFETY: the caller's.
+        let object = unsafe { self.object.get().replace(None) }?;
+        let guard = EntryGuard::new(object.clone(), true);
+        // SAFETY: a number is there, which need not be dropped.
+        unsafe { self.badge.as_ptr().cast::<AnyRef>().write(object) };
+        self.set_task(Task::Leaving);
+        self.end_generation();
+        Some(guard)
     }
 
     /// Empties it, which is in no tree, and about which nothing more is to be done.
@@ -173,25 +156,51 @@ impl Slot {
     #[inline]
     pub unsafe fn empty(&self, next: Option<u32>) -> Option<EntryGuard> {
         // SAFETY: the caller's.
-        let object = match unsafe { self.object.get().replace(None) } {
+        let entry = match unsafe { self.object.get().replace(None) } {
             Some(object) => {
                 self.end_generation();
-                object
+                EntryGuard::new(object, true)
             }
             // SAFETY: the caller's; `begin_leaving` has put it there.
             None if self.is_to(Task::Leaving) => unsafe {
-                self.badge.as_ptr().cast::<AnyRef>().read()
+                EntryGuard::new(self.badge.as_ptr().cast::<AnyRef>().read(), false)
             },
             None => return None,
         };
         self.badge.set(encode(next));
         self.state.store(0, Relaxed);
-        Some(EntryGuard::new(object))
+        Some(entry)
     }
 
     #[inline]
     fn rights(&self) -> Rights {
-        Rights::from_bits_retain(self.rights.get().into())
+        Rights::from_bits_retain((self.rights.get() & !(SEEN | WAITED)).into())
+    }
+
+    /// Whether threads may wait by it.
+    #[inline]
+    pub fn is_waited(&self) -> bool {
+        self.rights.get() & WAITED != 0
+    }
+
+    /// Nobody does any more.
+    pub fn end_waits(&self) {
+        self.rights.update(|rights| rights & !WAITED);
+    }
+
+    /// Forgets who was seen.
+    pub fn forget_waiters(&self) {
+        self.rights.update(|rights| rights & !SEEN);
+    }
+
+    /// A thread waits by it, even if it leaves.
+    pub fn see_waiter(&self) {
+        self.rights.update(|rights| rights | SEEN);
+    }
+
+    /// Whether one was seen since they were forgotten.
+    pub fn is_seen(&self) -> bool {
+        self.rights.get() & SEEN != 0
     }
 
     /// Whether this is to be done.
@@ -263,46 +272,10 @@ impl Slot {
         self.state.fetch_sub(MARK, Relaxed);
     }
 
-    /// Where a link leads.
-    ///
-    /// # Safety
-    /// The tree is locked.
+    /// Its place in the tree, to be touched by who has that locked.
     #[inline(always)]
-    pub unsafe fn link(&self, link: Link) -> Option<NonNull<Slot>> {
-        let at = link as usize * LINK_BYTES;
-        // The first link's two bytes too many are the next one's, all others' the one before's.
-        let before = size_of::<u64>() - LINK_BYTES;
-        let (start, shift) = if at == 0 { (0, 16) } else { (at - before, 0) };
-        // SAFETY: the caller's; eight bytes of the 24.
-        let Unaligned(bytes) =
-            unsafe { *self.links.get().byte_add(start).cast::<Unaligned<i64>>() };
-        let address = bytes << shift >> 16;
-        NonNull::new(with_exposed_provenance_mut(address as usize))
-    }
-
-    /// Lets a link lead elsewhere.
-    ///
-    /// # Safety
-    /// As [`Slot::link`].
-    #[inline(always)]
-    pub unsafe fn set_link(&self, link: Link, to: Option<NonNull<Slot>>) {
-        let address = to.map_or(0, |to| to.as_ptr().expose_provenance());
-        // SAFETY: the caller's; six bytes of the 24.
-        unsafe {
-            let at = self.links.get().byte_add(link as usize * LINK_BYTES);
-            *at.cast() = Unaligned(address as u32);
-            *at.byte_add(size_of::<u32>()).cast() = Unaligned((address >> u32::BITS) as u16);
-        }
-    }
-
-    /// Lets the links to siblings and to the parent lead nowhere.
-    ///
-    /// # Safety
-    /// As [`Slot::link`].
-    #[inline(always)]
-    pub unsafe fn clear_place(&self) {
-        // SAFETY: the caller's; all but the last six bytes.
-        unsafe { *self.links.get().cast() = [0_u8; Link::First as usize * LINK_BYTES] };
+    pub fn links(&self) -> &Links<Self> {
+        &self.links
     }
 }
 
@@ -350,6 +323,12 @@ impl<'a> Held<'a> {
         self.slot.badge.get()
     }
 
+    /// A thread of the table's process waits by it from now on: it stays in its tree for that.
+    #[inline]
+    pub fn note_wait(self) {
+        self.slot.rights.update(|rights| rights | WAITED);
+    }
+
     /// The object as a `T`, as long as the capability is there.
     ///
     /// # Errors
@@ -358,7 +337,9 @@ impl<'a> Held<'a> {
     #[inline]
     pub fn get<T: Object>(self, needed: Rights) -> Result<&'a T, Error> {
         let object = self.object.get()?;
-        if self.rights().contains(needed) { Ok(object) } else { Err(Error::MissingRights) }
+        // What else stands there is no right that anybody can need.
+        let rights = Rights::from_bits_retain(self.slot.rights.get().into());
+        if rights.contains(needed) { Ok(object) } else { Err(Error::MissingRights) }
     }
 
     /// A capability that is derived from it.

@@ -14,15 +14,15 @@
 //!                      │       2                          ▲
 //!                      └──────────────────────────────────┘
 //! ```
-//! 1. It is closed, or moved, and many others were derived from it, or a revoke of those goes on; 2. it is
-//! closed, or killed by a revoke; 3. they have got another parent, in steps, and no revoke needs it any
-//! more. A leaving one is found by nobody: its handle is stale. Its slot can be used again after 3. Whoever
+//! 1. It is closed, or moved, and many others were derived from it, or a revoke of those goes on, or threads may wait by
+//! it; 2. it is closed, or killed by a revoke; 3. they have got another parent, in steps, no revoke needs it any more, and
+//! nobody waits by it. A leaving one is found by nobody: its handle is stale. Its slot can be used again after 3. Whoever
 //! can't finish that leaves it to the process's reaper: [`leaving`].
 
 use core::{
     cell::Cell,
     ptr::NonNull,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 use orbital_abi::{CapSlot, Error, ObjectKind};
@@ -56,6 +56,8 @@ pub fn stale_uses() -> u64 {
 pub struct Table {
     header: Header,
     entries: Mutex<Entries>,
+    /// Whether entries may be leaving by which threads wait.
+    lingers: AtomicBool,
 }
 
 // SAFETY: `repr(C)`, and the header comes first.
@@ -69,13 +71,28 @@ impl Table {
     /// # Errors
     /// [`Error::QuotaExceeded`].
     pub fn new(payer: Option<&Ref<Quota>>) -> Result<Ref<Self>, Error> {
-        let table = Self { header: Header::new::<Self>(), entries: Mutex::new(Entries::new()) };
+        let table = Self {
+            header: Header::new::<Self>(),
+            entries: Mutex::new(Entries::new()),
+            lingers: AtomicBool::new(false),
+        };
         let table = match payer {
             Some(payer) => Ref::new_in(payer, table),
             None => Ref::new(table),
         }?;
         table.lock().table = NonNull::from(&table.header);
         Ok(table)
+    }
+
+    /// Whether threads wait by entries that are leaving: then its process's reaper is to be told when one waits no
+    /// more.
+    pub fn lingers(&self) -> bool {
+        self.lingers.load(Relaxed)
+    }
+
+    /// Says so, before it is looked up who waits, and afterwards whether anybody does.
+    pub fn set_lingers(&self, lingers: bool) {
+        self.lingers.store(lingers, Relaxed);
     }
 
     /// Locks it.
@@ -103,8 +120,9 @@ pub struct Entries {
     free: Cell<Option<u32>>,
     /// Whether the process has ended: nothing is added any more.
     is_closed: bool,
-    /// How many slots are leaving or abandoned.
+    /// How many slots are leaving or abandoned, and an index before which none is.
     unfinished: Cell<u32>,
+    first_unfinished: Cell<u32>,
     /// The table's own header.
     table: NonNull<Header>,
 }
@@ -117,8 +135,8 @@ unsafe impl Send for Entries {}
 pub enum Closed {
     /// Here it is, to be dropped after unlocking.
     Entry(EntryGuard),
-    /// It is leaving.
-    Leaving,
+    /// It is leaving; what is to be dropped after unlocking, unless it was so before.
+    Leaving(Option<EntryGuard>),
     /// There was none.
     All,
 }
@@ -130,6 +148,7 @@ impl Entries {
             free: Cell::new(None),
             is_closed: false,
             unfinished: Cell::new(0),
+            first_unfinished: Cell::new(u32::MAX),
             table: NonNull::dangling(),
         }
     }
@@ -210,7 +229,12 @@ impl Entries {
     pub fn remove(&mut self, slot: CapSlot) -> Result<Closed, Error> {
         let slot = self.lookup(slot)?.slot();
         // SAFETY: it is in this table.
-        Ok(unsafe { self.leave(slot) })
+        unsafe {
+            if slot.is_waited() {
+                return Ok(Closed::Leaving(self.leave_later(slot)));
+            }
+            Ok(self.leave(slot))
+        }
     }
 
     /// Takes an entry out of its tree and its slot, if that is no long way and nobody needs it there.
@@ -229,25 +253,35 @@ impl Entries {
             if has_left {
                 return self.empty(slot).map_or(Closed::All, Closed::Entry);
             }
-            self.leave_later(slot);
+            Closed::Leaving(self.leave_later(slot))
         }
-        Closed::Leaving
     }
 
     /// Changes what is to be done with a slot.
-    fn with_tasks(&self, slot: &Slot, change: impl FnOnce()) {
-        let before = u32::from(slot.is_busy());
-        change();
-        self.unfinished.update(|count| count + u32::from(slot.is_busy()) - before);
+    fn with_tasks<R>(&self, slot: &Slot, change: impl FnOnce() -> R) -> R {
+        let before = i32::from(slot.is_busy());
+        let result = change();
+        self.count_unfinished(i32::from(slot.is_busy()) - before);
+        if slot.is_busy() {
+            self.first_unfinished.update(|first| first.min(index_of(slot)));
+        }
+        result
+    }
+
+    fn count_unfinished(&self, change: i32) {
+        self.unfinished.update(|count| count.wrapping_add_signed(change));
+        if self.unfinished() == 0 {
+            self.first_unfinished.set(u32::MAX);
+        }
     }
 
     /// An entry leaves, but can't do so at once. Its handle is stale from now on.
     ///
     /// # Safety
     /// As for [`Entries::empty`], but that it is in a tree.
-    pub(super) unsafe fn leave_later(&self, slot: &Slot) {
+    pub(super) unsafe fn leave_later(&self, slot: &Slot) -> Option<EntryGuard> {
         // SAFETY: the caller's.
-        self.with_tasks(slot, || unsafe { slot.begin_leaving() });
+        self.with_tasks(slot, || unsafe { slot.begin_leaving() })
     }
 
     /// Empties a slot whose entry is in no tree any more.
@@ -257,7 +291,7 @@ impl Entries {
     #[inline]
     pub(super) unsafe fn empty(&self, slot: &Slot) -> Option<EntryGuard> {
         if slot.is_busy() {
-            self.unfinished.update(|count| count - 1);
+            self.count_unfinished(-1);
         }
         // SAFETY: the caller's.
         let entry = unsafe { slot.empty(self.free.get()) };

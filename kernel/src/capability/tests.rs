@@ -2,6 +2,7 @@
 
 mod model;
 mod moves;
+mod overlaps;
 mod trees;
 
 use orbital_abi::{CapSlot, Error, ObjectKind, Rights};
@@ -47,7 +48,7 @@ pub(super) fn close_all(table: &Table) -> usize {
         let closed = table.lock().close_one();
         match closed {
             Closed::Entry(_) => count += 1,
-            Closed::Leaving => {}
+            Closed::Leaving(_) => {}
             Closed::All => return count,
         }
     }

@@ -6,16 +6,19 @@ use core::ptr::{self, NonNull};
 use orbital_abi::{CapSlot, Error, Rights};
 use spin::MutexGuard;
 
-use super::{EntryGuard, Table, derivation::Tree, table::Entries};
+use super::{
+    Table,
+    derivation::Tree,
+    table::{Closed, Entries},
+};
 use crate::object::{Quota, Ref};
 
 /// A capability was moved.
 pub struct Moved {
     /// Where it is now.
     pub slot: CapSlot,
-    /// What was in its old slot, to be dropped after unlocking; `None` when that has yet to be tidied up, by the
-    /// process's reaper.
-    pub left: Option<EntryGuard>,
+    /// What was in its old slot.
+    pub left: Closed,
 }
 
 /// The table that something comes from and the one that it goes to, locked.
@@ -115,10 +118,10 @@ pub fn relocate(
     // SAFETY: the new one was reserved; the old one is in its table, and in no tree any more if it has left.
     unsafe {
         let slot = pair.target().fill(new, capability);
-        if has_left {
-            return Ok(Some(Moved { slot, left: pair.source().empty(old) }));
-        }
-        pair.source().leave_later(old);
-        Ok(Some(Moved { slot, left: None }))
+        let left = match has_left {
+            true => pair.source().empty(old).map_or(Closed::All, Closed::Entry),
+            false => Closed::Leaving(pair.source().leave_later(old)),
+        };
+        Ok(Some(Moved { slot, left }))
     }
 }

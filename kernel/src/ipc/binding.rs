@@ -2,13 +2,12 @@
 //! its receives. A thread has at most one of each, and each at most one thread. Both sides know: the thread among its
 //! [ties](crate::thread::Ties), the object in its state. The end of either unbinds.
 
-use orbital_abi::{Deadline, Error};
+use orbital_abi::Error;
 
 use super::{Endpoint, Notification, deadlock::Waits};
 use crate::{
     object::Ref,
-    sched::Completion,
-    thread::{Current, Tcb, ThreadId, Ties},
+    thread::{Tcb, ThreadId, Ties},
 };
 
 /// Binds `endpoint` to `thread`, or to nobody.
@@ -51,17 +50,6 @@ pub fn bind_notification(
         ties.notification = Some(notification.clone().erase());
         Ok(())
     })?
-}
-
-/// Receives a message for the current thread, or the signals of the notification that is bound to it.
-pub fn receive(endpoint: &Ref<Endpoint>, current: &Current, deadline: Deadline) -> Completion {
-    if current.has_notification()
-        && let Some(bound) = current.bound_notification()
-        && let Ok(notification) = bound.downcast::<Notification>()
-    {
-        return notification.receive(endpoint, current, deadline);
-    }
-    Endpoint::receive(endpoint, current, deadline)
 }
 
 /// The thread for which another one waits, with a call that it has taken or is alone to take.

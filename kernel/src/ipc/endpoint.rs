@@ -2,13 +2,13 @@
 //!
 //! An endpoint has waiting senders or waiting receivers, never both. Who comes and finds a partner
 //! claims it, moves the message from register to register and from page to page, and wakes it; who finds none queues
-//! itself and waits in its slot. The lock covers the queues alone: it is taken with no other held,
-//! and none is taken under it.
+//! itself and waits in its slot. The lock covers the queues alone: it is taken with no other held but that of the
+//! table by whose capability someone comes, and none is taken under it.
 
 mod bound;
 
 use orbital_abi::{
-    Deadline, Error, Fault, IpcError, Message, ObjectKind, Registers, Syscall, Tag,
+    CapSlot, Deadline, Error, Fault, IpcError, Message, ObjectKind, Rights, Tag,
     fault::FaultMessage,
 };
 use orbital_executor::yield_now;
@@ -22,14 +22,12 @@ use super::{
     waiting::{Place, Waiting, claim_first, wait},
 };
 use crate::{
+    capability::Held,
     lock::lock,
     object::{Header, Object, Quota, Ref},
     sched::Completion,
     thread::{BlockReason, Claim, Current, Phase, Sending, Tcb, WaitingQueue},
 };
-
-/// How many senders a receiver refuses before it begins again.
-const MOST_REFUSED: usize = 8;
 
 /// A communication point.
 #[repr(C)]
@@ -90,15 +88,15 @@ impl Swept for Endpoint {
 /// What an endpoint had for someone who came.
 pub(super) enum Found {
     Partner(Claim),
-    /// Nobody; the comer is queued now.
-    Queued,
-    /// Nobody, and a call at an endpoint that is bound has to be [looked at](Endpoint::call_bound) first.
-    Bound,
+    /// Nobody; the comer is queued there now.
+    Queued(Ref<Endpoint>),
+    /// Nobody, and a call at this endpoint, which is bound, has to be [looked at](Endpoint::call_bound) first.
+    Bound(Ref<Endpoint>),
 }
 
 /// Which of the two queues.
 #[derive(Clone, Copy)]
-enum Side {
+pub(super) enum Side {
     /// With what they send, and its tag.
     Senders(Sending, Tag),
     Receivers,
@@ -138,8 +136,15 @@ impl Endpoint {
         claim_first(senders).or_else(|| claim_first(receivers))
     }
 
-    /// Takes a partner off the other queue, or puts the comer into its own.
-    fn meet(&self, current: &Current, own: Side, deadline: Deadline) -> Result<Found, IpcError> {
+    /// Takes a partner off the other queue, or puts the comer into its own. It comes by a capability, whose table is
+    /// locked, unless its fault sends it.
+    pub(super) fn meet(
+        &self,
+        current: &Current,
+        by: Option<Held<'_>>,
+        own: Side,
+        deadline: Deadline,
+    ) -> Result<Found, IpcError> {
         let (sending, tag) = match own {
             Side::Senders(sending, tag) => (sending, tag),
             Side::Receivers => (Sending::Message, Tag::default()),
@@ -167,19 +172,36 @@ impl Endpoint {
             return Err(IpcError::WouldBlock);
         }
         if bound.is_some() && sending == Sending::Call && !current.is_queued_at_bound() {
-            return Ok(Found::Bound);
+            return Ok(Found::Bound(Ref::from_object(self)));
         }
         current.begin_wait(Phase::Queued, sending);
         mine.insert(current.to_ref());
-        Ok(Found::Queued)
+        if let Some(capability) = by {
+            capability.note_wait();
+        }
+        Ok(Found::Queued(Ref::from_object(self)))
     }
 
-    /// Sends `message` from the current thread through a capability with `badge`; the words stand
+    /// Runs `meet` on the endpoint that `slot` of the current process names; gives the capability's badge, too. Whoever
+    /// is queued is so before anybody can take the capability away: the table is locked.
+    pub(super) fn meet_at<T>(
+        current: &Current,
+        slot: CapSlot,
+        needed: Rights,
+        meet: impl FnOnce(&Self, Held<'_>) -> Result<T, IpcError>,
+    ) -> Result<(T, u64), Error> {
+        let met = current.process.with_capability(slot, |capability| {
+            let endpoint = capability.get(needed)?;
+            Ok((meet(endpoint, capability)?, capability.badge()))
+        });
+        met?
+    }
+
+    /// Sends `message` from the current thread by the capability in `slot`; the words stand
     /// in its registers too, where a receiver that comes later finds them.
     pub fn send(
-        endpoint: &Ref<Self>,
         current: &Current,
-        badge: u64,
+        slot: CapSlot,
         message: &Message,
         expects: Expects,
         deadline: Deadline,
@@ -188,21 +210,27 @@ impl Endpoint {
             Expects::Nothing => Sending::Message,
             Expects::Reply => Sending::Call,
         };
-        current.set_badge(badge);
-        let found = match endpoint.meet(current, Side::Senders(sending, message.tag), deadline) {
-            Ok(Found::Bound) => endpoint.call_bound(current, message.tag, deadline),
+        let own = Side::Senders(sending, message.tag);
+        let meet = || {
+            Self::meet_at(current, slot, Rights::SEND, |endpoint, capability| {
+                current.set_badge(capability.badge());
+                endpoint.meet(current, Some(capability), own, deadline)
+            })
+        };
+        let found = match meet() {
+            Ok((Found::Bound(endpoint), _)) => endpoint.call_bound(current, meet),
             found => found,
         };
-        let claim = match found {
-            Err(error) => return Completion::Done(Err(error.into())),
-            Ok(Found::Queued | Found::Bound) => {
+        let (claim, badge) = match found {
+            Err(error) => return Completion::Done(Err(error)),
+            Ok((Found::Partner(claim), badge)) => (claim, badge),
+            Ok((Found::Queued(endpoint) | Found::Bound(endpoint), _)) => {
                 let reason = match expects {
                     Expects::Nothing => BlockReason::Sending,
                     Expects::Reply => BlockReason::WaitingReply { from: None },
                 };
-                return wait(current, reason, Some(endpoint), deadline);
+                return wait(current, reason, Some(&endpoint), deadline);
             }
-            Ok(Found::Partner(claim)) => claim,
         };
         hand(current, claim, badge, message, sending);
         match expects {
@@ -224,8 +252,10 @@ impl Endpoint {
     ) -> Option<Waiting<Self>> {
         current.set_fault(badge, fault);
         let own = Side::Senders(Sending::Fault, Tag::default());
-        match endpoint.meet(current, own, Deadline::Never).ok()? {
-            Found::Queued | Found::Bound => Some(Waiting::begun(current, Some(endpoint.clone()))),
+        match endpoint.meet(current, None, own, Deadline::Never).ok()? {
+            Found::Queued(endpoint) | Found::Bound(endpoint) => {
+                Some(Waiting::begun(current, Some(endpoint)))
+            }
             Found::Partner(claim) => {
                 let message = FaultMessage { fault: *fault, thread: current.id.0 }.encode();
                 hand(current, claim, badge, &message, Sending::Fault);
@@ -268,51 +298,6 @@ impl Endpoint {
         queues.receivers.insert(thread);
         Some(())
     }
-
-    /// Receives a message for the current thread. Senders of messages that it has no room for are told so.
-    pub fn receive(endpoint: &Ref<Self>, current: &Current, deadline: Deadline) -> Completion {
-        until_taken(current, || {
-            let found = endpoint.begin_receive(current, deadline);
-            Self::received(endpoint, current, found, deadline)
-        })
-    }
-
-    /// The first half of a try to receive, which may be done under a notification's lock.
-    pub(super) fn begin_receive(
-        &self,
-        current: &Current,
-        deadline: Deadline,
-    ) -> Result<Found, IpcError> {
-        self.meet(current, Side::Receivers, deadline)
-    }
-
-    /// The other half; `None` where a sender was refused.
-    pub(super) fn received(
-        endpoint: &Ref<Self>,
-        current: &Current,
-        found: Result<Found, IpcError>,
-        deadline: Deadline,
-    ) -> Option<Completion> {
-        Some(match found {
-            Err(error) => Completion::Done(Err(error.into())),
-            Ok(Found::Queued | Found::Bound) => {
-                wait(current, BlockReason::Receiving, Some(endpoint), deadline)
-            }
-            Ok(Found::Partner(claim)) => Completion::Done(Ok(take(current, claim)?)),
-        })
-    }
-}
-
-/// Tries to receive until that comes to something.
-pub(super) fn until_taken(
-    current: &Current,
-    mut receive: impl FnMut() -> Option<Completion>,
-) -> Completion {
-    (0..MOST_REFUSED).find_map(|_| receive()).unwrap_or_else(|| {
-        // There may be any number of them: it begins again, and others have their turn before.
-        current.with_registers(|registers| registers.call_again(Syscall::Receive as u64));
-        Completion::Written
-    })
 }
 
 /// Gives the current thread's message to a receiver that has waited for it.
@@ -328,36 +313,4 @@ fn hand(current: &Current, receiver: Claim, badge: u64, message: &Message, sendi
     }
     receiver.complete(Ok(transfer::delivered(badge, message, sending)));
     drop(displaced);
-}
-
-/// Takes a queued sender's message for the current thread; `None` where that has no room for it, which the sender is
-/// told.
-fn take(current: &Current, claim: Claim) -> Option<Registers> {
-    let (badge, sending) = claim.sending();
-    let message = match sending {
-        Sending::Fault => claim.fault().encode(),
-        Sending::Message | Sending::Call => claim.with_registers(|registers| {
-            let registers = registers.syscall_registers();
-            // The tag was decoded when the sender came, and nobody has touched it since.
-            let tag = Tag::from_bits(registers.control[1]).unwrap_or_default();
-            transfer::message(tag, &registers)
-        }),
-    };
-    if message.tag.is_long() {
-        if !current.has_message_page() {
-            claim.complete(Err(Error::NoRoom));
-            return None;
-        }
-        transfer::copy_long(message.tag, claim.message_page(), current.message_page());
-    }
-    if sending != Sending::Message {
-        let (sender, sequence) = (claim.thread().clone(), claim.sequence());
-        let displaced = current.owe(sender.clone(), sequence);
-        claim.taken();
-        left(&sender);
-        drop(displaced);
-    } else {
-        claim.complete(Ok(Default::default()));
-    }
-    Some(transfer::delivered(badge, &message, sending))
 }

@@ -212,6 +212,7 @@ fn answer<const LONG: bool>(
             next.end_claimed();
             direct::leave()
         })?;
+        capability.note_wait();
         Some(Ref::from_object(endpoint))
     });
     Some((next, queued.ok()??))

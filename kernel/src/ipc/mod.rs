@@ -6,6 +6,7 @@ pub mod endpoint;
 mod fast_path;
 pub mod fault;
 pub mod notification;
+pub mod receive;
 pub mod reply;
 mod sweep;
 pub mod timer;

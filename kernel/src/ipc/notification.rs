@@ -32,13 +32,15 @@
 //! this lock: a signal that comes then takes the thread off the endpoint's queue, unless a message was quicker. Who
 //! waits for signals goes before. So a signal and a message that come at once are two receives, and both are there.
 
-use orbital_abi::{Deadline, Error, ObjectKind, Registers, message::IS_SIGNAL};
+use orbital_abi::{
+    CapSlot, Deadline, Error, IpcError, ObjectKind, Registers, Rights, message::IS_SIGNAL,
+};
 use orbital_executor::yield_now;
 use spin::Mutex;
 
 use super::{
     Endpoint,
-    endpoint::{Found, until_taken},
+    endpoint::Found,
     sweep::{Sweep, Sweeps, Swept},
     waiting::{Place, claim_first, wait},
 };
@@ -67,7 +69,7 @@ struct State {
 }
 
 /// The endpoint of a receive, and the number of that wait.
-type Receive = (Ref<Endpoint>, u64);
+pub(super) type Receive = (Ref<Endpoint>, u64);
 
 /// Whose receives end by a signal.
 struct Bound {
@@ -201,45 +203,28 @@ impl Notification {
         Ok(Posted(claim.map(|claim| (claim, core::mem::take(&mut state.bits), IS_SIGNAL))))
     }
 
-    /// Receives for the current thread, to which it was bound just now: a message, or signals.
-    pub(super) fn receive(
+    /// For a receive of the current thread: what `meet` finds at its endpoint or, before that, signals that are there for
+    /// it. A wait that begins so ends by a signal, too. What was noted of an earlier one is put into `before`, to be
+    /// dropped without a lock.
+    pub(super) fn meet_or_take(
         &self,
-        endpoint: &Ref<Endpoint>,
         current: &Current,
-        deadline: Deadline,
-    ) -> Completion {
-        until_taken(current, || self.try_receive(endpoint, current, deadline))
-    }
-
-    /// `None` where a sender of a message was refused.
-    fn try_receive(
-        &self,
-        endpoint: &Ref<Endpoint>,
-        current: &Current,
-        deadline: Deadline,
-    ) -> Option<Completion> {
-        let mut guard = self.state.lock();
-        let state = &mut *guard;
-        let mut before = None;
-        if let Some(bound) = state.bound.as_mut().filter(|bound| bound.thread.is(current)) {
-            before = bound.receives.take();
-            if state.bits != 0 {
-                let bits = core::mem::take(&mut state.bits);
-                drop(guard);
-                drop(before);
-                let signals = Registers::control([bits, 0, IS_SIGNAL, 0]);
-                return Some(Completion::Done(Ok(signals)));
-            }
+        before: &mut Option<Receive>,
+        meet: impl FnOnce() -> Result<Found, IpcError>,
+    ) -> Result<Result<Found, u64>, IpcError> {
+        let State { bits, bound, .. } = &mut *self.state.lock();
+        let Some(bound) = bound.as_mut().filter(|bound| bound.thread.is(current)) else {
+            return meet().map(Ok);
+        };
+        *before = bound.receives.take();
+        if *bits != 0 {
+            return Ok(Err(core::mem::take(bits)));
         }
-        let found = endpoint.begin_receive(current, deadline);
-        if let (Ok(Found::Queued), Some(bound)) = (&found, &mut state.bound)
-            && bound.thread.is(current)
-        {
+        let found = meet()?;
+        if let Found::Queued(endpoint) = &found {
             bound.receives = Some((endpoint.clone(), current.wait_number()));
         }
-        drop(guard);
-        drop(before);
-        Endpoint::received(endpoint, current, found, deadline)
+        Ok(Ok(found))
     }
 
     /// Lets its signals end the receives of `thread`. Under the lock of that thread's ties.
@@ -277,22 +262,41 @@ impl Notification {
         }
     }
 
-    /// Takes all signals for the current thread, or queues it until there are some.
-    pub fn wait(notification: &Ref<Self>, current: &Current, deadline: Deadline) -> Completion {
-        let mut state = notification.state.lock();
-        if state.closed {
-            return Completion::Done(Err(Error::NotificationGone));
+    /// Takes all signals for the current thread by the capability in `slot`, or queues it until there are some: before
+    /// anybody can take the capability away, for its table is locked.
+    pub fn wait(current: &Current, slot: CapSlot, deadline: Deadline) -> Completion {
+        let found = current.process.with_capability(slot, |capability| {
+            let notification: &Self = capability.get(Rights::RECEIVE)?;
+            let bits = notification.take_or_queue(current, deadline)?;
+            if bits == 0 {
+                capability.note_wait();
+            }
+            Ok::<_, Error>((bits, Ref::from_object(notification)))
+        });
+        match found.flatten() {
+            Ok((0, notification)) => {
+                wait(current, BlockReason::WaitingSignal, Some(&notification), deadline)
+            }
+            Ok((bits, _)) => Completion::Done(Ok(Registers::control([bits, 0, 0, 0]))),
+            Err(error) => Completion::Done(Err(error)),
         }
-        if state.bits != 0 {
-            let bits = core::mem::take(&mut state.bits);
-            return Completion::Done(Ok(Registers::control([bits, 0, 0, 0])));
+    }
+
+    /// All signals; 0 where there are none, and the current thread is queued.
+    fn take_or_queue(&self, current: &Current, deadline: Deadline) -> Result<u64, Error> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Error::NotificationGone);
+        }
+        let bits = core::mem::take(&mut state.bits);
+        if bits != 0 {
+            return Ok(bits);
         }
         if deadline == Deadline::Now {
-            return Completion::Done(Err(Error::WouldBlock));
+            return Err(Error::WouldBlock);
         }
         current.begin_wait(Phase::Queued, Sending::Message);
         state.waiters.insert(current.to_ref());
-        drop(state);
-        wait(current, BlockReason::WaitingSignal, Some(notification), deadline)
+        Ok(0)
     }
 }

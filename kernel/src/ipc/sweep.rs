@@ -10,14 +10,12 @@
 //! ```
 //! 1. Under the lock of the place, threads and the handles by which they have come; 2. without it, each handle
 //! in its process's table, whose lock comes first; 3. under it again, who waits as before, for a capability that
-//! is there no more.
+//! is in its tree no more. All others are noted in their slots as seen: one that was closed or moved can leave if
+//! nobody was, so its own process's reaper sweeps too.
 //!
 //! A place has one sweep at a time. Who wants one while another goes on helps that, and then has its own: the threads
 //! that the first had visited before are looked at again. So nobody waits for more than two, whoever begins
 //! how many. New waiters are not visited: they come by capabilities that are there.
-//!
-//! A capability that was closed by its own process is gone too, and is not told apart: such a wait goes on
-//! until the next sweep, whatever that is for.
 
 use arrayvec::ArrayVec;
 use orbital_abi::{CapSlot, Error};
@@ -91,8 +89,7 @@ impl Sweep {
         if found.is_empty() {
             return true;
         }
-        let is_gone =
-            |(thread, _, slot): &Waiter| thread.process.table.lock().lookup(*slot).is_err();
+        let is_gone = |(thread, _, slot): &Waiter| !thread.process.table.lock().stands(*slot);
         let gone: ArrayVec<Waiter, STEP> = found.into_iter().filter(is_gone).collect();
         let claims = place.with_queues(|sweeps, queues| {
             sweeps.busy -= 1;

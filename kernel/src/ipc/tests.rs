@@ -11,6 +11,7 @@ mod kept;
 mod long;
 mod long_pages;
 mod notifications;
+mod parted;
 mod random;
 mod refusals;
 mod revokes;

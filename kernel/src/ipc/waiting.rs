@@ -83,12 +83,30 @@ impl<P: Place> Waiting<P> {
         unsafe { self.thread.as_ref() }
     }
 
+    /// Whether a partner has ended it.
+    fn is_over(&self) -> bool {
+        let is_ready = self.thread().take_ready();
+        if is_ready {
+            self.release();
+        }
+        is_ready
+    }
+
+    /// The capability by which it came may have been kept in its tree for it.
+    fn release(&self) {
+        let thread = self.thread();
+        if thread.process.table.lingers() {
+            thread.process.reap_at(thread.priority());
+        }
+    }
+
     /// Ends the wait; in which phase it was. Out of the queue first: so whoever finds the thread there
     /// finds it waiting.
     fn cancel(&self) -> Phase {
         if let Some(place) = &self.place {
             place.forget(self.thread());
         }
+        self.release();
         self.thread().cancel_wait()
     }
 
@@ -105,7 +123,7 @@ impl<P: Place> Future for Waiting<P> {
 
     /// Registers no waker: the thread itself is what a completer wakes.
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Outcome> {
-        match self.thread().take_ready() {
+        match self.is_over() {
             true => Poll::Ready(Outcome::Written),
             false => Poll::Pending,
         }
@@ -118,7 +136,7 @@ impl<P: Place> Future for WaitingUntil<P> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Outcome> {
         // SAFETY: the timer is pinned with this, and nothing moves it.
         let this = unsafe { self.get_unchecked_mut() };
-        if this.waiting.thread().take_ready() {
+        if this.waiting.is_over() {
             return Poll::Ready(Outcome::Written);
         }
         // SAFETY: as above.

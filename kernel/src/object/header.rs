@@ -115,11 +115,19 @@ impl Header {
         self.capabilities.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Gives back `count` table entries and their references, which are not the last ones.
+    /// Counts `count` table entries less, and their references, which are not the last ones. The last entry tells the
+    /// object.
     pub fn capabilities_killed(&self, count: usize) {
-        let capabilities = self.capabilities.fetch_sub(count, Ordering::AcqRel);
         let references = self.references.fetch_sub(count, Ordering::Release);
-        debug_assert!(capabilities > count && references > count, "none is left that names it");
+        debug_assert!(references > count, "none is left that names it");
+        if count > 0 && self.capabilities.fetch_sub(count, Ordering::AcqRel) == count {
+            (self.methods.orphaned)(self);
+        }
+    }
+
+    /// Whether table entries name it.
+    pub fn has_capabilities(&self) -> bool {
+        self.capabilities.load(Ordering::Relaxed) > 0
     }
 
     /// Counts one less; the last tells the object.

@@ -226,13 +226,25 @@ impl Process {
     /// Those of a [lookup](crate::capability::table::Entries::lookup).
     #[inline(always)]
     pub fn close(&self, slot: CapSlot) -> Result<(), Error> {
+        self.remove(slot).map(drop)
+    }
+
+    /// The same; what was there, to be dropped.
+    ///
+    /// # Errors
+    /// As [`Process::close`].
+    pub fn remove(&self, slot: CapSlot) -> Result<Closed, Error> {
         let removed = self.table.lock().remove(slot)?;
-        if matches!(removed, Closed::Leaving) {
+        self.left(&removed);
+        // Not under the lock, which the end of the object may need again.
+        Ok(removed)
+    }
+
+    /// What has left a slot may have left its reaper something to do.
+    pub fn left(&self, closed: &Closed) {
+        if matches!(closed, Closed::Leaving(_)) {
             self.reap_at(cause::priority());
         }
-        // The end of the object may need this lock again.
-        drop(removed);
-        Ok(())
     }
 
     /// Adds a thread, which was made for this process.

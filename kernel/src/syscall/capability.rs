@@ -6,7 +6,7 @@ use orbital_executor::yield_now;
 
 use super::{Answer, done, value};
 use crate::{
-    capability::{revoke::Revoking, transfer},
+    capability::{revoke::Revoking, table::Closed, transfer},
     cause,
     object::Ref,
     process::Process,
@@ -65,19 +65,34 @@ fn relocate_in(
     let Some(moved) = transfer::relocate(&own.table, source, &to.table, &to.quota)? else {
         return Ok(None);
     };
-    if moved.left.is_none() {
-        own.reap_at(cause::priority());
-    }
+    own.left(&moved.left);
+    drop_left(moved.left);
     Ok(Some(value(moved.slot.bits())))
+}
+
+/// Drops what has left a slot. A wait for an end lasts as long as the handle.
+#[inline]
+fn drop_left(closed: Closed) {
+    match closed {
+        Closed::Entry(entry) | Closed::Leaving(Some(entry)) if entry.has_end() => {
+            let object = entry.object().clone();
+            drop(entry);
+            revoke::tell_who_waits_for(&object);
+        }
+        _ => {}
+    }
 }
 
 /// Who ends its own process by closing the last capability to it does not come back.
 #[inline(always)]
 pub(super) fn close(current: &Current, registers: &Registers) -> Completion {
-    match current.process.close(CapSlot::from_bits(registers.control[0])) {
-        Ok(()) if current.process.is_ending() => Completion::End(ExitReason::Killed),
-        Ok(()) => done(current),
-        Err(error) => Completion::Done(Err(error)),
+    match current.process.remove(CapSlot::from_bits(registers.control[0])) {
+        Ok(closed) => drop_left(closed),
+        Err(error) => return Completion::Done(Err(error)),
+    }
+    match current.process.is_ending() {
+        true => Completion::End(ExitReason::Killed),
+        false => done(current),
     }
 }
 

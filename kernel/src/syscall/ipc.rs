@@ -7,7 +7,7 @@ use super::{Answer, lookup, value};
 use crate::{
     capability::Capability,
     ipc::{
-        Endpoint, binding,
+        Endpoint, binding, receive,
         reply::{self, Expects},
         transfer,
     },
@@ -16,15 +16,9 @@ use crate::{
     thread::{Current, Tcb},
 };
 
-/// The endpoint in control word 0, with its capability's badge.
-fn endpoint(
-    current: &Current,
-    registers: &Registers,
-    needed: Rights,
-) -> Result<(Ref<Endpoint>, u64), Error> {
-    let capability = current.process.capability(CapSlot::from_bits(registers.control[0]))?;
-    let badge = capability.badge;
-    Ok((capability.object(needed)?, badge))
+/// The endpoint's handle, in control word 0.
+fn endpoint(registers: &Registers) -> CapSlot {
+    CapSlot::from_bits(registers.control[0])
 }
 
 /// The message in control word 1 and the message words, and perhaps in the thread's page.
@@ -41,17 +35,11 @@ fn deadline(registers: &Registers) -> Deadline {
 }
 
 fn send_with(current: &Current, registers: &Registers, expects: Expects) -> Completion {
-    let decoded = (|| {
-        let message = message(current, registers)?;
-        let deadline = deadline(registers);
-        let (endpoint, badge) = endpoint(current, registers, Rights::SEND)?;
-        Ok::<_, Error>((endpoint, badge, message, deadline))
-    })();
-    match decoded {
-        Ok((endpoint, badge, message, deadline)) => {
-            Endpoint::send(&endpoint, current, badge, &message, expects, deadline)
+    match message(current, registers) {
+        Ok(message) => {
+            Endpoint::send(current, endpoint(registers), &message, expects, deadline(registers))
         }
-        Err(error) => Completion::Done(Err(error)),
+        Err(error) => Completion::Done(Err(error.into())),
     }
 }
 
@@ -64,10 +52,7 @@ pub(super) fn call(current: &Current, registers: &Registers) -> Completion {
 }
 
 pub(super) fn receive(current: &Current, registers: &Registers) -> Completion {
-    match endpoint(current, registers, Rights::RECEIVE) {
-        Ok((endpoint, _)) => binding::receive(&endpoint, current, deadline(registers)),
-        Err(error) => Completion::Done(Err(error)),
-    }
+    receive::receive(current, endpoint(registers), deadline(registers))
 }
 
 pub(super) fn reply(current: &Current, registers: &Registers) -> Answer {
@@ -83,18 +68,29 @@ pub(super) fn keep(current: &Current) -> Answer {
 /// A caller that is gone does not keep the server from its next message: the answer to it is
 /// dropped. Every other failure changes nothing.
 pub(super) fn reply_receive(current: &Current, registers: &Registers) -> Completion {
+    let slot = endpoint(registers);
     let decoded = (|| {
         let message = message(current, registers)?;
-        let deadline = deadline(registers);
-        let (endpoint, _) = endpoint(current, registers, Rights::RECEIVE)?;
-        Ok::<_, Error>((endpoint, message, deadline))
+        let found = current.process.with_capability(slot, |capability| {
+            capability.get::<Endpoint>(Rights::RECEIVE).map(|_| ())
+        });
+        found??;
+        Ok::<_, Error>(message)
     })();
-    let (endpoint, message, deadline) = match decoded {
-        Ok(decoded) => decoded,
+    let message = match decoded {
+        Ok(message) => message,
         Err(error) => return Completion::Done(Err(error)),
     };
     match reply::reply(current, CapSlot::from_bits(registers.control[3]), &message) {
-        Ok(()) | Err(Error::PeerGone) => binding::receive(&endpoint, current, deadline),
+        Ok(()) | Err(Error::PeerGone) => {
+            match receive::receive(current, slot, deadline(registers)) {
+                // It was there before the answer.
+                Completion::Done(Err(Error::StaleCapability)) => {
+                    Completion::Done(Err(Error::Revoked))
+                }
+                received => received,
+            }
+        }
         Err(error) => Completion::Done(Err(error)),
     }
 }
@@ -112,7 +108,7 @@ pub(super) fn bound_to(
 }
 
 pub(super) fn bind(current: &Current, registers: &Registers) -> Answer {
-    let (endpoint, _) = endpoint(current, registers, Rights::RECEIVE)?;
+    let endpoint = lookup(current, endpoint(registers), Rights::RECEIVE)?;
     let thread = bound_to(current, registers)?;
     binding::bind_endpoint(&endpoint, thread.as_ref())?;
     Ok(Registers::default())

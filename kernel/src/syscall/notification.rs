@@ -55,8 +55,5 @@ pub(super) fn bind(current: &Current, registers: &Registers) -> Answer {
 
 pub(super) fn wait(current: &Current, registers: &Registers) -> Completion {
     let NotificationWait { notification, deadline } = NotificationWait::decode(registers);
-    match lookup(current, notification, Rights::RECEIVE) {
-        Ok(notification) => Notification::wait(&notification, current, deadline),
-        Err(error) => Completion::Done(Err(error)),
-    }
+    Notification::wait(current, notification, deadline)
 }

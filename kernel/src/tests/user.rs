@@ -200,7 +200,13 @@ pub async fn close(slot: CapSlot) -> Result<(), Error> {
     control(Syscall::CapabilityClose, [slot.bits(), 0, 0, 0]).await.map(|_| ())
 }
 
-/// Copies a capability.
+/// See [`Syscall::CapabilityMove`]: to another slot of its table.
+pub async fn relocate(slot: CapSlot) -> Result<CapSlot, Error> {
+    let moved = control(Syscall::CapabilityMove, [slot.bits(), 0, 0, 0]).await?;
+    Ok(CapSlot::from_bits(moved[0]))
+}
+
+/// See [`Syscall::CapabilityRevoke`].
 pub async fn revoke(slot: CapSlot) -> Result<(), Error> {
     control(Syscall::CapabilityRevoke, [slot.bits(), 0, 0, 0]).await.map(|_| ())
 }

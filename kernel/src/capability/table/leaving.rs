@@ -1,5 +1,9 @@
-//! Entries that can't leave at once: those with many children, and those beneath which a revoke goes on. What a revoke
-//! does to the entries of a table, and what is left for the process's reaper.
+//! Entries that can't leave at once: those with many children, those beneath which a revoke goes on, and those by which
+//! threads wait. What a revoke does to the entries of a table, and what is left for the process's reaper.
+
+use core::ptr::NonNull;
+
+use orbital_abi::CapSlot;
 
 use super::{Closed, Entries};
 use crate::{
@@ -10,8 +14,6 @@ use crate::{
     },
     object::AnyRef,
 };
-use core::ptr::NonNull;
-
 /// How many slots one step looks at that searches for something to be done.
 const SEARCH: u32 = 256;
 
@@ -23,6 +25,9 @@ pub enum Tidied {
     Entry(EntryGuard),
     /// A revoke that nobody goes on with, of what was derived from the entry with this index.
     Abandoned(u32),
+    /// Threads may wait at this object by the entry with this index, which was closed or moved. It is to be
+    /// [told](Entries::waits_swept) when all who wait there were looked at since.
+    Waits(u32, AnyRef),
     /// Nothing more.
     Nothing,
 }
@@ -40,11 +45,11 @@ impl Entries {
     ) -> Option<EntryGuard> {
         // SAFETY: the caller's.
         unsafe { tree.unlink(slot) };
+        slot.end_waits();
         if slot.is_marked() {
             // Whoever has marked it finds that nothing is left beneath it.
             // SAFETY: the caller's.
-            unsafe { self.leave_later(slot) };
-            return None;
+            return unsafe { self.leave_later(slot) };
         }
         // SAFETY: the caller's.
         unsafe { self.empty(slot) }
@@ -92,12 +97,55 @@ impl Entries {
         Some((NonNull::from(slot), slot.object()?.clone()))
     }
 
+    /// Whether a thread that came by this handle waits by a capability that is in its tree: the thread was seen, then. It
+    /// need not be in its slot any more.
+    pub fn stands(&self, slot: CapSlot) -> bool {
+        let Some(found) = self.slots.get(slot.index()) else { return false };
+        let leaves = found.is_to(Task::Leaving) && found.is_waited();
+        let generation = slot.generation().wrapping_add(leaves.into());
+        let stands = (leaves || found.held().is_some()) && found.generation() == generation;
+        if stands {
+            found.see_waiter();
+        }
+        stands
+    }
+
+    /// All were seen who wait by the entry with this index. If nobody does, it can leave.
+    pub fn waits_swept(&mut self, index: u32) -> Closed {
+        let slot = self.slots.get(index).filter(|slot| slot.is_to(Task::Leaving));
+        let Some(slot) = slot.filter(|slot| !slot.is_seen()) else { return Closed::All };
+        slot.end_waits();
+        // SAFETY: it is in this table.
+        unsafe { self.leave(slot) }
+    }
+
+    fn tidy_leaving(&self, slot: &Slot, from: &mut u32) -> Tidied {
+        if slot.is_waited()
+            && let Some(object) = slot.object()
+        {
+            // SAFETY: the slot of an entry to this object, whose table is locked.
+            if !unsafe { Tree::of(object.header()).shed(slot) } {
+                return Tidied::More;
+            }
+            slot.forget_waiters();
+            // Where somebody waits, the next call would be no wiser.
+            *from += 1;
+            return Tidied::Waits(*from - 1, object.clone());
+        }
+        // SAFETY: it is in this table.
+        match unsafe { self.leave(slot) } {
+            Closed::Entry(entry) => Tidied::Entry(entry),
+            Closed::Leaving(_) | Closed::All => Tidied::More,
+        }
+    }
+
     /// Does a step of what is left to be done for entries that are leaving, from slot `from` on, which it changes
     /// to where the next call is to go on.
     pub fn tidy(&mut self, from: &mut u32) -> Tidied {
         if self.unfinished() == 0 {
             return Tidied::Nothing;
         }
+        *from = self.first_unfinished.get().max(*from);
         for _ in 0..SEARCH {
             let Some(slot) = self.slots.get(*from) else { return Tidied::Nothing };
             if slot.is_to(Task::Abandoned) {
@@ -105,11 +153,7 @@ impl Entries {
             }
             // What is marked goes when it is so no more.
             if slot.is_to(Task::Leaving) && !slot.is_marked() {
-                // SAFETY: it is in this table.
-                return match unsafe { self.leave(slot) } {
-                    Closed::Entry(entry) => Tidied::Entry(entry),
-                    Closed::Leaving | Closed::All => Tidied::More,
-                };
+                return self.tidy_leaving(slot, from);
             }
             *from += 1;
         }

@@ -81,6 +81,7 @@ impl Tables {
             match tidied {
                 Tidied::Nothing => return,
                 Tidied::More | Tidied::Entry(_) => {}
+                Tidied::Waits(index, _) => drop(self.tables[table].lock().waits_swept(index)),
                 Tidied::Abandoned(index) => {
                     let revoking = Revoking::abandoned(&self.tables[table], index).unwrap();
                     while revoking.step() {}
@@ -190,7 +191,7 @@ fn one_with_many_children_is_stale_at_once_and_leaves_in_steps() {
     let root = tables.root(0);
     let middle = tables.copy(0, root, 0).unwrap();
     let children: Vec<_> = (0..MANY).map(|_| tables.copy(0, middle, 1).unwrap()).collect();
-    assert!(matches!(tables.tables[0].lock().remove(middle), Ok(Closed::Leaving)));
+    assert!(matches!(tables.tables[0].lock().remove(middle), Ok(Closed::Leaving(_))));
     assert_eq!(tables.close(0, middle), Err(Error::StaleCapability));
     let next = CapSlot::new(middle.index(), middle.generation() + 1);
     assert_eq!(tables.close(0, next), Err(Error::EmptySlot));
@@ -216,86 +217,6 @@ fn one_that_leaves_is_killed_with_the_others() {
     tables.revoke(0, root);
     assert_eq!(tables.tables[1].lock().unfinished(), 0);
     assert!(!children.iter().any(|child| tables.is_there(0, *child)));
-}
-
-#[test]
-fn nothing_comes_beneath_what_is_being_revoked() {
-    let _kernel = Kernel::boot();
-    let tables = Tables::new(2);
-    let root = tables.root(0);
-    let middle = tables.copy(0, root, 0).unwrap();
-    let child = tables.copy(0, middle, 1).unwrap();
-    let sibling = tables.copy(0, root, 1).unwrap();
-    let revoking = tables.begin(0, middle).unwrap();
-    for (table, slot) in [(0, middle), (1, child)] {
-        assert_eq!(tables.copy(table, slot, 0).err(), Some(Error::Revoked));
-        assert_eq!(tables.relocate(table, slot, 0).err(), Some(Error::Revoked));
-        assert!(tables.is_there(table, slot));
-    }
-    assert!(tables.copy(1, sibling, 0).is_ok() && tables.copy(0, root, 0).is_ok());
-    while revoking.step() {}
-    assert_eq!(tables.copy(0, middle, 0).err(), Some(Error::Revoked), "it has not ended");
-    revoking.end();
-    assert!(tables.copy(0, middle, 0).is_ok());
-}
-
-#[test]
-fn one_that_is_closed_while_it_is_revoked_leaves_when_that_is_over() {
-    let _kernel = Kernel::boot();
-    let tables = Tables::new(2);
-    let root = tables.root(0);
-    let middle = tables.copy(0, root, 0).unwrap();
-    let child = tables.copy(0, middle, 1).unwrap();
-    let (first, second) = (tables.begin(0, middle).unwrap(), tables.begin(0, middle).unwrap());
-    tables.close(0, middle).unwrap();
-    assert!(!tables.is_there(0, middle) && tables.is_there(1, child));
-    while first.step() {}
-    assert!(!tables.is_there(1, child));
-    first.end();
-    assert_eq!(tables.tables[0].lock().unfinished(), 1, "another needs it");
-    assert!(!second.step());
-    second.end();
-    assert_eq!(tables.tables[0].lock().unfinished(), 0);
-}
-
-#[test]
-fn an_inner_revoke_ends_when_an_outer_one_was_faster() {
-    let _kernel = Kernel::boot();
-    let tables = Tables::new(2);
-    let root = tables.root(0);
-    let middle = tables.copy(0, root, 1).unwrap();
-    let child = tables.copy(1, middle, 0).unwrap();
-    let (inner, outer) = (tables.begin(1, middle).unwrap(), tables.begin(0, root).unwrap());
-    while outer.step() {}
-    outer.end();
-    assert!(!tables.is_there(1, middle) && !tables.is_there(0, child));
-    assert_eq!(tables.tables[1].lock().unfinished(), 1, "its slot waits for the inner one");
-    assert!(!inner.step());
-    inner.end();
-    assert_eq!(tables.root(1).index(), middle.index(), "it is free");
-}
-
-#[test]
-fn a_revoke_that_was_abandoned_is_finished_by_whoever_tidies_up() {
-    let _kernel = Kernel::boot();
-    let tables = Tables::new(2);
-    let root = tables.root(0);
-    let children: Vec<_> = (0..MANY).map(|_| tables.copy(0, root, 1).unwrap()).collect();
-    let there = || children.iter().filter(|child| tables.is_there(1, **child)).count();
-    let (first, second) = (tables.begin(0, root).unwrap(), tables.begin(0, root).unwrap());
-    assert!(first.step());
-    drop(first);
-    drop(second);
-    assert_eq!(there(), MANY - 32);
-    assert_eq!(tables.copy(0, root, 0).err(), Some(Error::Revoked));
-    tables.tidy(0);
-    assert_eq!(there(), 0);
-    assert!(tables.copy(0, root, 0).is_ok(), "both marks are gone");
-    // Its entry may have been closed meanwhile.
-    drop(tables.begin(0, root).unwrap());
-    tables.close(0, root).unwrap();
-    tables.tidy(0);
-    assert_eq!(tables.tables[0].lock().unfinished(), 0);
 }
 
 #[test]

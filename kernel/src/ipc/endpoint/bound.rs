@@ -1,38 +1,35 @@
 //! Endpoints that are bound to one receiving thread.
 
-use orbital_abi::{Deadline, Error, IpcError, Tag};
+use orbital_abi::Error;
 
-use super::{super::deadlock::Waits, Endpoint, Found, Side};
+use super::{super::deadlock::Waits, Endpoint, Found};
 use crate::{
     object::{AnyRef, Ref},
-    thread::{Claim, Current, Sending, Tcb},
+    thread::{Claim, Current, Tcb},
 };
 
 impl Endpoint {
-    /// Takes a receiver for the current thread's call, or queues it, unless that would close a cycle of waits.
+    /// Lets the current thread `meet` a receiver for its call, unless that would close a cycle of waits.
     pub(super) fn call_bound(
         &self,
         current: &Current,
-        tag: Tag,
-        deadline: Deadline,
-    ) -> Result<Found, IpcError> {
+        meet: impl FnOnce() -> Result<(Found, u64), Error>,
+    ) -> Result<(Found, u64), Error> {
         let waits = Waits::lock();
         // SAFETY: the wait that begins holds it, and leaves before it ends; without one that is done below.
         unsafe { waits.enter(current, self) };
-        let found = self.meet(current, Side::Senders(Sending::Call, tag), deadline);
-        if let Ok(Found::Queued) = &found {
+        let met = meet();
+        let is_queued = matches!(met, Ok((Found::Queued(_), _)));
+        if is_queued {
             let first = self.bound();
             let closes = first.is_some_and(|first| waits.close(current, &first, Self::bound_to));
             // One that is taken just now closes none.
             if !(closes && self.withdraw(current)) {
-                return found;
+                return met;
             }
         }
         waits.leave(current);
-        match found {
-            Ok(Found::Queued) => Err(IpcError::WouldDeadlock),
-            other => other,
-        }
+        if is_queued { Err(Error::WouldDeadlock) } else { met }
     }
 
     /// Takes the current thread out of the queue, if it waits there still.

@@ -21,20 +21,20 @@ use crate::{
 const BOTH: Rights = Rights::SEND.union(Rights::RECEIVE).union(Rights::GRANT);
 
 /// A capability of `to` that was derived from one of `from`.
-fn derive(from: &Process, slot: CapSlot, to: &Ref<Process>) -> CapSlot {
+pub(super) fn derive(from: &Process, slot: CapSlot, to: &Ref<Process>) -> CapSlot {
     transfer::copy(&from.table, slot, (BOTH, 0), &to.table, &to.quota).unwrap()
 }
 
 /// How the threads of a test wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wait {
+pub(super) enum Wait {
     Send,
     Call,
     Receive,
     Signal,
 }
 
-async fn wait(how: Wait, slot: CapSlot) -> Result<(), Error> {
+pub(super) async fn wait(how: Wait, slot: CapSlot) -> Result<(), Error> {
     let text = message(1, &[]);
     match how {
         Wait::Send => user::send(slot, text, Never).await,
@@ -44,7 +44,7 @@ async fn wait(how: Wait, slot: CapSlot) -> Result<(), Error> {
     }
 }
 
-type Told = Notes<(usize, Result<(), Error>)>;
+pub(super) type Told = Notes<(usize, Result<(), Error>)>;
 
 /// 30 threads that wait, more than a step of a sweep looks at: every third by a capability that stays, the
 /// others by some that the thread revokes which this gives. The slot is the root's.

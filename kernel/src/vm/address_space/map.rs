@@ -70,9 +70,7 @@ impl AddressSpace {
     #[inline(always)]
     pub fn map(space: &Ref<Self>, mapping: Mapping) -> Result<(), Error> {
         let Mapping { address, bytes, content } = mapping;
-        if !bytes.is_multiple_of(PAGE_SIZE) {
-            return Err(Error::InvalidArgument);
-        }
+        // Whether those are whole pages, `range` says.
         let last = content.first_page.checked_add(bytes / PAGE_SIZE);
         let pages = content.object.as_ref().map_or(u64::MAX, |object| object.pages());
         if last.is_none_or(|last| last > pages) {

@@ -1,0 +1,98 @@
+//! Receiving: a message, or the signals of the notification that is bound to the thread.
+#![forbid(unsafe_code)]
+
+use orbital_abi::{CapSlot, Deadline, Error, Registers, Rights, Syscall, Tag, message::IS_SIGNAL};
+
+use super::{
+    Endpoint, Notification,
+    deadlock::left,
+    endpoint::{Found, Side},
+    transfer,
+    waiting::wait,
+};
+use crate::{
+    object::Ref,
+    sched::Completion,
+    thread::{BlockReason, Claim, Current, Sending},
+};
+
+/// How many senders a receiver refuses before it begins again.
+const MOST_REFUSED: usize = 8;
+
+/// Receives for the current thread by the capability in `slot`. Senders of messages that it has no room for are told
+/// so.
+pub fn receive(current: &Current, slot: CapSlot, deadline: Deadline) -> Completion {
+    let bound = current.has_notification().then(|| current.bound_notification()).flatten();
+    let bound = bound.and_then(|bound| bound.downcast().ok());
+    for _ in 0..MOST_REFUSED {
+        match meet(current, slot, bound.as_ref(), deadline) {
+            Err(error) => return Completion::Done(Err(error)),
+            Ok(Err(bits)) => {
+                return Completion::Done(Ok(Registers::control([bits, 0, IS_SIGNAL, 0])));
+            }
+            Ok(Ok(Found::Queued(endpoint) | Found::Bound(endpoint))) => {
+                return wait(current, BlockReason::Receiving, Some(&endpoint), deadline);
+            }
+            Ok(Ok(Found::Partner(claim))) => {
+                if let Some(registers) = take(current, claim) {
+                    return Completion::Done(Ok(registers));
+                }
+            }
+        }
+    }
+    // There may be any number of them: it begins again, and others have their turn before.
+    current.with_registers(|registers| registers.call_again(Syscall::Receive as u64));
+    Completion::Written
+}
+
+/// Takes a sender, or the signals of what is bound, or queues the current thread.
+fn meet(
+    current: &Current,
+    slot: CapSlot,
+    bound: Option<&Ref<Notification>>,
+    deadline: Deadline,
+) -> Result<Result<Found, u64>, Error> {
+    let mut before = None;
+    let met = Endpoint::meet_at(current, slot, Rights::RECEIVE, |endpoint, capability| {
+        let meet = || endpoint.meet(current, Some(capability), Side::Receivers, deadline);
+        match bound {
+            None => Ok(Ok(meet()?)),
+            Some(bound) => bound.meet_or_take(current, &mut before, meet),
+        }
+    });
+    // What it held is let go without a lock.
+    drop(before);
+    Ok(met?.0)
+}
+
+/// Takes a queued sender's message for the current thread; `None` where that has no room for it, which the sender is
+/// told.
+fn take(current: &Current, claim: Claim) -> Option<Registers> {
+    let (badge, sending) = claim.sending();
+    let message = match sending {
+        Sending::Fault => claim.fault().encode(),
+        Sending::Message | Sending::Call => claim.with_registers(|registers| {
+            let registers = registers.syscall_registers();
+            // The tag was decoded when the sender came, and nobody has touched it since.
+            let tag = Tag::from_bits(registers.control[1]).unwrap_or_default();
+            transfer::message(tag, &registers)
+        }),
+    };
+    if message.tag.is_long() {
+        if !current.has_message_page() {
+            claim.complete(Err(Error::NoRoom));
+            return None;
+        }
+        transfer::copy_long(message.tag, claim.message_page(), current.message_page());
+    }
+    if sending != Sending::Message {
+        let (sender, sequence) = (claim.thread().clone(), claim.sequence());
+        let displaced = current.owe(sender.clone(), sequence);
+        claim.taken();
+        left(&sender);
+        drop(displaced);
+    } else {
+        claim.complete(Ok(Default::default()));
+    }
+    Some(transfer::delivered(badge, &message, sending))
+}
