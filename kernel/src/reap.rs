@@ -121,7 +121,7 @@ async fn tidy(process: &Ref<Process>) {
         let tidied = process.table.lock().tidy(&mut slot);
         match tidied {
             Tidied::Nothing => return,
-            Tidied::More | Tidied::Entry(_) => {}
+            Tidied::More | Tidied::Left(_) => {}
             Tidied::Waits(index, object) => {
                 process.table.set_lingers(true);
                 revoke::end_waits(&object).await;

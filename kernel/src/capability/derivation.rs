@@ -122,12 +122,12 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// `child` is in no tree, so its links to siblings lead nowhere.
     #[inline]
     fn push(&self, child: &Slot, parent: &Slot) {
         let first = self.get(parent, Link::First);
         self.set(parent, Link::First, Some(child));
         self.set(child, Link::Parent, Some(parent));
-        self.set(child, Link::Before, None);
         self.set(child, Link::After, first);
         if let Some(first) = first {
             self.set(first, Link::Before, Some(child));
@@ -157,6 +157,20 @@ impl<'a> Tree<'a> {
         }
         // SAFETY: the tree is locked.
         unsafe { node.links().clear_place() };
+    }
+
+    /// Takes a node out that has no children and is not marked; whether it is one.
+    ///
+    /// # Safety
+    /// It is in this tree, and there.
+    #[inline(always)]
+    pub unsafe fn leave_at_once(&self, node: &Slot) -> bool {
+        let may_leave = !node.is_marked() && self.get(node, Link::First).is_none();
+        if may_leave {
+            // SAFETY: the caller's.
+            unsafe { self.unlink(node) };
+        }
+        may_leave
     }
 
     /// Takes a node out, unless it is marked, and gives its children to its heir, some of them.

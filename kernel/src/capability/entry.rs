@@ -55,44 +55,35 @@ impl Capability {
 
 /// A capability that no handle names any more: until this is dropped it counts as there, so that its object learns
 /// when the last one goes, and does so without a lock.
-pub struct EntryGuard {
-    object: AnyRef,
-    /// One that was counted out when it began to leave.
-    is_counted: bool,
-}
+pub struct EntryGuard(AnyRef);
 
 impl EntryGuard {
     #[inline]
-    pub(super) fn new(object: AnyRef, is_counted: bool) -> Self {
-        Self { object, is_counted }
+    pub(super) fn new(object: AnyRef) -> Self {
+        Self(object)
     }
 
-    /// Forgets the entry, unless it was counted out before: whether whoever calls has to do that.
-    pub(super) fn killed(self) -> bool {
-        let is_counted = self.is_counted;
-        if is_counted {
-            core::mem::forget(self);
-        }
-        is_counted
+    /// Forgets the entry: whoever calls counts it out.
+    #[inline]
+    pub(super) fn killed(self) {
+        core::mem::forget(self);
     }
 
     /// Whether it named something for whose end one can wait.
     #[inline]
     pub fn has_end(&self) -> bool {
-        matches!(self.object.header().kind(), Some(ObjectKind::Process | ObjectKind::Thread))
+        matches!(self.0.header().kind(), Some(ObjectKind::Process | ObjectKind::Thread))
     }
 
     /// What it named.
     #[inline]
     pub fn object(&self) -> &AnyRef {
-        &self.object
+        &self.0
     }
 }
 
 impl Drop for EntryGuard {
     fn drop(&mut self) {
-        if self.is_counted {
-            self.object.header().capability_removed();
-        }
+        self.0.header().capability_removed();
     }
 }

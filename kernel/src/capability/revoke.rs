@@ -27,7 +27,7 @@ use core::ptr::NonNull;
 
 use orbital_abi::{CapSlot, Error};
 
-use super::{EntryGuard, Table, derivation::Tree, slot::Slot, slots::table_of};
+use super::{Table, derivation::Tree, slot::Slot, slots::table_of, table::Closed};
 use crate::object::{AnyRef, Ref};
 
 /// How many entries one step kills.
@@ -113,7 +113,10 @@ impl Revoking {
                 }
                 entries.kill(leaf, &tree)
             };
-            killed += usize::from(entry.is_some_and(EntryGuard::killed));
+            if let Closed::Entry(entry) | Closed::Leaving(Some(entry)) = entry {
+                entry.killed();
+                killed += 1;
+            }
         }
         killed
     }

@@ -141,7 +141,7 @@ impl Slot {
     pub unsafe fn begin_leaving(&self) -> Option<EntryGuard> {
         // SAFETY: the caller's.
         let object = unsafe { self.object.get().replace(None) }?;
-        let guard = EntryGuard::new(object.clone(), true);
+        let guard = EntryGuard::new(object.clone());
         // SAFETY: a number is there, which need not be dropped.
         unsafe { self.badge.as_ptr().cast::<AnyRef>().write(object) };
         self.set_task(Task::Leaving);
@@ -154,22 +154,22 @@ impl Slot {
     /// # Safety
     /// Nobody refers to what is there.
     #[inline]
-    pub unsafe fn empty(&self, next: Option<u32>) -> Option<EntryGuard> {
+    pub unsafe fn empty(&self, next: Option<u32>) -> Option<AnyRef> {
         // SAFETY: the caller's.
-        let entry = match unsafe { self.object.get().replace(None) } {
+        let object = match unsafe { self.object.get().replace(None) } {
             Some(object) => {
                 self.end_generation();
-                EntryGuard::new(object, true)
+                object
             }
             // SAFETY: the caller's; `begin_leaving` has put it there.
             None if self.is_to(Task::Leaving) => unsafe {
-                EntryGuard::new(self.badge.as_ptr().cast::<AnyRef>().read(), false)
+                self.badge.as_ptr().cast::<AnyRef>().read()
             },
             None => return None,
         };
         self.badge.set(encode(next));
         self.state.store(0, Relaxed);
-        Some(entry)
+        Some(object)
     }
 
     #[inline]

@@ -31,12 +31,12 @@ use spin::{Mutex, MutexGuard};
 use super::{
     Capability, EntryGuard,
     derivation::Tree,
-    slot::{Held, Slot},
+    slot::{Held, Slot, Task},
     slots::{Slots, index_of},
 };
 use crate::{
     lock::lock,
-    object::{Header, Object, Quota, Ref},
+    object::{AnyRef, Header, Object, Quota, Ref},
 };
 
 pub mod leaving;
@@ -135,6 +135,8 @@ unsafe impl Send for Entries {}
 pub enum Closed {
     /// Here it is, to be dropped after unlocking.
     Entry(EntryGuard),
+    /// It was leaving, and has left; the same.
+    Left(AnyRef),
     /// It is leaving; what is to be dropped after unlocking, unless it was so before.
     Leaving(Option<EntryGuard>),
     /// There was none.
@@ -186,17 +188,17 @@ impl Entries {
     /// [`Error::TableFull`] at [`MAX_SLOTS`](super::slots::MAX_SLOTS), [`Error::QuotaExceeded`], and
     /// [`Error::Ended`] after [`Entries::close_one`].
     pub fn insert(&mut self, capability: Capability, quota: &Ref<Quota>) -> Result<CapSlot, Error> {
-        let slot = NonNull::from(self.reserve(quota)?);
+        let (slot, index) = self.reserve(quota)?;
         // SAFETY: it was just reserved.
-        Ok(unsafe { self.fill(slot.as_ref(), capability) })
+        Ok(unsafe { self.fill(slot.as_ref(), index, capability) })
     }
 
-    /// A slot that [`Entries::fill`] can fill. More slots are paid by `quota`.
+    /// A slot that [`Entries::fill`] can fill, and its index. More slots are paid by `quota`.
     ///
     /// # Errors
     /// As [`Entries::insert`].
     #[inline]
-    pub(super) fn reserve(&mut self, quota: &Ref<Quota>) -> Result<&Slot, Error> {
+    pub(super) fn reserve(&mut self, quota: &Ref<Quota>) -> Result<(NonNull<Slot>, u32), Error> {
         if self.is_closed {
             return Err(Error::Ended);
         }
@@ -208,7 +210,8 @@ impl Entries {
                 first
             }
         };
-        self.slots.get(index).ok_or(Error::TableFull)
+        let slot = self.slots.get(index).ok_or(Error::TableFull)?;
+        Ok((NonNull::from(slot), index))
     }
 
     /// Fills the slot that was reserved last; its handle.
@@ -216,24 +219,39 @@ impl Entries {
     /// # Safety
     /// It came from [`Entries::reserve`], and nothing was added since.
     #[inline]
-    pub(super) unsafe fn fill(&self, slot: &Slot, capability: Capability) -> CapSlot {
+    pub(super) unsafe fn fill(&self, slot: &Slot, index: u32, capability: Capability) -> CapSlot {
         // SAFETY: nobody refers to what is in a free slot.
         self.free.set(unsafe { slot.fill(capability) });
-        CapSlot::new(index_of(slot), slot.generation())
+        CapSlot::new(index, slot.generation())
     }
 
     /// Empties `slot` and gives what it held.
     ///
     /// # Errors
     /// Those of [`Entries::lookup`].
+    #[inline(always)]
     pub fn remove(&mut self, slot: CapSlot) -> Result<Closed, Error> {
-        let slot = self.lookup(slot)?.slot();
+        let (index, held) = (slot.index(), self.lookup(slot)?);
+        let (slot, header) = (held.slot(), held.object().header());
+        // SAFETY: the slot of an entry to this object, whose table is locked.
+        let is_out = !slot.is_waited() && unsafe { Tree::of(header).leave_at_once(slot) };
         // SAFETY: it is in this table.
+        Ok(unsafe { if is_out { self.empty(slot, index) } else { self.leave_in_steps(slot) } })
+    }
+
+    /// The same for one that has children, or is needed where it is.
+    ///
+    /// # Safety
+    /// As for [`Entries::leave`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn leave_in_steps(&self, slot: &Slot) -> Closed {
+        // SAFETY: the caller's.
         unsafe {
-            if slot.is_waited() {
-                return Ok(Closed::Leaving(self.leave_later(slot)));
+            match slot.is_waited() {
+                true => Closed::Leaving(self.leave_later(slot)),
+                false => self.leave(slot),
             }
-            Ok(self.leave(slot))
         }
     }
 
@@ -251,7 +269,7 @@ impl Entries {
         // SAFETY: the caller's.
         unsafe {
             if has_left {
-                return self.empty(slot).map_or(Closed::All, Closed::Entry);
+                return self.empty(slot, index_of(slot));
             }
             Closed::Leaving(self.leave_later(slot))
         }
@@ -284,21 +302,25 @@ impl Entries {
         self.with_tasks(slot, || unsafe { slot.begin_leaving() })
     }
 
-    /// Empties a slot whose entry is in no tree any more.
+    /// Empties the slot with this index, whose entry is in no tree any more.
     ///
     /// # Safety
     /// The slot is in this table, which is borrowed for writing, and nothing that it holds.
     #[inline]
-    pub(super) unsafe fn empty(&self, slot: &Slot) -> Option<EntryGuard> {
-        if slot.is_busy() {
+    pub(super) unsafe fn empty(&self, slot: &Slot, index: u32) -> Closed {
+        let leaves = slot.is_busy() && {
             self.count_unfinished(-1);
-        }
+            slot.is_to(Task::Leaving)
+        };
         // SAFETY: the caller's.
-        let entry = unsafe { slot.empty(self.free.get()) };
+        let Some(object) = (unsafe { slot.empty(self.free.get()) }) else { return Closed::All };
         if slot.generation() != 0 {
-            self.free.set(Some(index_of(slot)));
+            self.free.set(Some(index));
         }
-        entry
+        match leaves {
+            true => Closed::Left(object),
+            false => Closed::Entry(EntryGuard::new(object)),
+        }
     }
 
     /// How many entries are leaving or abandoned.

@@ -47,7 +47,7 @@ pub(super) fn close_all(table: &Table) -> usize {
     loop {
         let closed = table.lock().close_one();
         match closed {
-            Closed::Entry(_) => count += 1,
+            Closed::Entry(_) | Closed::Left(_) => count += 1,
             Closed::Leaving(_) => {}
             Closed::All => return count,
         }

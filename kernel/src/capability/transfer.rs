@@ -9,6 +9,7 @@ use spin::MutexGuard;
 use super::{
     Table,
     derivation::Tree,
+    slots::index_of,
     table::{Closed, Entries},
 };
 use crate::object::{Quota, Ref};
@@ -28,6 +29,7 @@ enum Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
+    #[inline(always)]
     fn lock(source: &'a Table, target: &'a Table) -> Self {
         if ptr::eq(source, target) {
             return Self::One(source.lock());
@@ -73,13 +75,13 @@ pub fn copy(
     let mut pair = Pair::lock(source, target);
     let held = pair.source().lookup(slot)?;
     let (parent, copy) = (NonNull::from(held.slot()), held.derive(rights, badge)?);
-    let child = NonNull::from(pair.target().reserve(quota)?);
+    let (child, index) = pair.target().reserve(quota)?;
     // SAFETY: slots of tables that are locked: one of an entry to this object, and a free one, which was just
     // reserved.
     unsafe {
         let (parent, child) = (parent.as_ref(), child.as_ref());
         Tree::of(copy.object.header()).link(child, parent)?;
-        Ok(pair.target().fill(child, copy))
+        Ok(pair.target().fill(child, index, copy))
     }
 }
 
@@ -102,7 +104,7 @@ pub fn relocate(
         return Err(Error::MissingRights);
     }
     let (old, capability) = (NonNull::from(held.slot()), held.to_capability());
-    let new = NonNull::from(pair.target().reserve(quota)?);
+    let (new, index) = pair.target().reserve(quota)?;
     // SAFETY: as in `copy`.
     let (old, new) = unsafe { (old.as_ref(), new.as_ref()) };
     let has_left = {
@@ -117,9 +119,9 @@ pub fn relocate(
     };
     // SAFETY: the new one was reserved; the old one is in its table, and in no tree any more if it has left.
     unsafe {
-        let slot = pair.target().fill(new, capability);
+        let slot = pair.target().fill(new, index, capability);
         let left = match has_left {
-            true => pair.source().empty(old).map_or(Closed::All, Closed::Entry),
+            true => pair.source().empty(old, index_of(old)),
             false => Closed::Leaving(pair.source().leave_later(old)),
         };
         Ok(Some(Moved { slot, left }))

@@ -2,8 +2,8 @@
 //!
 //! An endpoint has waiting senders or waiting receivers, never both. Who comes and finds a partner
 //! claims it, moves the message from register to register and from page to page, and wakes it; who finds none queues
-//! itself and waits in its slot. The lock covers the queues alone: it is taken with no other held but that of the
-//! table by whose capability someone comes, and none is taken under it.
+//! itself and waits in its slot. The lock covers the queues alone: it is taken with no other held but those of the
+//! table by whose capability someone comes and of the notification that is bound to it, and none is taken under it.
 
 mod bound;
 

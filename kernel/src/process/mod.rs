@@ -233,6 +233,7 @@ impl Process {
     ///
     /// # Errors
     /// As [`Process::close`].
+    #[inline(always)]
     pub fn remove(&self, slot: CapSlot) -> Result<Closed, Error> {
         let removed = self.table.lock().remove(slot)?;
         self.left(&removed);
@@ -241,6 +242,7 @@ impl Process {
     }
 
     /// What has left a slot may have left its reaper something to do.
+    #[inline]
     pub fn left(&self, closed: &Closed) {
         if matches!(closed, Closed::Leaving(_)) {
             self.reap_at(cause::priority());

@@ -71,25 +71,33 @@ fn relocate_in(
 }
 
 /// Drops what has left a slot. A wait for an end lasts as long as the handle.
-#[inline]
+#[cold]
+#[inline(never)]
 fn drop_left(closed: Closed) {
-    match closed {
-        Closed::Entry(entry) | Closed::Leaving(Some(entry)) if entry.has_end() => {
-            let object = entry.object().clone();
+    if let Closed::Entry(entry) | Closed::Leaving(Some(entry)) = closed {
+        let object = entry.object().clone();
+        drop(entry);
+        revoke::tell_who_waits_for(&object);
+    }
+}
+
+#[inline(always)]
+pub(super) fn close(current: &Current, registers: &Registers) -> Completion {
+    match current.process.remove(CapSlot::from_bits(registers.control[0])) {
+        Ok(Closed::Entry(entry)) if !entry.has_end() => {
             drop(entry);
-            revoke::tell_who_waits_for(&object);
+            done(current)
         }
-        _ => {}
+        Ok(closed) => close_other(current, closed),
+        Err(error) => Completion::Done(Err(error)),
     }
 }
 
 /// Who ends its own process by closing the last capability to it does not come back.
-#[inline(always)]
-pub(super) fn close(current: &Current, registers: &Registers) -> Completion {
-    match current.process.remove(CapSlot::from_bits(registers.control[0])) {
-        Ok(closed) => drop_left(closed),
-        Err(error) => return Completion::Done(Err(error)),
-    }
+#[cold]
+#[inline(never)]
+fn close_other(current: &Current, closed: Closed) -> Completion {
+    drop_left(closed);
     match current.process.is_ending() {
         true => Completion::End(ExitReason::Killed),
         false => done(current),

@@ -8,9 +8,9 @@ use orbital_abi::CapSlot;
 use super::{Closed, Entries};
 use crate::{
     capability::{
-        EntryGuard,
         derivation::Tree,
         slot::{Slot, Task},
+        slots::index_of,
     },
     object::AnyRef,
 };
@@ -21,8 +21,8 @@ const SEARCH: u32 = 256;
 pub enum Tidied {
     /// Something, and may find more.
     More,
-    /// An entry that has left, to be dropped after unlocking.
-    Entry(EntryGuard),
+    /// An entry has left: to be dropped after unlocking.
+    Left(Closed),
     /// A revoke that nobody goes on with, of what was derived from the entry with this index.
     Abandoned(u32),
     /// Threads may wait at this object by the entry with this index, which was closed or moved. It is to be
@@ -38,21 +38,17 @@ impl Entries {
     /// # Safety
     /// The slot is in the tree, and in this table.
     #[inline]
-    pub(in crate::capability) unsafe fn kill(
-        &mut self,
-        slot: &Slot,
-        tree: &Tree<'_>,
-    ) -> Option<EntryGuard> {
+    pub(in crate::capability) unsafe fn kill(&mut self, slot: &Slot, tree: &Tree<'_>) -> Closed {
         // SAFETY: the caller's.
         unsafe { tree.unlink(slot) };
         slot.end_waits();
         if slot.is_marked() {
             // Whoever has marked it finds that nothing is left beneath it.
             // SAFETY: the caller's.
-            return unsafe { self.leave_later(slot) };
+            return Closed::Leaving(unsafe { self.leave_later(slot) });
         }
         // SAFETY: the caller's.
-        unsafe { self.empty(slot) }
+        unsafe { self.empty(slot, index_of(slot)) }
     }
 
     /// The entry that a revoke has marked can go, if it wants to, as far as that is concerned.
@@ -134,8 +130,8 @@ impl Entries {
         }
         // SAFETY: it is in this table.
         match unsafe { self.leave(slot) } {
-            Closed::Entry(entry) => Tidied::Entry(entry),
             Closed::Leaving(_) | Closed::All => Tidied::More,
+            left => Tidied::Left(left),
         }
     }
 

@@ -80,7 +80,7 @@ impl Tables {
             let tidied = self.tables[table].lock().tidy(&mut slot);
             match tidied {
                 Tidied::Nothing => return,
-                Tidied::More | Tidied::Entry(_) => {}
+                Tidied::More | Tidied::Left(_) => {}
                 Tidied::Waits(index, _) => drop(self.tables[table].lock().waits_swept(index)),
                 Tidied::Abandoned(index) => {
                     let revoking = Revoking::abandoned(&self.tables[table], index).unwrap();
