@@ -248,7 +248,9 @@ impl Entries {
     unsafe fn leave_in_steps(&self, slot: &Slot) -> Closed {
         // SAFETY: the caller's.
         unsafe {
-            match slot.is_waited() {
+            // The last one's end is the object's, which ends the waits.
+            let is_last = slot.object().is_none_or(|it| it.header().is_last_capability());
+            match slot.is_waited() && !is_last {
                 true => Closed::Leaving(self.leave_later(slot)),
                 false => self.leave(slot),
             }

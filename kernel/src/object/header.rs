@@ -125,6 +125,11 @@ impl Header {
         }
     }
 
+    /// Whether one table entry names it: the caller's, whose table is locked.
+    pub fn is_last_capability(&self) -> bool {
+        self.capabilities.load(Ordering::Relaxed) == 1
+    }
+
     /// Whether table entries name it.
     pub fn has_capabilities(&self) -> bool {
         self.capabilities.load(Ordering::Relaxed) > 0
