@@ -32,7 +32,8 @@ pub fn fall_asleep() {
     }
 }
 
-fn publish_waiting(count: usize) {
+/// So many threads wait for this CPU.
+pub fn publish_waiting(count: usize) {
     let own = WAITING.here();
     if own.load(SeqCst) != count {
         own.swap(count, SeqCst);

@@ -16,6 +16,7 @@ mod space;
 mod tasks;
 pub mod timers;
 mod wake;
+mod woken;
 
 #[cfg(test)]
 mod tests;

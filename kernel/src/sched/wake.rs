@@ -78,6 +78,18 @@ pub fn published_priority() -> Option<u8> {
     (level != AWAKE).then(|| level.checked_sub(1)).flatten().and_then(|it| u8::try_from(it).ok())
 }
 
+/// Whether a thread of this priority is no more urgent than what `cpu`, this one, has published.
+pub fn is_covered(priority: u8, cpu: usize) -> bool {
+    usize::from(priority) < URGENCY.of(cpu).level()
+}
+
+/// Whether `cpu`, this one, has left its dispatcher to run a thread, with all short cuts allowed, and nobody has
+/// made it look at its queues since: then it works on something that the thread has called or done.
+pub fn is_in_call(cpu: usize) -> bool {
+    let level = URGENCY.of(cpu).level();
+    level != AWAKE && level != IDLE && !NO_SHORT_CUTS.load(Relaxed)
+}
+
 /// This CPU is about to run a thread of this priority. False when there is something to look at first.
 pub fn may_run(priority: u8) -> bool {
     LEFT.here().set(NO_SHORT_CUTS.load(Relaxed));
@@ -99,9 +111,8 @@ fn tell(cpu: usize, urgency: usize) {
     }
 }
 
-/// Called when a thread is woken: see [`Tcb::wake`].
-#[unsafe(no_mangle)]
-fn orbital_thread_woken(thread: Ref<Tcb>) {
+/// Leaves a woken thread to the dispatcher of the CPU that has it.
+pub fn hand_to_dispatcher(thread: Ref<Tcb>) {
     let (cpu, priority) = (thread.home(), thread.priority());
     // SAFETY: the task's state word lets one push happen until it is taken; the queue keeps the
     // reference that is forgotten here.

@@ -1,0 +1,58 @@
+//! A thread is woken: it goes to the wake queue of the CPU that has it, whose dispatcher takes it from there; or,
+//! where that is this CPU and a program's call is at work, into the run queue at once.
+//!
+//! The second leaves nothing for the dispatcher where the thread is no more urgent than what this CPU has
+//! published: then the current one goes on, and the timer comes at the end of its slice. It is done where the
+//! dispatcher would do no more than that: nothing is asked of the thread, it may run here, it has no budget, and
+//! no CPU sleeps that could take it.
+
+use super::{
+    balance,
+    cpu::{CPU, set_timer},
+    sleepers, wake,
+};
+use crate::{
+    arch,
+    object::Ref,
+    thread::{Tcb, state::ThreadState},
+};
+
+/// Called when a thread is woken: see [`Tcb::wake`].
+#[unsafe(no_mangle)]
+fn orbital_thread_woken(thread: Ref<Tcb>) {
+    let cpu = arch::cpu_index();
+    if thread.home() != cpu || !wake::is_in_call(cpu) || !is_plain(&thread, cpu) {
+        return wake::hand_to_dispatcher(thread);
+    }
+    make_ready(thread, cpu);
+}
+
+/// Whether the dispatcher would put the thread into this CPU's run queue as it is.
+fn is_plain(thread: &Tcb, cpu: usize) -> bool {
+    thread.state() == ThreadState::Blocked
+        && !thread.has_wishes()
+        && thread.may_run_on(cpu)
+        && thread.wanted_priority() == thread.priority()
+        && !thread.budget_changes()
+        && !thread.is_limited()
+}
+
+fn make_ready(thread: Ref<Tcb>, cpu_index: usize) {
+    let cpu = CPU.here();
+    let priority = thread.priority();
+    thread.set_state(ThreadState::Woken);
+    let waiting = {
+        let mut ready = cpu.ready.borrow_mut();
+        ready.push_back(thread);
+        ready.len()
+    };
+    balance::publish_waiting(waiting);
+    if sleepers::exist() || !wake::is_covered(priority, cpu_index) {
+        return wake::leave_for_dispatcher();
+    }
+    let slice_end = cpu.slice_end.get();
+    if cpu.current.priority() == Some(priority) && slice_end < cpu.timer() {
+        // It has to share its time now.
+        set_timer(slice_end);
+    }
+}
