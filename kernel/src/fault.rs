@@ -5,7 +5,7 @@
 use orbital_abi::{ExitReason, Fault, FaultKind};
 
 use crate::{
-    arch::{self, SavedRegisters, Trap},
+    arch::{self, SavedRegisters, Trap, quick::TURN},
     ipc,
     sched::{Completion, block, dispatch, irq_off},
     thread::{BlockReason, Current, Outcome},
@@ -82,7 +82,9 @@ fn page(current: &Current, fault: &Fault) -> Option<Completion> {
 
 /// A fault that the kernel does not resolve: the thread's handler decides, and without one it ends the thread.
 fn unresolved(current: Current, fault: Fault) -> *mut SavedRegisters {
-    if let Some(registers) = ipc::fault_at_once(&current, &fault) {
+    if let Some(quick) = ipc::fault_at_once(&current, &fault) {
+        let must_turn = quick.way & TURN != 0;
+        let registers = if must_turn { dispatch::next() } else { quick.registers };
         irq_off::end();
         return registers;
     }

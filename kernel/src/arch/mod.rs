@@ -8,6 +8,7 @@
 //! | [`cpu_index_locked`] | the first where a lock may be held: no other CPU is simulated meanwhile |
 //! | [`kick`], [`start_others`], [`stop_others`] | the other CPUs |
 //! | [`SavedRegisters`] | a user thread's registers |
+//! | [`quick`] | how the CPU leaves after a quick system call |
 //! | [`FpuState`], [`UserSegments`] | its other registers, kept apart |
 //! | [`enter_user`], [`set_current`] | leaving the kernel |
 //! | [`PageTables`], [`LeafTable`], [`Root`], [`Protection`], [`Translation`] | an address space's tables |
@@ -20,10 +21,11 @@
 //! | [`serial`], [`power`], [`backtrace`] | the log's way out, the machine's end |
 //! | `init_memory`, `init_descriptors`, `init_timer`, `init_user_entry` | the boot order's steps |
 //!
-//! Entry code calls up by symbol: `kernel_main`, `orbital_syscall`, and through
+//! Entry code calls up by symbol: `kernel_main`, `orbital_syscall`, the [`quick`] calls, and through
 //! [`Trap`] `orbital_trap`.
 
 mod page;
+pub mod quick;
 
 #[cfg(not(target_os = "none"))]
 pub mod host;

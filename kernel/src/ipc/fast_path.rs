@@ -1,6 +1,7 @@
 //! The fast path of messages: a call, an answer, or word of a fault that finds its partner waiting on this CPU is
-//! a direct switch (`sched::direct`): the words go from register to register and from page to page, and the partner
-//! goes on. No future is polled, nothing is queued that does not stay in its queue, and nobody is woken.
+//! a direct switch (`sched::direct`): the partner goes on, with the words in the registers where they are, and those
+//! in the page copied to its own. No future is polled, nothing is queued that does not stay in its queue, and nobody
+//! is woken.
 //!
 //! It is a short cut through the general path, and leads to the same: everything is looked at first, and where
 //! anything is out of the ordinary (a deadline, another CPU, a waiting sender, a budget, a kill, an error) the
@@ -20,63 +21,122 @@ use orbital_abi::{
 
 use super::{Endpoint, fault::Handled, transfer, waiting::Waiting};
 use crate::{
-    arch::{self, SavedRegisters},
+    arch::{self, SavedRegisters, quick::Quick},
     object::Ref,
     sched::direct,
     thread::{BlockReason, Current, Holder, Owed, Phase, Sending, Tcb},
 };
 
-/// The call that the current thread makes, or else the answer after which it receives, if that can be quick now.
+/// What the system call was given: control words 0 to 2.
+#[derive(Clone, Copy)]
+pub struct Request {
+    /// The endpoint.
+    pub slot: u64,
+    /// The message's tag.
+    pub tag: u64,
+    /// Until when.
+    pub deadline: u64,
+}
+
+impl Request {
+    /// Whether it may be quick now, and the endpoint.
+    #[inline(always)]
+    fn slot(self) -> Option<CapSlot> {
+        let is_possible = self.deadline == Deadline::Never.bits() && direct::is_possible();
+        is_possible.then_some(CapSlot::from_bits(self.slot))
+    }
+}
+
+/// The tag of a message with words that travel in pages.
+fn long_tag(current: &Current, tag: u64) -> Option<Tag> {
+    Tag::from_bits(tag).ok().filter(|_| current.has_message_page())
+}
+
+/// The call that the current thread makes, if that can be quick now.
 #[inline(always)]
-pub fn message_at_once(current: &Current, is_call: bool) -> Option<*mut SavedRegisters> {
-    let [slot, tag, deadline, kept] = current.with_registers(|registers| registers.request());
-    if deadline != Deadline::Never.bits() || !direct::is_possible() {
-        return None;
+pub fn call_at_once(current: &Current, request: Request) -> Option<Quick<SavedRegisters>> {
+    let slot = request.slot()?;
+    match Tag::short_from_bits(request.tag) {
+        Some(tag) => call_and_switch::<false>(current, slot, tag),
+        None => long_call_at_once(current, slot, request.tag),
     }
-    if !is_call && kept != CapSlot::NULL.bits() {
-        return None;
-    }
-    let slot = CapSlot::from_bits(slot);
-    let Some(tag) = Tag::short_from_bits(tag) else {
-        return long_message_at_once(current, is_call, slot, tag);
-    };
-    exchange::<false>(current, is_call, slot, tag)
 }
 
 /// The same for a message with words that travel in pages. A function of its own, so that short ones have nothing
 /// of it.
 #[inline(never)]
-fn long_message_at_once(
-    current: &Current,
-    is_call: bool,
-    slot: CapSlot,
-    tag: u64,
-) -> Option<*mut SavedRegisters> {
-    let tag = Tag::from_bits(tag).ok().filter(|_| current.has_message_page())?;
-    exchange::<true>(current, is_call, slot, tag)
+fn long_call_at_once(current: &Current, slot: CapSlot, tag: u64) -> Option<Quick<SavedRegisters>> {
+    call_and_switch::<true>(current, slot, long_tag(current, tag)?)
 }
 
-/// Gives the CPU to the partner, with the message, which is `LONG` or not.
 #[inline(always)]
-fn exchange<const LONG: bool>(
+fn call_and_switch<const LONG: bool>(
     current: &Current,
-    is_call: bool,
     slot: CapSlot,
     tag: Tag,
-) -> Option<*mut SavedRegisters> {
-    let (partner, next) = match is_call {
-        true => call::<LONG>(current, slot, tag)?,
-        false => reply_receive::<LONG>(current, slot, tag)?,
-    };
-    Some(direct::switch(current, partner, &next))
+) -> Option<Quick<SavedRegisters>> {
+    let (server, next) = call::<LONG>(current, slot, tag)?;
+    Some(direct::switch(current, server, &next, |to| {
+        Quick::with_words(to, register_words::<LONG>(tag))
+    }))
 }
 
-/// Moves the words of the current thread's message to a partner that has room for them, with these control words.
+/// The answer of the current thread, after which it receives, if that can be quick now. `kept` names the call that
+/// is answered, or is [`CapSlot::NULL`].
 #[inline(always)]
-fn deliver<const LONG: bool>(current: &Current, next: &Current, control: [u64; 4], tag: Tag) {
-    let words = if LONG { REGISTER_WORDS } else { tag.words() };
-    current.with_registers(|from| {
-        next.with_registers(|to| from.deliver(to, control, words));
+pub fn reply_receive_at_once(
+    current: &Current,
+    request: Request,
+    kept: u64,
+) -> Option<Quick<SavedRegisters>> {
+    let slot = request.slot()?;
+    if kept != CapSlot::NULL.bits() {
+        return None;
+    }
+    match Tag::short_from_bits(request.tag) {
+        Some(tag) => reply_and_switch::<false>(current, slot, tag),
+        None => long_reply_receive_at_once(current, slot, request.tag),
+    }
+}
+
+/// As [`long_call_at_once`].
+#[inline(never)]
+fn long_reply_receive_at_once(
+    current: &Current,
+    slot: CapSlot,
+    tag: u64,
+) -> Option<Quick<SavedRegisters>> {
+    reply_and_switch::<true>(current, slot, long_tag(current, tag)?)
+}
+
+#[inline(always)]
+fn reply_and_switch<const LONG: bool>(
+    current: &Current,
+    slot: CapSlot,
+    tag: Tag,
+) -> Option<Quick<SavedRegisters>> {
+    let (caller, next, is_fault) = reply_receive::<LONG>(current, slot, tag)?;
+    Some(direct::switch(current, caller, &next, |to| match is_fault {
+        true => Quick::saved(to),
+        false => Quick::with_words(to, register_words::<LONG>(tag)),
+    }))
+}
+
+/// How many words of the message are in registers.
+#[inline(always)]
+fn register_words<const LONG: bool>(tag: Tag) -> usize {
+    if LONG { REGISTER_WORDS } else { tag.words() }
+}
+
+/// Gives `next`, which has room for the words, the control words, and those of the current thread's message words that
+/// are not in the CPU.
+#[inline(always)]
+fn deliver<const LONG: bool>(current: &Current, next: &Current, control: [u64; 3], tag: Tag) {
+    next.with_registers(|to| {
+        to.set_control(control);
+        if LONG || tag.words() != 0 {
+            current.with_registers(|from| to.set_first_words(from));
+        }
     });
     if LONG {
         transfer::copy_long(tag, current.message_page(), next.message_page());
@@ -84,7 +144,7 @@ fn deliver<const LONG: bool>(current: &Current, next: &Current, control: [u64; 4
 }
 
 /// Word of the current thread's fault, to be answered like a call.
-pub fn fault_at_once(current: &Current, fault: &Fault) -> Option<*mut SavedRegisters> {
+pub fn fault_at_once(current: &Current, fault: &Fault) -> Option<Quick<SavedRegisters>> {
     if !direct::is_possible() {
         return None;
     }
@@ -102,7 +162,7 @@ pub fn fault_at_once(current: &Current, fault: &Fault) -> Option<*mut SavedRegis
     current.set_block_reason(BlockReason::WaitingHandler);
     current.set_operation(waiting);
     taken(current, Sending::Fault, &next);
-    Some(direct::switch(current, handler, &next))
+    Some(direct::switch(current, handler, &next, Quick::saved))
 }
 
 /// A thread that waits at an endpoint for a message and may get it at once.
@@ -131,7 +191,7 @@ fn call<const LONG: bool>(
         Some((thread, next, capability.badge()))
     });
     let (server, next, badge) = found.ok()??;
-    deliver::<LONG>(current, &next, [badge, tag.bits(), IS_CALL, 0], tag);
+    deliver::<LONG>(current, &next, [badge, tag.bits(), IS_CALL], tag);
     current.set_block_reason(BlockReason::WaitingReply { from: None });
     current.set_operation(Waiting::<Endpoint>::begun(current, None));
     taken(current, Sending::Call, &next);
@@ -150,19 +210,20 @@ fn taken(current: &Current, sending: Sending, next: &Current) {
     }
 }
 
-/// Answers the call that the current thread owes, and lets it receive: the caller, and the proof for it.
+/// Answers the call that the current thread owes, and lets it receive: the caller, the proof for it, and whether it
+/// had a fault.
 #[inline(always)]
 fn reply_receive<const LONG: bool>(
     current: &Current,
     slot: CapSlot,
     tag: Tag,
-) -> Option<(Ref<Tcb>, Current)> {
+) -> Option<(Ref<Tcb>, Current, bool)> {
     if current.has_notification() {
         return None;
     }
     let owed = current.owed().take_call()?;
     let done = answer::<LONG>(current, &owed, slot, tag);
-    let Some((next, endpoint)) = done else {
+    let Some((next, endpoint, is_fault)) = done else {
         owed.put_into(Holder::Thread(current));
         return None;
     };
@@ -173,18 +234,18 @@ fn reply_receive<const LONG: bool>(
     } else if let Some(handled) = next.take_operation::<Handled>() {
         handled.resumed();
     }
-    Some((owed.answered(), next))
+    Some((owed.answered(), next, is_fault))
 }
 
 /// Answers the call with the current thread's words, and lets it wait at the endpoint in `slot`: the proof for
-/// the caller, and the endpoint.
+/// the caller, the endpoint, and whether the caller had a fault.
 #[inline(always)]
 fn answer<const LONG: bool>(
     current: &Current,
     owed: &Owed<'_>,
     slot: CapSlot,
     tag: Tag,
-) -> Option<(Current, Ref<Endpoint>)> {
+) -> Option<(Current, Ref<Endpoint>, bool)> {
     let cpu = arch::cpu_index();
     let next = direct::candidate(&owed.caller, cpu)?;
     let is_fault = next.sends_fault();
@@ -207,7 +268,7 @@ fn answer<const LONG: bool>(
             }
             // Before the current thread is found in the queue, and its registers and its page are another's.
             if !is_fault {
-                deliver::<LONG>(current, &next, [0, tag.bits(), 0, 0], tag);
+                deliver::<LONG>(current, &next, [0, tag.bits(), 0], tag);
             }
             next.end_claimed();
             direct::leave()
@@ -215,5 +276,5 @@ fn answer<const LONG: bool>(
         capability.note_wait();
         Some(Ref::from_object(endpoint))
     });
-    Some((next, queued.ok()??))
+    Some((next, queued.ok()??, is_fault))
 }

@@ -19,7 +19,7 @@ mod tests;
 use crate::{boot::CommandLine, sched};
 
 pub use endpoint::Endpoint;
-pub use fast_path::{fault_at_once, message_at_once};
+pub use fast_path::{Request, call_at_once, fault_at_once, reply_receive_at_once};
 pub use notification::Notification;
 pub use reply::Reply;
 pub use timer::Timer;

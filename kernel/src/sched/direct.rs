@@ -11,12 +11,11 @@ use orbital_abi::Registers;
 
 use super::{
     cpu::{CPU, NEVER, count_switch, set_timer},
-    dispatch,
     place::{SLICE_NS, after_pending_poll},
     space, wake,
 };
 use crate::{
-    arch::{self, SavedRegisters, clock},
+    arch::{self, SavedRegisters, clock, quick::Quick},
     cause,
     object::Ref,
     thread::{Current, Tcb, state::ThreadState},
@@ -50,16 +49,21 @@ pub fn leave() -> Option<Ref<Tcb>> {
 }
 
 /// `from`, which has begun to wait, gives the CPU to `to`, for which `next` is the proof and whose poll was
-/// started. Gives the registers to leave the kernel with.
+/// started. `leave` says how that leaves the kernel.
 #[inline(always)]
-pub fn switch(from: &Current, to: Ref<Tcb>, next: &Current) -> *mut SavedRegisters {
+pub fn switch(
+    from: &Current,
+    to: Ref<Tcb>,
+    next: &Current,
+    leave: impl FnOnce(*mut SavedRegisters) -> Quick<SavedRegisters>,
+) -> Quick<SavedRegisters> {
     from.set_slice_left(SLICE_NS);
-    let registers = give_cpu(from, to, next);
+    let quick = leave(give_cpu(from, to, next));
     // Last: whoever has claimed its wait since may have woken it.
     if after_pending_poll(from) {
-        return dispatch::next();
+        return quick.after_a_turn();
     }
-    registers
+    quick
 }
 
 /// What the CPU has of `from` is kept, and `to` has the CPU.

@@ -9,7 +9,7 @@
 
 use core::{cmp::Ordering, task::Poll};
 
-use orbital_abi::{ExitReason, Registers};
+use orbital_abi::ExitReason;
 
 pub use super::cpu::{counters, current, describe_current, timer_came};
 use super::{
@@ -20,7 +20,7 @@ use super::{
     requests, sleepers, space, wake,
 };
 use crate::{
-    arch::{self, SavedRegisters, clock, idle, timer},
+    arch::{self, SavedRegisters, clock, idle, quick::Quick, timer},
     cause,
     object::Ref,
     thread::{Current, Outcome, Tcb, state::ThreadState},
@@ -97,12 +97,20 @@ fn go_on(current: &Current) -> *mut SavedRegisters {
     current.register_pointer()
 }
 
+/// The dispatcher's turn after a quick call that has left something for it.
+pub fn turn() -> *mut SavedRegisters {
+    irq_off::begin();
+    let registers = next();
+    irq_off::end();
+    registers
+}
+
 /// The current thread goes on with an answer that says nothing, where nothing was left for the dispatcher.
-#[inline]
-pub fn go_on_with_nothing(current: &Current) -> Option<*mut SavedRegisters> {
+#[inline(always)]
+pub fn go_on_with_nothing(current: &Current) -> Option<Quick<SavedRegisters>> {
     wake::nothing_is_left().then(|| {
-        current.answer(Ok(Registers::default()));
-        current.register_pointer()
+        current.with_registers(|registers| registers.set_control([0; 3]));
+        Quick::with_words(current.register_pointer(), 0)
     })
 }
 

@@ -8,8 +8,7 @@ use super::{
 };
 use crate::{
     arch::SavedRegisters,
-    ipc::message_at_once,
-    sched::{Completion, direct, dispatch, irq_off},
+    sched::{Completion, dispatch, irq_off},
     thread::Current,
 };
 
@@ -23,35 +22,6 @@ extern "C-unwind" fn orbital_syscall(
     irq_off::begin();
     // SAFETY: the entry code has stored the current thread's registers there, and asks once.
     let current = unsafe { Current::entered(registers) };
-    match number {
-        NULL | YIELD | CALL | REPLY_RECEIVE => perhaps_at_once(current, number),
-        _ => any_call(current, number),
-    }
-}
-
-const NULL: u64 = Syscall::Null as u64;
-const YIELD: u64 = Syscall::ThreadYield as u64;
-const CALL: u64 = Syscall::Call as u64;
-const REPLY_RECEIVE: u64 = Syscall::ReplyReceive as u64;
-
-/// The calls that are quick where nothing is out of the ordinary: then they leave nothing for the dispatcher.
-/// Apart, as the next one, so that each has a stack frame of its own.
-#[inline(never)]
-fn perhaps_at_once(current: Current, number: u64) -> *mut SavedRegisters {
-    let done = match number {
-        NULL => dispatch::go_on_with_nothing(&current),
-        YIELD => direct::yield_to_equal(&current),
-        _ => message_at_once(&current, number == CALL),
-    };
-    let Some(registers) = done else {
-        return any_call(current, number);
-    };
-    irq_off::end();
-    registers
-}
-
-/// The one `match`.
-fn any_call(current: Current, number: u64) -> *mut SavedRegisters {
     let Some(syscall) = Syscall::from_number(number) else {
         return run(current, |_, _| Completion::Done(Err(Error::UnknownSyscall)));
     };

@@ -12,6 +12,7 @@ mod ipc;
 mod memory;
 mod notification;
 mod process;
+mod quick;
 mod system;
 mod thread;
 mod timer;

@@ -1,7 +1,7 @@
 //! What a user thread has in the CPU while it runs, as far as the kernel looks at it.
 #![forbid(unsafe_code)]
 
-use orbital_abi::{Error, Registers, fault::RegisterBank, layout, message::REGISTER_WORDS};
+use orbital_abi::{Error, Registers, fault::RegisterBank, layout};
 
 /// The registers of a user thread.
 #[derive(Clone, Debug)]
@@ -58,18 +58,33 @@ impl SavedRegisters {
         self.registers = *registers;
     }
 
-    /// The first three control words of a system call.
+    /// The control words of a system call.
     pub fn request(&self) -> [u64; 4] {
         self.registers.control
     }
 
-    /// Stores in `to` the answer of a system call that succeeded: `control`, and the first `words` message words
-    /// that the call in these registers was given; the others are zero.
-    pub fn deliver(&self, to: &mut Self, control: [u64; 4], words: usize) {
-        to.code = 0;
-        to.registers = Registers { control, words: [0; _] };
-        let words = words.min(REGISTER_WORDS);
-        to.registers.words[..words].copy_from_slice(&self.registers.words[..words]);
+    /// Stores what a quick call gives back beside message words.
+    pub fn set_control(&mut self, [first, second, third]: [u64; 3]) {
+        self.registers.control = [first, second, third, 0];
+    }
+
+    /// Copies the message words that a quick call has stored.
+    pub fn set_first_words(&mut self, from: &Self) {
+        self.registers.words[..2].copy_from_slice(&from.registers.words[..2]);
+    }
+
+    /// Completes what the two above began: with the `count` valid message words, of which the CPU's registers have
+    /// `others`.
+    pub fn set_other_words(&mut self, count: usize, others: &[u64; 6]) {
+        self.code = 0;
+        self.registers.words[2..].copy_from_slice(others);
+        self.registers.words[count..].fill(0);
+    }
+
+    /// What the entry code reads of a quick call: its control words, and the message words that stay in the CPU.
+    pub(super) fn quick_call(&self) -> ([u64; 4], [u64; 6]) {
+        let Registers { control, words: [_, _, others @ ..] } = self.registers;
+        (control, others)
     }
 
     /// Lets the thread make system call `number` with the registers of the one that it is in, in its place.

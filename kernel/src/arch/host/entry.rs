@@ -1,12 +1,31 @@
 //! The ways into the kernel, which it offers by symbol, and the first way out.
 
+use orbital_abi::Syscall;
+
 use super::{SavedRegisters, Stop, current_registers, set_current};
-use crate::arch::Trap;
+use crate::arch::{
+    Trap,
+    quick::{self, Quick},
+};
 
 unsafe extern "C-unwind" {
     /// A system call of the current thread, whose registers hold its arguments.
     safe fn orbital_syscall(registers: *mut SavedRegisters, number: u64) -> *mut SavedRegisters;
+    /// The quick ones: control words 0 to 2, the registers, and control word 3.
+    safe fn orbital_null(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
+    safe fn orbital_yield(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
+    safe fn orbital_call(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
+    safe fn orbital_reply_receive(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64)
+    -> Answer;
+    /// The dispatcher's turn, after a quick one.
+    safe fn orbital_turn(
+        registers: *mut SavedRegisters,
+        way: u64,
+        words: &[u64; 6],
+    ) -> *mut SavedRegisters;
 }
+
+type Answer = Quick<SavedRegisters>;
 
 unsafe extern "Rust" {
     /// An interrupt or exception of the current thread.
@@ -21,7 +40,29 @@ unsafe extern "Rust" {
 /// # Errors
 /// The [`Stop`] that kept the kernel from leaving.
 pub fn syscall(number: u64) -> Result<*mut SavedRegisters, Stop> {
-    super::run(|| orbital_syscall(current_registers(), number))
+    super::run(|| {
+        let registers = current_registers();
+        let quick = match Syscall::from_number(number) {
+            Some(Syscall::Null) => orbital_null,
+            Some(Syscall::ThreadYield) => orbital_yield,
+            Some(Syscall::Call) => orbital_call,
+            Some(Syscall::ReplyReceive) => orbital_reply_receive,
+            _ => return orbital_syscall(registers, number),
+        };
+        // SAFETY: the thread is in user mode, and so nobody else touches its registers.
+        let ([first, second, third, fourth], words) = unsafe { &*registers }.quick_call();
+        let Quick { registers, way } = quick(first, second, third, registers, fourth);
+        match way {
+            quick::SAVED => registers,
+            quick::DECLINED => orbital_syscall(registers, number),
+            ..=quick::MOST_WORDS => {
+                // SAFETY: the thread is about to go on in user mode.
+                unsafe { &mut *registers }.set_other_words(way as usize, &words);
+                registers
+            }
+            _ => orbital_turn(registers, way, &words),
+        }
+    })
 }
 
 /// The current thread is interrupted, or did what it may not.

@@ -1,6 +1,9 @@
 //! Who called whom, from the frame pointers.
 
-use super::layout::{DIRECT_MAP, KERNEL_BASE, WINDOW, WINDOW_BYTES};
+use super::{
+    entry,
+    layout::{DIRECT_MAP, KERNEL_BASE, WINDOW, WINDOW_BYTES},
+};
 
 /// How many callers are followed.
 const DEPTH: usize = 32;
@@ -22,6 +25,10 @@ pub fn callers(mut visit: impl FnMut(u64)) {
             return;
         }
         visit(address);
+        // Called by the entry code: what it left in the frame pointer may be the program's.
+        if entry::code().contains(&address) {
+            return;
+        }
         // Stacks grow down, so callers stand higher.
         if next <= frame {
             return;

@@ -22,6 +22,14 @@ const PROGRAM_FLAGS: u64 = 0x24_0dd5;
 /// How a thread entered the kernel, and so how it leaves.
 pub const ENTERED_BY_SYSCALL: u64 = 0x100;
 
+/// The offset of a field of [`SavedRegisters`], for assembly.
+macro_rules! field {
+    ($name:ident) => {
+        core::mem::offset_of!(SavedRegisters, $name)
+    };
+}
+pub(super) use field;
+
 /// The registers of a user thread. On an interrupt from user mode the CPU pushes downwards from the
 /// end of the structure, so its last fields are the interrupt frame.
 #[derive(Clone, Debug)]
@@ -111,31 +119,32 @@ impl SavedRegisters {
             registers.words;
     }
 
-    /// The first three control words of a system call.
+    /// The control words of a system call.
     #[inline]
     pub fn request(&self) -> [u64; 4] {
         [self.rdi, self.rsi, self.rdx, self.r8]
     }
 
-    /// Stores in `to` the answer of a system call that succeeded: `control`, and the first `words` message words
-    /// that the call in these registers was given; the others are zero.
+    /// Stores what a quick call gives back beside message words: its first three control words. The fourth is zero.
     #[inline(always)]
-    pub fn deliver(&self, to: &mut Self, control: [u64; 4], words: usize) {
-        to.rax = 0;
-        [to.rdi, to.rsi, to.rdx, to.r8] = control;
-        if words == 0 {
-            [to.r9, to.r10, to.r12, to.r13, to.r14, to.r15, to.rbx, to.rbp] = [0; 8];
-            return;
-        }
-        let word = |index, value| if index < words { value } else { 0 };
-        to.r9 = word(0, self.r9);
-        to.r10 = word(1, self.r10);
-        to.r12 = word(2, self.r12);
-        to.r13 = word(3, self.r13);
-        to.r14 = word(4, self.r14);
-        to.r15 = word(5, self.r15);
-        to.rbx = word(6, self.rbx);
-        to.rbp = word(7, self.rbp);
+    pub fn set_control(&mut self, control: [u64; 3]) {
+        [self.rdi, self.rsi, self.rdx] = control;
+    }
+
+    /// Copies the message words that a quick call has stored: those whose registers Rust does not keep.
+    #[inline(always)]
+    pub fn set_first_words(&mut self, from: &Self) {
+        (self.r9, self.r10) = (from.r9, from.r10);
+    }
+
+    /// Completes what [`SavedRegisters::set_control`] and [`SavedRegisters::set_first_words`] began, where the thread
+    /// does not go on at once: with the `count` valid message words, of which the CPU's registers have `others`.
+    pub fn set_other_words(&mut self, count: usize, others: &[u64; 6]) {
+        let word = |index: usize, value| if index < count { value } else { 0 };
+        (self.rax, self.r8) = (0, 0);
+        (self.r9, self.r10) = (word(0, self.r9), word(1, self.r10));
+        [self.r12, self.r13, self.r14, self.r15, self.rbx, self.rbp] =
+            core::array::from_fn(|index| word(index + 2, others[index]));
     }
 
     /// Lets the thread make system call `number` with the registers of the one that it is in, in its place: it goes

@@ -5,8 +5,9 @@
 //! on the user's stack but an NMI or a machine check, which have stacks of their own.
 //!
 //! 1. `swapgs`: GS now points to this CPU's area, the user's base waits in a register of its own;
-//! 2. all registers that carry arguments go straight into the current thread's TCB;
-//! 3. the CPU's one kernel stack, empty, and up into Rust: [`syscall`](crate::syscall).
+//! 2. the calls of [`quick`] go their own way;
+//! 3. all registers that carry arguments go straight into the current thread's TCB;
+//! 4. the CPU's one kernel stack, empty, and up into Rust: [`syscall`](crate::syscall).
 //!
 //! Out: Rust returns the registers of the thread that runs next, whichever it is. One that entered
 //! by `syscall` leaves by `sysretq`, others by `iretq`, right from the TCB. Why neither faults:
@@ -14,8 +15,9 @@
 //! space, whose last page is never mapped, so it is canonical; segments are constants; flags are
 //! the user's own, which `popf` had let it set.
 
-use core::{arch::naked_asm, mem::offset_of};
+use core::{arch::naked_asm, ops::Range};
 
+use orbital_abi::Syscall;
 use x86_64::{
     VirtAddr,
     registers::{
@@ -26,10 +28,23 @@ use x86_64::{
 };
 
 use super::{
-    context::{ENTERED_BY_SYSCALL, SavedRegisters},
+    context::{ENTERED_BY_SYSCALL, SavedRegisters, field},
     cpu_area::{CURRENT, SCRATCH, STACK_TOP},
-    gdt,
+    gdt, quick,
 };
+
+// `test rax, rax` below.
+const _: () = assert!(Syscall::Null as u64 == 0);
+
+unsafe extern "C" {
+    safe static kernel_entry_start: u8;
+    safe static kernel_entry_end: u8;
+}
+
+/// Where the code lies through which the kernel is entered and left: here, in `quick` and in `trap`.
+pub fn code() -> Range<u64> {
+    &raw const kernel_entry_start as u64..&raw const kernel_entry_end as u64
+}
 
 /// Lets user programs make system calls on this CPU.
 pub fn init() {
@@ -55,9 +70,28 @@ pub fn init() {
     unsafe { Efer::update(|flags| flags.insert(EferFlags::SYSTEM_CALL_EXTENSIONS)) };
 }
 
-macro_rules! field {
-    ($name:ident) => {
-        offset_of!(SavedRegisters, $name)
+/// To user mode by `sysretq`, with the stack pointer at the registers of a thread that entered by system call: `rcx`
+/// and `r11` are where it goes on and with which flags.
+macro_rules! go_on {
+    () => {
+        "mov rax, [rsp + {rax}]
+         mov rdi, [rsp + {rdi}]
+         mov rsi, [rsp + {rsi}]
+         mov rdx, [rsp + {rdx}]
+         mov r8, [rsp + {r8}]
+         mov r9, [rsp + {r9}]
+         mov r10, [rsp + {r10}]
+         mov r12, [rsp + {r12}]
+         mov r13, [rsp + {r13}]
+         mov r14, [rsp + {r14}]
+         mov r15, [rsp + {r15}]
+         mov rbx, [rsp + {rbx}]
+         mov rbp, [rsp + {rbp}]
+         mov rcx, [rsp + {rip}]
+         mov r11, [rsp + {flags}]
+         mov rsp, [rsp + {user_rsp}]
+         swapgs
+         sysretq"
     };
 }
 
@@ -68,6 +102,16 @@ extern "C" fn syscall_entry() {
         "swapgs",
         "mov gs:[{scratch}], rsp",
         "mov rsp, gs:[{current}]",
+        "cmp rax, {reply_receive_number}",
+        "ja 2f",
+        "je {reply_receive}",
+        "cmp rax, {call_number}",
+        "je {call}",
+        "test rax, rax",
+        "jz {null}",
+        "2:",
+        "cmp rax, {yield_number}",
+        "je {give_way}",
         // The number, for a panic's report, then arguments and message words.
         "mov [rsp + {error_code}], rax",
         "mov [rsp + {rdi}], rdi",
@@ -94,8 +138,17 @@ extern "C" fn syscall_entry() {
         "mov rsp, gs:[{stack_top}]",
         "xor ebp, ebp",
         "call orbital_syscall",
-        "mov rdi, rax",
-        "jmp {leave}",
+        "mov rsp, rax",
+        "cmp qword ptr [rsp + {entered_by}], {by_syscall}",
+        "jne {by_interrupt}",
+        go_on!(),
+        call_number = const Syscall::Call as u64,
+        call = sym quick::call,
+        reply_receive_number = const Syscall::ReplyReceive as u64,
+        reply_receive = sym quick::reply_receive,
+        null = sym quick::null,
+        yield_number = const Syscall::ThreadYield as u64,
+        give_way = sym quick::give_way,
         scratch = const SCRATCH,
         current = const CURRENT,
         stack_top = const STACK_TOP,
@@ -117,7 +170,8 @@ extern "C" fn syscall_entry() {
         rip = const field!(rip),
         flags = const field!(flags),
         user_rsp = const field!(rsp),
-        leave = sym leave,
+        rax = const field!(rax),
+        by_interrupt = sym leave_by_interrupt,
     )
 }
 
@@ -132,46 +186,9 @@ pub unsafe extern "C" fn leave(registers: *mut SavedRegisters) -> ! {
     naked_asm!(
         "mov rsp, rdi",
         "cmp qword ptr [rsp + {entered_by}], {by_syscall}",
-        "jne 2f",
-        // By system call: `rcx` and `r11` are where it goes on and with which flags.
-        "mov rax, [rsp + {rax}]",
-        "mov rdi, [rsp + {rdi}]",
-        "mov rsi, [rsp + {rsi}]",
-        "mov rdx, [rsp + {rdx}]",
-        "mov r8, [rsp + {r8}]",
-        "mov r9, [rsp + {r9}]",
-        "mov r10, [rsp + {r10}]",
-        "mov r12, [rsp + {r12}]",
-        "mov r13, [rsp + {r13}]",
-        "mov r14, [rsp + {r14}]",
-        "mov r15, [rsp + {r15}]",
-        "mov rbx, [rsp + {rbx}]",
-        "mov rbp, [rsp + {rbp}]",
-        "mov rcx, [rsp + {rip}]",
-        "mov r11, [rsp + {flags}]",
-        "mov rsp, [rsp + {user_rsp}]",
-        "swapgs",
-        "sysretq",
-        // By interrupt: everything, and `iretq` takes the rest.
-        "2:",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop r11",
-        "pop r10",
-        "pop r9",
-        "pop r8",
-        "pop rdi",
-        "pop rsi",
-        "pop rbp",
-        "pop rbx",
-        "pop rdx",
-        "pop rcx",
-        "pop rax",
-        "add rsp, 16",
-        "swapgs",
-        "iretq",
+        "jne {by_interrupt}",
+        go_on!(),
+        by_interrupt = sym leave_by_interrupt,
         by_syscall = const ENTERED_BY_SYSCALL,
         entered_by = const field!(entered_by),
         rax = const field!(rax),
@@ -190,5 +207,20 @@ pub unsafe extern "C" fn leave(registers: *mut SavedRegisters) -> ! {
         rip = const field!(rip),
         flags = const field!(flags),
         user_rsp = const field!(rsp),
+    )
+}
+
+/// To user mode by `iretq`, with the stack pointer at the registers of a thread that was interrupted: everything,
+/// and `iretq` takes the rest.
+#[unsafe(naked)]
+#[unsafe(link_section = ".text.entry")]
+extern "C" fn leave_by_interrupt() -> ! {
+    naked_asm!(
+        "pop r15; pop r14; pop r13; pop r12; pop r11; pop r10; pop r9; pop r8",
+        "pop rdi; pop rsi; pop rbp; pop rbx; pop rdx; pop rcx; pop rax",
+        // The vector and the error code.
+        "add rsp, 16",
+        "swapgs",
+        "iretq",
     )
 }

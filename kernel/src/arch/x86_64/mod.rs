@@ -25,6 +25,7 @@ mod paging;
 mod pit;
 mod port;
 pub mod power;
+mod quick;
 mod root;
 mod segments;
 pub mod serial;

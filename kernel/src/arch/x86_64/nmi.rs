@@ -12,10 +12,11 @@
 //!
 //! Another one can't come before its `iretq`: nothing in it raises an exception, whose return would
 //! open the door.
+#![forbid(unsafe_code)]
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::{SavedRegisters, apic, clock, idle, smp};
+use super::{SavedRegisters, apic, clock, entry, idle, smp};
 use crate::{
     arch::NmiCounts,
     log::Deferred,
@@ -24,11 +25,6 @@ use crate::{
 
 /// Between two lines in the log, in nanoseconds.
 pub const LINE_INTERVAL: u64 = 100_000_000;
-
-unsafe extern "C" {
-    safe static kernel_entry_start: u8;
-    safe static kernel_entry_end: u8;
-}
 
 /// What one CPU has taken.
 struct Taken {
@@ -80,7 +76,7 @@ pub fn came(registers: &mut SavedRegisters) {
     if smp::is_stopping() {
         idle::stop();
     }
-    let entry = &raw const kernel_entry_start as u64..&raw const kernel_entry_end as u64;
+    let entry = entry::code();
     let taken = TAKEN.here();
     let count = if registers.is_user() {
         &taken.in_user

@@ -1,0 +1,183 @@
+//! Quick system calls: those that mostly end with a switch to the partner, or at once. Their way in saves what the
+//! kernel needs of a thread that waits: where it goes on, and the control words. The words of a message stay where
+//! they are, in the registers that Rust keeps, until the partner has them.
+//!
+//! What Rust makes of the call it says by a [`Quick`](crate::arch::quick::Quick), in `rax` and `rdx`. Nearly always
+//! that is a thread without message words, which the way out takes in line; all else is [`rest`].
+
+use core::arch::naked_asm;
+
+use super::{
+    context::{ENTERED_BY_SYSCALL, SavedRegisters, field},
+    cpu_area::{SCRATCH, STACK_TOP},
+    entry::leave,
+};
+use crate::arch::quick::{DECLINED, MOST_WORDS, SAVED};
+
+/// To user mode, with the stack pointer at the thread's registers and the message words loaded: a system call that
+/// succeeded. Why `sysretq` does not fault: see [`entry`](super::entry).
+macro_rules! go_on {
+    () => {
+        "mov rdi, [rsp + {rdi}]
+         mov rsi, [rsp + {rsi}]
+         mov rdx, [rsp + {rdx}]
+         xor r8d, r8d
+         xor eax, eax
+         mov rcx, [rsp + {rip}]
+         mov r11, [rsp + {flags}]
+         mov rsp, [rsp + {user_rsp}]
+         swapgs
+         sysretq"
+    };
+}
+
+/// Such a call: with the stack pointer at the current thread's registers, and the user's in the scratch word. `$save`
+/// keeps what it is given beside its number; `$to` makes it.
+macro_rules! quick {
+    ($name:ident, $to:literal, [$($save:literal),*], [$($field:ident),*]) => {
+        #[unsafe(naked)]
+        #[unsafe(link_section = ".text.entry")]
+        pub extern "C" fn $name() {
+            naked_asm!(
+                // The number, for a panic's report.
+                "mov [rsp + {error_code}], rax",
+                $($save,)*
+                // Where and how to go back.
+                "mov [rsp + {rip}], rcx",
+                "mov [rsp + {flags}], r11",
+                "mov rcx, gs:[{scratch}]",
+                "mov [rsp + {user_rsp}], rcx",
+                "mov qword ptr [rsp + {entered_by}], {by_syscall}",
+                // (control words 0 to 2, registers, control word 3)
+                "mov rcx, rsp",
+                "mov rsp, gs:[{stack_top}]",
+                concat!("call ", $to),
+                "test edx, edx",
+                "jnz {rest}",
+                // No words.
+                "mov rsp, rax",
+                "xor r9d, r9d",
+                "xor r10d, r10d",
+                "xor r12d, r12d",
+                "xor r13d, r13d",
+                "xor r14d, r14d",
+                "xor r15d, r15d",
+                "xor ebx, ebx",
+                "xor ebp, ebp",
+                go_on!(),
+                rest = sym rest,
+                scratch = const SCRATCH,
+                stack_top = const STACK_TOP,
+                by_syscall = const ENTERED_BY_SYSCALL,
+                entered_by = const field!(entered_by),
+                error_code = const field!(error_code),
+                rdi = const field!(rdi),
+                rsi = const field!(rsi),
+                rdx = const field!(rdx),
+                rip = const field!(rip),
+                flags = const field!(flags),
+                user_rsp = const field!(rsp),
+                $($field = const field!($field),)*
+            )
+        }
+    };
+}
+
+/// With the control words, and the message words whose registers Rust does not keep.
+macro_rules! quick_message {
+    ($name:ident, $to:literal) => {
+        quick!(
+            $name,
+            $to,
+            [
+                "mov [rsp + {rdi}], rdi",
+                "mov [rsp + {rsi}], rsi",
+                "mov [rsp + {rdx}], rdx",
+                "mov [rsp + {r8}], r8",
+                "mov [rsp + {r9}], r9",
+                "mov [rsp + {r10}], r10"
+            ],
+            [r8, r9, r10]
+        );
+    };
+}
+
+quick!(null, "orbital_null", [], []);
+quick!(give_way, "orbital_yield", [], []);
+quick_message!(call, "orbital_call");
+quick_message!(reply_receive, "orbital_reply_receive");
+
+/// What is not a thread without message words: `rax` and `rdx` are what Rust said, the stack is empty.
+#[unsafe(naked)]
+#[unsafe(link_section = ".text.entry")]
+extern "C" fn rest() {
+    naked_asm!(
+        "cmp edx, {most_words}",
+        "ja 2f",
+        // Words behind the valid ones are zero: each of these instructions has 3 bytes.
+        "mov rsp, rax",
+        "mov r9, [rsp + {r9}]",
+        "mov r10, [rsp + {r10}]",
+        "lea eax, [rdx + 2 * rdx]",
+        "lea rcx, [rip + 3f]",
+        "add rcx, rax",
+        "jmp rcx",
+        "3:",
+        "xor r9d, r9d",
+        "xor r10d, r10d",
+        "xor r12d, r12d",
+        "xor r13d, r13d",
+        "xor r14d, r14d",
+        "xor r15d, r15d",
+        "xor rbx, rbx",
+        "xor rbp, rbp",
+        go_on!(),
+        "2:",
+        "cmp edx, {saved}",
+        "je 4f",
+        "cmp edx, {declined}",
+        "je 5f",
+        // The dispatcher has a turn, and the words wait with the others: orbital_turn(registers, way, words).
+        "push rbp; push rbx; push r15; push r14; push r13; push r12",
+        "mov rdi, rax",
+        "mov rsi, rdx",
+        "mov rdx, rsp",
+        "xor ebp, ebp",
+        "call orbital_turn",
+        "4:",
+        "mov rdi, rax",
+        "jmp {leave}",
+        // As any other call: with all that it was given.
+        "5:",
+        "mov [rax + {r12}], r12",
+        "mov [rax + {r13}], r13",
+        "mov [rax + {r14}], r14",
+        "mov [rax + {r15}], r15",
+        "mov [rax + {rbx}], rbx",
+        "mov [rax + {rbp}], rbp",
+        "mov rdi, rax",
+        "mov rsi, [rax + {error_code}]",
+        "xor ebp, ebp",
+        "call orbital_syscall",
+        "jmp 4b",
+        leave = sym leave,
+        most_words = const MOST_WORDS,
+        saved = const SAVED,
+        declined = const DECLINED,
+        error_code = const field!(error_code),
+        rdi = const field!(rdi),
+        rsi = const field!(rsi),
+        rdx = const field!(rdx),
+        r9 = const field!(r9),
+        r10 = const field!(r10),
+        r12 = const field!(r12),
+        r13 = const field!(r13),
+        r14 = const field!(r14),
+        r15 = const field!(r15),
+        rbx = const field!(rbx),
+        rbp = const field!(rbp),
+        rip = const field!(rip),
+        flags = const field!(flags),
+        user_rsp = const field!(rsp),
+    )
+}

@@ -1,0 +1,91 @@
+//! The calls that are quick where nothing is out of the ordinary: then they leave nothing for the dispatcher. Where
+//! anything is, they are declined, and [`dispatch`](super::dispatch) takes them as any other.
+//!
+//! They are so short that nobody counts for how long they keep interrupts off (`sched::irq_off`).
+
+use crate::{
+    arch::{
+        SavedRegisters,
+        quick::{Quick, SAVED, TURN},
+    },
+    ipc::{self, Request},
+    sched::{direct, dispatch},
+    thread::Current,
+};
+
+type Answer = Quick<SavedRegisters>;
+
+/// The current thread, whose `registers` the entry code has stored as far as a quick call needs them, makes the call.
+#[inline(always)]
+fn quick(registers: *mut SavedRegisters, call: impl FnOnce(&Current) -> Option<Answer>) -> Answer {
+    // SAFETY: the entry code has stored the current thread's registers there. It asks again only after this has
+    // declined, and this proof is gone.
+    let current = unsafe { Current::entered(registers) };
+    call(&current).unwrap_or(Quick::declined(registers))
+}
+
+/// Does nothing.
+#[unsafe(no_mangle)]
+extern "C-unwind" fn orbital_null(
+    _: u64,
+    _: u64,
+    _: u64,
+    registers: *mut SavedRegisters,
+    _: u64,
+) -> Answer {
+    quick(registers, dispatch::go_on_with_nothing)
+}
+
+/// Lets others of the same priority run.
+#[unsafe(no_mangle)]
+extern "C-unwind" fn orbital_yield(
+    _: u64,
+    _: u64,
+    _: u64,
+    registers: *mut SavedRegisters,
+    _: u64,
+) -> Answer {
+    quick(registers, |current| direct::yield_to_equal(current).map(Quick::saved))
+}
+
+/// Calls.
+#[unsafe(no_mangle)]
+extern "C-unwind" fn orbital_call(
+    slot: u64,
+    tag: u64,
+    deadline: u64,
+    registers: *mut SavedRegisters,
+    _: u64,
+) -> Answer {
+    quick(registers, |current| ipc::call_at_once(current, Request { slot, tag, deadline }))
+}
+
+/// Answers and receives.
+#[unsafe(no_mangle)]
+extern "C-unwind" fn orbital_reply_receive(
+    slot: u64,
+    tag: u64,
+    deadline: u64,
+    registers: *mut SavedRegisters,
+    kept: u64,
+) -> Answer {
+    let request = Request { slot, tag, deadline };
+    quick(registers, |current| ipc::reply_receive_at_once(current, request, kept))
+}
+
+/// One of them has switched to the thread with these registers, and left something for the dispatcher. `words` are
+/// the message words that the CPU's registers have, and `way` says how many of all are valid.
+#[unsafe(no_mangle)]
+extern "C-unwind" fn orbital_turn(
+    registers: *mut SavedRegisters,
+    way: u64,
+    words: &[u64; 6],
+) -> *mut SavedRegisters {
+    let count = way & !TURN;
+    if count & SAVED == 0 {
+        // SAFETY: the thread is the current one, and nobody else has a proof for it now.
+        let current = unsafe { Current::entered(registers) };
+        current.with_registers(|registers| registers.set_other_words(count as usize, words));
+    }
+    dispatch::turn()
+}
