@@ -94,6 +94,22 @@ impl<T: 'static, const BYTES: usize> FutureSlot<T, BYTES> {
         self.functions.is_none()
     }
 
+    /// Puts a future into a slot that is empty: one that was there is not dropped.
+    #[inline(always)]
+    pub fn fill<F: Future<Output = T> + 'static>(self: Pin<&mut Self>, future: F) {
+        const {
+            assert!(size_of::<F>() <= BYTES, "the future is larger than the slot");
+            assert!(align_of::<F>() <= 16, "the future needs more alignment than the slot has");
+        }
+        debug_assert!(self.is_empty(), "the future that was there is lost");
+        // SAFETY: the slot itself is not moved.
+        let this = unsafe { self.get_unchecked_mut() };
+        let room = this.room.as_mut_ptr().cast::<u8>();
+        // SAFETY: the room is large and aligned enough, by the assertions.
+        unsafe { room.cast::<F>().write(future) };
+        this.functions = Some(Functions::of::<F>());
+    }
+
     /// Puts a future in. One that was there is dropped. A future that is too large does not
     /// compile.
     pub fn set<F: Future<Output = T> + 'static>(self: Pin<&mut Self>, future: F) {
@@ -111,12 +127,16 @@ impl<T: 'static, const BYTES: usize> FutureSlot<T, BYTES> {
     }
 
     /// Whether it holds an `F`.
-    #[inline]
+    #[inline(always)]
     pub fn holds<F: Future<Output = T> + 'static>(&self) -> bool {
         // In most builds a type's functions stand in one place, and its address tells.
-        self.functions.is_some_and(|functions| {
-            core::ptr::eq(functions, Functions::of::<F>()) || functions.kind == TypeId::of::<F>()
-        })
+        let functions = self.functions.map_or(core::ptr::null(), core::ptr::from_ref);
+        core::ptr::eq(functions, Functions::of::<F>()) || self.is_of_kind(TypeId::of::<F>())
+    }
+
+    #[cold]
+    fn is_of_kind(&self, kind: TypeId) -> bool {
+        self.functions.is_some_and(|functions| functions.kind == kind)
     }
 
     /// Takes the future out, if it is an `F`: one that does not mind to be moved.

@@ -166,29 +166,36 @@ impl TaskHeader {
         self.exchange(IDLE, POLLING).is_ok()
     }
 
-    /// Transitions 4 and 5: the poll found nothing.
-    pub fn finish_poll(&self) -> AfterPoll {
+    /// Transition 4: the poll found nothing. False when the task was woken meanwhile, or ended: then nothing has
+    /// changed, and [`TaskHeader::finish_poll`] has to follow.
+    #[inline]
+    #[must_use]
+    pub fn finish_unwoken_poll(&self) -> bool {
         #[cfg(loom)]
         if planted(Bug::PollEndBlind)
             || planted(Bug::PollEndStores) && self.state.load(Ordering::Acquire) == POLLING
         {
             self.state.store(IDLE, Ordering::Release);
+            return true;
+        }
+        self.exchange(POLLING, IDLE).is_ok()
+    }
+
+    /// Transitions 4 and 5: the poll found nothing.
+    pub fn finish_poll(&self) -> AfterPoll {
+        if self.finish_unwoken_poll() {
             return AfterPoll::Idle;
         }
-        match self.exchange(POLLING, IDLE) {
-            Ok(_) => AfterPoll::Idle,
-            #[cfg(loom)]
-            Err(WOKEN) if planted(Bug::RequeueStores) => {
-                self.state.store(QUEUED, Ordering::Release);
-                AfterPoll::Requeue
-            }
-            // Wakes don't change this state, but they do write it: a plain store would cut off
-            // those since the exchange above, and the next poll need not see what they announce.
-            // Nor may a task that was ended meanwhile come back to life.
-            Err(WOKEN) => match self.exchange(WOKEN, QUEUED) {
-                Ok(_) => AfterPoll::Requeue,
-                Err(_) => AfterPoll::Idle,
-            },
+        #[cfg(loom)]
+        if planted(Bug::RequeueStores) && self.state.load(Ordering::Acquire) == WOKEN {
+            self.state.store(QUEUED, Ordering::Release);
+            return AfterPoll::Requeue;
+        }
+        // Wakes don't change this state, but they do write it: a plain store would cut off
+        // those since the exchange above, and the next poll need not see what they announce.
+        // Nor may a task that was ended meanwhile come back to life.
+        match self.exchange(WOKEN, QUEUED) {
+            Ok(_) => AfterPoll::Requeue,
             // A task that is done while its own poll returns "pending": it was ended from within.
             Err(_) => AfterPoll::Idle,
         }

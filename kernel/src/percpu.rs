@@ -25,7 +25,7 @@ impl<T> PerCpu<T> {
         &self.0[arch::cpu_index()]
     }
 
-    /// The same, where a lock may be held.
+    /// The same, where a lock may be held, or it is asked that often that simulated CPUs need no more points here.
     #[inline]
     pub fn here_locked(&self) -> &T {
         &self.0[arch::cpu_index_locked()]

@@ -5,7 +5,7 @@
 //! | what | of it |
 //! |---|---|
 //! | [`cpu_index`], [`cpu_count`] | which CPU this is, and of how many |
-//! | [`cpu_index_locked`] | the first where a lock may be held: no other CPU is simulated meanwhile |
+//! | [`cpu_index_locked`], [`cpu_count_locked`] | the same where a lock may be held: no other CPU is simulated meanwhile |
 //! | [`kick`], [`start_others`], [`stop_others`] | the other CPUs |
 //! | [`SavedRegisters`] | a user thread's registers |
 //! | [`quick`] | how the CPU leaves after a quick system call |
@@ -39,9 +39,9 @@ use x86_64 as machine;
 
 pub use machine::{
     FpuState, LeafTable, PageTables, Root, SavedRegisters, UserSegments, backtrace, clock,
-    copy_from_user, cpu_count, cpu_index, cpu_index_locked, direct_map, enter_user, idle,
-    init_descriptors, init_memory, init_timer, init_user_entry, kick, nmi, own_device,
-    physical_end, power, serial, set_current, start_others, stop_others, tags, timer,
+    copy_from_user, cpu_count, cpu_count_locked, cpu_index, cpu_index_locked, direct_map,
+    enter_user, idle, init_descriptors, init_memory, init_timer, init_user_entry, kick, nmi,
+    own_device, physical_end, power, serial, set_current, start_others, stop_others, tags, timer,
 };
 
 pub use page::{Access, Cache, PageSize, Protection, Table, Tag, Translation};

@@ -342,6 +342,13 @@ impl<'a> Held<'a> {
         if rights.contains(needed) { Ok(object) } else { Err(Error::MissingRights) }
     }
 
+    /// The object as a `T`, if it is one and the capability has the rights, as long as that is there.
+    #[inline(always)]
+    pub fn allows<T: Object>(self, needed: Rights) -> Option<&'a T> {
+        let is_one = self.object.header().kind() == T::KIND && self.rights().contains(needed);
+        is_one.then(|| self.object.get().ok())?
+    }
+
     /// A capability that is derived from it.
     ///
     /// # Errors

@@ -1,9 +1,10 @@
 //! Address spaces, on page tables that the CPU really loads.
+#![forbid(unsafe_code)]
 
 use alloc::vec::Vec;
 
 use kernel::{
-    arch::{Access, Cache, PageSize, PageTables, Translation},
+    arch::{Access, Cache, PageSize, Translation},
     memory::{self, frame::Frame},
     object::{Quota, Ref},
     vm::{
@@ -81,11 +82,7 @@ impl Fixture {
 
     /// Loads the kernel's own tables.
     pub fn leave(&self) {
-        PageTables::load_kernel();
-        // SAFETY: the space is there.
-        unsafe {
-            AddressSpace::left(core::ptr::NonNull::from(&*self.space), kernel::arch::cpu_index())
-        };
+        AddressSpace::leave();
     }
 
     /// Ends the space. All of the quota is there again afterwards.
@@ -101,13 +98,13 @@ impl Fixture {
 
     /// What the CPU finds at `address`.
     fn page(&self, address: u64) -> Option<Page> {
-        self.space.enter(kernel::arch::cpu_index());
+        self.space.enter();
         walk::page_of(walk::root(), address)
     }
 
     /// Tables and pages of the lower half.
     fn count(&self) -> (u64, u64) {
-        self.space.enter(kernel::arch::cpu_index());
+        self.space.enter();
         let (mut tables, mut pages) = (0, 0);
         walk::walk(walk::root(), walk::LOWER, &mut |found| match found {
             Found::Table(_) => tables += 1,
@@ -196,7 +193,7 @@ kernel_test! {
                 let slabs = free - 1 - 12 * 3 - pages - memory::free_frames();
                 assert!((1..=4).contains(&slabs), "{slabs} slabs for mappings and objects");
             }
-            fixture.space.enter(kernel::arch::cpu_index());
+            fixture.space.enter();
             fixture.close();
             if round > 0 {
                 assert_eq!(memory::free_frames(), free);
@@ -211,7 +208,7 @@ kernel_test! {
     fn a_dropped_space_gives_its_root_back() {
         let free = memory::free_frames();
         let fixture = Fixture::new();
-        fixture.space.enter(kernel::arch::cpu_index());
+        fixture.space.enter();
         fixture.leave();
         let Fixture { quota, space } = fixture;
         drop(space);

@@ -1,4 +1,5 @@
 //! What the kernel's own page tables map, with which rights.
+#![forbid(unsafe_code)]
 
 use core::ops::Range;
 
@@ -154,7 +155,7 @@ kernel_test! {
         let space = AddressSpace::new(&quota).unwrap();
         let top = || walk::UPPER.map(move |index| walk::entry(kernel, index));
         let before: alloc::vec::Vec<u64> = top().collect();
-        space.enter(kernel::arch::cpu_index());
+        space.enter();
         assert_ne!(walk::root(), kernel);
         for index in walk::UPPER {
             assert_eq!(walk::entry(walk::root(), index), walk::entry(kernel, index), "{index}");
@@ -168,9 +169,7 @@ kernel_test! {
         assert!(large.iter().all(|byte| *byte == 0x5a));
         assert!(top().eq(before), "a top-level entry appeared after boot");
         drop(large);
-        PageTables::load_kernel();
-        // SAFETY: the space is there.
-        unsafe { AddressSpace::left(core::ptr::NonNull::from(&*space), kernel::arch::cpu_index()) };
+        AddressSpace::leave();
         assert_eq!(walk::root(), kernel);
         space.close();
     }

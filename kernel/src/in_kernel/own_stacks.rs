@@ -195,7 +195,7 @@ kernel_test! {
         let fixture = Fixture::new();
         let address = 0x40_0000;
         fixture.map(address, arch::Access::ReadWrite);
-        fixture.space.enter(kernel::arch::cpu_index());
+        fixture.space.enter();
         let has_smap = Cr4::read().contains(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION);
         assert_eq!(is_readable(address), !has_smap);
         let mut byte = [0];
@@ -204,7 +204,7 @@ kernel_test! {
         arch::copy_from_user(&mut byte, address + 4096).expect_err("there is nothing");
         assert!(!rflags::read().contains(RFlags::ALIGNMENT_CHECK), "after a failure too");
         assert_eq!(is_readable(address), !has_smap);
-        arch::PageTables::load_kernel();
+        fixture.leave();
         fixture.close();
     }
 }

@@ -1,7 +1,10 @@
 //! Copies from user memory: what a program names is a claim, and no claim harms the kernel.
 #![forbid(unsafe_code)]
 
-use kernel::arch::{Access, PageTables, copy_from_user, direct_map};
+use kernel::{
+    arch::{Access, copy_from_user, direct_map},
+    vm::AddressSpace,
+};
 use orbital_abi::{
     Error,
     layout::{PAGE_SIZE, USER_END, USER_START},
@@ -18,7 +21,7 @@ kernel_test! {
     fn claims_outside_user_space_are_refused() {
         let fixture = Fixture::new();
         fixture.map(USER_END - PAGE_SIZE, Access::Read);
-        fixture.space.enter(kernel::arch::cpu_index());
+        fixture.space.enter();
         let local = 0_u64;
         let mut buffer = [0x55; 8];
         for address in [
@@ -44,7 +47,7 @@ kernel_test! {
             assert_eq!(buffer, [0x55; 8], "{address:#x}");
         }
         assert_eq!(copy_from_user(&mut buffer, USER_END - 8), Ok(()));
-        PageTables::load_kernel();
+        fixture.leave();
         fixture.close();
     }
 }
@@ -58,11 +61,11 @@ kernel_test! {
             assert_eq!(copy_from_user(&mut buffer, address), REFUSED, "{address:#x}");
         }
         let fixture = Fixture::new();
-        fixture.space.enter(kernel::arch::cpu_index());
+        fixture.space.enter();
         for address in addresses {
             assert_eq!(copy_from_user(&mut buffer, address), REFUSED, "{address:#x}");
         }
-        PageTables::load_kernel();
+        fixture.leave();
         fixture.close();
     }
 }
@@ -79,7 +82,7 @@ kernel_test! {
             direct_map::write(object.frame(0).unwrap(), 4096 - 128, &bytes[..128]);
             direct_map::write(object.frame(1).unwrap(), 0, &bytes[128..]);
             fixture.map_object(&object, at, access).unwrap();
-            fixture.space.enter(kernel::arch::cpu_index());
+            fixture.space.enter();
             let start = at + 4096 - 128;
             for length in 0..=256 {
                 for skip in [0, 1, 127, 128, 129].into_iter().filter(|skip| skip + length <= 256) {
@@ -92,7 +95,7 @@ kernel_test! {
             }
             at += 2 * PAGE_SIZE;
         }
-        PageTables::load_kernel();
+        fixture.leave();
         fixture.close();
     }
 }
@@ -104,7 +107,7 @@ kernel_test! {
         for page in [0, 1, 3, 4] {
             fixture.map(ADDRESS + page * PAGE_SIZE, Access::Read);
         }
-        fixture.space.enter(kernel::arch::cpu_index());
+        fixture.space.enter();
         let mut buffer = alloc::vec![0; 5 * 4096];
         let page = |n: u64| ADDRESS + n * PAGE_SIZE;
         for (address, length, result) in [
@@ -120,7 +123,7 @@ kernel_test! {
             let found = copy_from_user(&mut buffer[..length], address);
             assert_eq!(found, result, "{length} at {address:#x}");
         }
-        PageTables::load_kernel();
+        fixture.leave();
         fixture.close();
     }
 }
@@ -129,7 +132,7 @@ kernel_test! {
     /// What was unmapped is out of reach at once, and what comes in its place is seen at once.
     fn translations_are_not_remembered() {
         let fixture = Fixture::new();
-        fixture.space.enter(kernel::arch::cpu_index());
+        fixture.space.enter();
         for round in 1..=5 {
             let frame = fixture.map(ADDRESS, Access::Read);
             direct_map::write(frame, 0, &[round]);
@@ -139,7 +142,7 @@ kernel_test! {
             fixture.unmap(ADDRESS, 1);
             assert_eq!(copy_from_user(&mut byte, ADDRESS), REFUSED);
         }
-        PageTables::load_kernel();
+        fixture.leave();
         fixture.close();
     }
 }
@@ -153,13 +156,13 @@ kernel_test! {
         }
         for _ in 0..3 {
             for (fixture, value) in spaces.iter().zip(1..) {
-                fixture.space.enter(kernel::arch::cpu_index());
+                fixture.space.enter();
                 let mut byte = [0];
                 let result = copy_from_user(&mut byte, ADDRESS);
                 let expected = if value < 3 { (Ok(()), [value]) } else { (REFUSED, [0]) };
                 assert_eq!((result, byte), expected);
             }
-            PageTables::load_kernel();
+            AddressSpace::leave();
             assert_eq!(copy_from_user(&mut [0], ADDRESS), REFUSED, "the kernel's own tables");
         }
         spaces.into_iter().for_each(Fixture::close);

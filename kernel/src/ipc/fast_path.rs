@@ -160,7 +160,7 @@ pub fn fault_at_once(current: &Current, fault: &Fault) -> Option<Quick<SavedRegi
     next.with_registers(|registers| registers.set_answer(0, &delivered));
     let waiting = Handled::begun(current, *fault);
     current.set_block_reason(BlockReason::WaitingHandler);
-    current.set_operation(waiting);
+    current.begin_operation(waiting);
     taken(current, Sending::Fault, &next);
     Some(direct::switch(current, handler, &next, Quick::saved))
 }
@@ -183,7 +183,7 @@ fn call<const LONG: bool>(
 ) -> Option<(Ref<Tcb>, Current)> {
     let cpu = arch::cpu_index();
     let found = current.process.with_capability(slot, |capability| {
-        let endpoint: &Endpoint = capability.get(Rights::SEND).ok()?;
+        let endpoint: &Endpoint = capability.allows(Rights::SEND)?;
         let (thread, next) = endpoint.take_receiver(|thread| {
             let has_room = !LONG || thread.has_message_page();
             has_room.then(|| receiver(thread, cpu))?
@@ -193,7 +193,7 @@ fn call<const LONG: bool>(
     let (server, next, badge) = found.ok()??;
     deliver::<LONG>(current, &next, [badge, tag.bits(), IS_CALL], tag);
     current.set_block_reason(BlockReason::WaitingReply { from: None });
-    current.set_operation(Waiting::<Endpoint>::begun(current, None));
+    current.begin_operation(Waiting::<Endpoint>::begun(current, None));
     taken(current, Sending::Call, &next);
     Some((server, next))
 }
@@ -205,9 +205,7 @@ fn taken(current: &Current, sending: Sending, next: &Current) {
         waiting.ended();
     }
     let sequence = current.begin_wait(Phase::Taken, sending);
-    if let Some(caller) = direct::leave() {
-        next.owe_first(caller, sequence);
-    }
+    next.owe_first(direct::leave(current), sequence);
 }
 
 /// Answers the call that the current thread owes, and lets it receive: the caller, the proof for it, and whether it
@@ -228,7 +226,7 @@ fn reply_receive<const LONG: bool>(
         return None;
     };
     current.set_block_reason(BlockReason::Receiving);
-    current.set_operation(Waiting::begun(current, Some(endpoint)));
+    current.begin_operation(Waiting::begun(current, Some(endpoint)));
     if let Some(waiting) = next.take_operation::<Waiting<Endpoint>>() {
         waiting.ended();
     } else if let Some(handled) = next.take_operation::<Handled>() {
@@ -257,7 +255,7 @@ fn answer<const LONG: bool>(
         return None;
     }
     let queued = current.process.with_capability(slot, |capability| {
-        let endpoint: &Endpoint = capability.get(Rights::RECEIVE).ok()?;
+        let endpoint: &Endpoint = capability.allows(Rights::RECEIVE)?;
         endpoint.queue_receiver(current, || {
             if !next.try_claim_taken(owed.sequence) {
                 return None;
@@ -271,7 +269,7 @@ fn answer<const LONG: bool>(
                 deliver::<LONG>(current, &next, [0, tag.bits(), 0], tag);
             }
             next.end_claimed();
-            direct::leave()
+            Some(direct::leave(current))
         })?;
         capability.note_wait();
         Some(Ref::from_object(endpoint))

@@ -11,6 +11,7 @@ use orbital_executor::{timer::Armed, waker};
 use super::{
     clock as timers,
     cpu::{CPU, NEVER},
+    wake,
 };
 use crate::{
     arch::clock,
@@ -28,12 +29,14 @@ pub(super) fn begin(thread: &Current) {
         now + account.left()
     });
     CPU.here().budget_end.set(end.unwrap_or(NEVER));
+    wake::set_charged(end.is_some());
 }
 
 /// The current thread is charged for what it has run, and runs no more until [`begin`].
 pub(super) fn stop(thread: &Current) {
     let cpu = CPU.here();
     if cpu.budget_end.replace(NEVER) != NEVER {
+        wake::set_charged(false);
         charge(thread, cpu.charged_until.get());
     }
 }

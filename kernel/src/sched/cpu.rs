@@ -20,6 +20,8 @@ pub(super) const NEVER: u64 = u64::MAX;
 
 /// All CPUs.
 pub(super) static CPU: PerCpu<Cpu> = PerCpu::new([const { Cpu::new() }; _]);
+/// The thread that each CPU runs. Apart, as it is looked at often.
+pub(super) static CURRENT: PerCpu<Running> = PerCpu::new([const { Running::none() }; _]);
 static SWITCHES: PerCpu<Counter> = PerCpu::new([const { Counter::new() }; MAX_CPUS]);
 static TIMER_INTERRUPTS: PerCpu<Counter> = PerCpu::new([const { Counter::new() }; MAX_CPUS]);
 
@@ -43,8 +45,6 @@ impl Counter {
 
 /// What a CPU's dispatcher knows. Only its own CPU touches it.
 pub(super) struct Cpu {
-    /// The thread that runs.
-    pub current: Running,
     /// Those that wait for their turn.
     pub ready: RefCell<RunQueue>,
     /// Whether the current thread has used up its slice, or gave it away.
@@ -69,7 +69,6 @@ impl Cpu {
 
     const fn new() -> Self {
         Self {
-            current: Running::none(),
             ready: RefCell::new(RunQueue::new()),
             slice_over: Cell::new(false),
             slice_end: Cell::new(0),
@@ -81,7 +80,7 @@ impl Cpu {
     }
 }
 
-/// The thread that a CPU runs, with a reference to it. Looked at often, so it is no `RefCell`.
+/// The thread that a CPU runs, with a reference to it. No `RefCell`, for the same reason.
 pub(super) struct Running(Cell<Option<NonNull<Tcb>>>);
 
 impl Running {
@@ -124,6 +123,20 @@ impl Running {
         self.0.take().map(|thread| unsafe { Ref::from_raw(thread) })
     }
 
+    /// Takes the reference to `current`, which the CPU runs; [`Running::enter`] has to follow.
+    #[inline(always)]
+    pub fn leave(&self, current: &Current) -> Ref<Tcb> {
+        debug_assert!(self.is(current), "the CPU runs another thread");
+        // SAFETY: `set` or `enter` gave it away, and `enter` forgets it.
+        unsafe { Ref::from_raw(current.pointer()) }
+    }
+
+    /// The CPU, whose thread has left it by [`Running::leave`], runs `thread` from now on.
+    #[inline(always)]
+    pub fn enter(&self, thread: Ref<Tcb>) {
+        self.0.set(Some(thread.into_raw()));
+    }
+
     /// The CPU, which runs nobody, runs `thread` from now on.
     #[inline]
     pub fn set(&self, thread: Ref<Tcb>) {
@@ -138,7 +151,7 @@ impl Running {
 /// When none did: only entry code's callees ask.
 pub fn current() -> Current {
     // SAFETY: the entry code stored this thread's registers, and each entry asks once.
-    let current = unsafe { CPU.here().current.proof() };
+    let current = unsafe { CURRENT.here_locked().proof() };
     current.expect("entered from user mode without a thread")
 }
 
@@ -146,7 +159,7 @@ pub fn current() -> Current {
 pub fn describe_current() -> Option<(Ref<Tcb>, Option<u64>)> {
     // SAFETY: this CPU runs the thread, and whoever below us on the stack has a proof for it does not
     // go on: the machine ends.
-    let current = unsafe { CPU.here().current.proof() }?;
+    let current = unsafe { CURRENT.here_locked().proof() }?;
     let number = current.with_registers(|registers| registers.syscall_number());
     Some((current.to_ref(), number))
 }
@@ -174,7 +187,7 @@ pub fn timer_came() {
 /// The thread that runs here, for the dispatcher.
 pub(super) fn running() -> Option<Current> {
     // SAFETY: this CPU runs the thread, and the proof that entered with it is gone.
-    unsafe { CPU.here().current.proof() }
+    unsafe { CURRENT.here_locked().proof() }
 }
 
 /// Lets the timer come at `time`; a timer that comes earlier and for nothing is no harm.

@@ -10,9 +10,9 @@
 use orbital_abi::Registers;
 
 use super::{
-    cpu::{CPU, NEVER, count_switch, set_timer},
-    place::{SLICE_NS, after_pending_poll},
-    space, wake,
+    cpu::{CPU, CURRENT, count_switch, set_timer},
+    place::{SLICE_NS, after_wait},
+    wake,
 };
 use crate::{
     arch::{self, SavedRegisters, clock, quick::Quick},
@@ -22,30 +22,25 @@ use crate::{
 };
 
 /// Whether the current thread may give its CPU to another one without the dispatcher.
-#[inline]
+#[inline(always)]
 pub fn is_possible() -> bool {
-    wake::nothing_is_left() && CPU.here().budget_end.get() == NEVER
+    wake::nothing_is_in_the_way()
 }
 
 /// The proof for `thread`, if it is blocked, this CPU's (which is `cpu`), and may run in the current one's place.
 /// Nothing is changed. May be asked under a lock.
 #[inline(always)]
 pub fn candidate(thread: &Tcb, cpu: usize) -> Option<Current> {
-    let is_here = thread.home() == cpu && thread.state() == ThreadState::Blocked;
-    if !is_here || thread.has_wishes() || thread.is_limited() || !thread.may_run_on(cpu) {
-        return None;
-    }
-    if !wake::is_as_urgent_as_published(thread.priority(), cpu) {
-        return None;
-    }
+    let may_run =
+        thread.is_blocked_plain(cpu) && wake::is_as_urgent_as_published(thread.priority(), cpu);
     // SAFETY: this CPU has it, and it neither runs nor is it being polled: so there is no other proof.
-    Some(unsafe { Current::new(thread) })
+    may_run.then(|| unsafe { Current::new(thread) })
 }
 
 /// The CPU's own reference to the current thread, which is about to leave it. [`switch`] has to follow.
-#[inline]
-pub fn leave() -> Option<Ref<Tcb>> {
-    CPU.here_locked().current.take()
+#[inline(always)]
+pub fn leave(current: &Current) -> Ref<Tcb> {
+    CURRENT.here_locked().leave(current)
 }
 
 /// `from`, which has begun to wait, gives the CPU to `to`, for which `next` is the proof and whose poll was
@@ -58,25 +53,25 @@ pub fn switch(
     leave: impl FnOnce(*mut SavedRegisters) -> Quick<SavedRegisters>,
 ) -> Quick<SavedRegisters> {
     from.set_slice_left(SLICE_NS);
-    let quick = leave(give_cpu(from, to, next));
+    CURRENT.here_locked().enter(to);
+    let quick = leave(give_cpu(from, next));
     // Last: whoever has claimed its wait since may have woken it.
-    if after_pending_poll(from) {
+    if after_wait(from, arch::cpu_index_locked()) {
         return quick.after_a_turn();
     }
     quick
 }
 
-/// What the CPU has of `from` is kept, and `to` has the CPU.
+/// What the CPU has of `from` is kept, and what `next` needs is loaded.
 #[inline(always)]
-fn give_cpu(from: &Current, to: Ref<Tcb>, next: &Current) -> *mut SavedRegisters {
-    from.give_cpu_to(next);
-    space::enter(&next.process.space);
+fn give_cpu(from: &Current, next: &Current) -> *mut SavedRegisters {
+    next.process.space.enter();
     next.set_state(ThreadState::Running);
     cause::set(next.priority());
     count_switch();
     let registers = next.register_pointer();
     arch::set_current(registers);
-    CPU.here().current.set(to);
+    from.give_cpu_to(next);
     registers
 }
 
@@ -103,9 +98,10 @@ pub fn yield_to_equal(current: &Current) -> Option<*mut SavedRegisters> {
         return None;
     }
     let to = ready.pop_first(current.priority())?;
-    if let Some(own) = cpu.current.take() {
+    if let Some(own) = CURRENT.here_locked().take() {
         ready.push_back(own);
     }
+    CURRENT.here_locked().set(to);
     drop(ready);
     current.answer(Ok(Registers::default()));
     current.set_slice_left(SLICE_NS);
@@ -116,5 +112,5 @@ pub fn yield_to_equal(current: &Current) -> Option<*mut SavedRegisters> {
     if slice_end < cpu.timer() {
         set_timer(slice_end);
     }
-    Some(give_cpu(current, to, &next))
+    Some(give_cpu(current, &next))
 }

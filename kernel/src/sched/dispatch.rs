@@ -14,22 +14,24 @@ use orbital_abi::ExitReason;
 pub use super::cpu::{counters, current, describe_current, timer_came};
 use super::{
     Completion, balance, budget, clock as deadlines,
-    cpu::{CPU, NEVER, count_switch, running, set_timer},
+    cpu::{CPU, CURRENT, NEVER, count_switch, running, set_timer},
     irq_off,
     place::{SLICE_NS, after_pending_step, block, end, heed, put_off},
-    requests, sleepers, space, wake,
+    requests, sleepers, wake,
 };
 use crate::{
     arch::{self, SavedRegisters, clock, idle, quick::Quick, timer},
     cause,
     object::Ref,
     thread::{Current, Outcome, Tcb, state::ThreadState},
-    vm::shootdown,
+    vm::{AddressSpace, shootdown},
 };
 
 /// Makes this CPU's dispatcher ready. Its kernel tasks can be spawned from here on.
 pub fn init() {
     wake::init();
+    // No thread has run here, so it has none but those; on a machine that is simulated anew it may have.
+    AddressSpace::leave();
     timer::disarm();
     log::info!("cpu{} online", arch::cpu_index());
 }
@@ -185,7 +187,7 @@ fn let_interrupts_in() {
 fn tasks_go_first() -> bool {
     let Some(task) = wake::executor().top() else { return false };
     let cpu = CPU.here();
-    let thread = cpu.ready.borrow().top().max(cpu.current.priority());
+    let thread = cpu.ready.borrow().top().max(CURRENT.here_locked().priority());
     match thread.map(|thread| task.cmp(&thread)) {
         Some(Ordering::Less) => false,
         Some(Ordering::Equal) => cpu.tasks.have_come(clock::nanoseconds()),
@@ -195,9 +197,9 @@ fn tasks_go_first() -> bool {
 
 fn poll_task() {
     let cpu = CPU.here();
-    if cpu.current.is_none() {
+    if CURRENT.here_locked().is_none() {
         // Nobody waits for this CPU to forget a translation while there is no thread to run.
-        space::leave();
+        AddressSpace::leave();
     }
     let executor = wake::executor();
     let priority = executor.top().unwrap_or_default();
@@ -216,7 +218,7 @@ fn poll_task() {
 fn may_leave() -> bool {
     let cpu = CPU.here();
     balance::share(&mut cpu.ready.borrow_mut());
-    let priority = cpu.current.priority().unwrap_or_default();
+    let priority = CURRENT.here_locked().priority().unwrap_or_default();
     if !wake::may_run(priority) {
         return false;
     }
@@ -234,7 +236,7 @@ fn may_leave() -> bool {
 
 /// Sleeps until there may be something to do.
 fn sleep() {
-    space::leave();
+    AddressSpace::leave();
     if wake::has_work() {
         return;
     }
@@ -310,7 +312,7 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
     cause::set(next.priority());
     budget::begin(&next);
     // Before the poll: an operation may touch the thread's memory.
-    space::enter(&next.process.space);
+    next.process.space.enter();
     let cpu = CPU.here();
     cpu.slice_end.set(clock::nanoseconds() + next.slice_left());
     if next.has_operation() {
@@ -335,7 +337,7 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
     count_switch();
     arch::set_current(next.register_pointer());
     let registers = next.register_pointer();
-    cpu.current.set(thread);
+    CURRENT.here_locked().set(thread);
     Some(registers)
 }
 

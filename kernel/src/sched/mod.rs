@@ -12,7 +12,6 @@ mod place;
 mod requests;
 pub mod run_queue;
 mod sleepers;
-mod space;
 mod tasks;
 pub mod timers;
 mod wake;

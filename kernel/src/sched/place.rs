@@ -6,7 +6,7 @@ use orbital_executor::task::AfterPoll;
 
 use super::{
     balance, budget,
-    cpu::{CPU, running},
+    cpu::{CPU, CURRENT, running},
     wake,
 };
 use crate::{
@@ -25,27 +25,39 @@ pub(super) fn block(current: &Current) -> bool {
     current.leave_cpu();
     current.set_slice_left(SLICE_NS);
     // Kept until its state is settled.
-    let thread = CPU.here().current.take();
+    let thread = CURRENT.here_locked().take();
     let goes_on = after_pending_step(current);
     drop(thread);
     goes_on
 }
 
-/// A poll found nothing: the thread is blocked, unless it was woken meanwhile, which is told.
-#[inline]
-pub(super) fn after_pending_poll(thread: &Current) -> bool {
-    settle(thread, woken_meanwhile)
+/// A thread of `cpu`, this one, whose time here nobody counts, has begun to wait: it is blocked, unless it was woken
+/// meanwhile, which is told.
+#[inline(always)]
+pub(super) fn after_wait(thread: &Current, cpu: usize) -> bool {
+    // It ran, so it may run here; what else is asked of it, it is looked at for when that is served.
+    thread.set_blocked_plain(cpu);
+    !thread.task().finish_unwoken_poll() && has_more_to_do(thread, woken_meanwhile)
 }
 
-/// The same, of a thread whose slice is the one that this CPU counts: what has more to do at once goes on in
-/// that, before its equals.
+/// A poll found nothing: the thread is blocked, unless it was woken meanwhile, which is told. Its slice is the one
+/// that this CPU counts: what has more to do at once goes on in that, before its equals.
 pub(super) fn after_pending_step(thread: &Current) -> bool {
-    settle(thread, goes_on)
+    set_blocked(thread);
+    has_more_to_do(thread, goes_on)
 }
 
-#[inline]
-fn settle(thread: &Current, otherwise: fn(&Current)) -> bool {
-    thread.set_state(ThreadState::Blocked);
+/// A thread that this CPU has is blocked, and either plainly so or not.
+pub(super) fn set_blocked(thread: &Tcb) {
+    let cpu = arch::cpu_index_locked();
+    if thread.has_wishes() || thread.is_limited() || !thread.may_run_on(cpu) {
+        thread.set_state(ThreadState::Blocked);
+    } else {
+        thread.set_blocked_plain(cpu);
+    }
+}
+
+fn has_more_to_do(thread: &Current, otherwise: fn(&Current)) -> bool {
     if let AfterPoll::Idle = thread.task().finish_poll() {
         return false;
     }
@@ -75,7 +87,7 @@ fn goes_on(thread: &Current) {
 
 /// Ends a thread that this CPU has.
 pub(super) fn end(thread: &Current, reason: ExitReason) {
-    let current = &CPU.here().current;
+    let current = &CURRENT.here_locked();
     // Kept until the end of this.
     let running = current.is(thread).then(|| current.take()).flatten();
     if running.is_some() {
@@ -149,7 +161,7 @@ pub(super) fn put_off(current: &Current) {
     let left = cpu.slice_end.get().saturating_sub(clock::nanoseconds());
     current.set_slice_left(if slice_over { SLICE_NS } else { left });
     current.set_state(ThreadState::Preempted);
-    if let Some(thread) = cpu.current.take() {
+    if let Some(thread) = CURRENT.here_locked().take() {
         make_ready(thread, if slice_over { End::Back } else { End::Front });
     }
 }

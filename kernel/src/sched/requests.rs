@@ -41,7 +41,11 @@ fn serve_one(thread: &Ref<Tcb>) {
             place::heed();
         }
         ThreadState::Inactive | ThreadState::Blocked if thread.is_killed() => return end(thread),
-        ThreadState::Inactive | ThreadState::Blocked => change(thread),
+        ThreadState::Inactive => change(thread),
+        ThreadState::Blocked => {
+            change(thread);
+            place::set_blocked(thread);
+        }
         // It keeps its place in the run queue, or its way there.
         ThreadState::Woken | ThreadState::Preempted if is_as_asked(thread) => {}
         ThreadState::Woken | ThreadState::Preempted => {

@@ -32,9 +32,13 @@ static REQUESTED: PerCpu<WakeQueue> = PerCpu::new([const { WakeQueue::new() }; M
 static EXECUTOR: PerCpu<Executor> =
     PerCpu::new([const { Executor::with(Some(task_queued), None) }; MAX_CPUS]);
 static URGENCY: PerCpu<Urgency> = PerCpu::new([const { Urgency::new() }; MAX_CPUS]);
-/// Whether this CPU itself has left something for its dispatcher since that looked at its queues last. What
-/// others leave comes with an interrupt, if it is urgent.
-static LEFT: PerCpu<Cell<bool>> = PerCpu::new([const { Cell::new(true) }; MAX_CPUS]);
+/// Why the dispatcher has to have a turn, or quick calls are not possible: bits, below.
+static IN_THE_WAY: PerCpu<Cell<u8>> = PerCpu::new([const { Cell::new(LEFT) }; MAX_CPUS]);
+/// This CPU itself has left something for its dispatcher since that looked at its queues last. What others leave
+/// comes with an interrupt, if it is urgent.
+const LEFT: u8 = 1 << 0;
+/// The thread that runs here has a budget.
+const CHARGED: u8 = 1 << 1;
 
 /// Whether the dispatcher has a turn after each entry, even where nothing was left for it.
 static NO_SHORT_CUTS: AtomicBool = AtomicBool::new(false);
@@ -53,12 +57,25 @@ pub fn init() {
 
 /// This CPU's dispatcher has to have a turn before the thread goes on that runs here.
 pub fn leave_for_dispatcher() {
-    LEFT.here().set(true);
+    let bits = IN_THE_WAY.here();
+    bits.set(bits.get() | LEFT);
 }
 
 /// Whether the thread that runs here may go on without that.
 pub fn nothing_is_left() -> bool {
-    !LEFT.here().get()
+    IN_THE_WAY.here().get() & LEFT == 0
+}
+
+/// The same, and the thread has no budget.
+#[inline(always)]
+pub fn nothing_is_in_the_way() -> bool {
+    IN_THE_WAY.here().get() == 0
+}
+
+/// Whether the thread that runs here is charged for its time.
+pub fn set_charged(is_charged: bool) {
+    let bits = IN_THE_WAY.here_locked();
+    bits.set(bits.get() & !CHARGED | if is_charged { CHARGED } else { 0 });
 }
 
 /// This CPU looks at its queues before it leaves the kernel.
@@ -92,7 +109,9 @@ pub fn is_in_call(cpu: usize) -> bool {
 
 /// This CPU is about to run a thread of this priority. False when there is something to look at first.
 pub fn may_run(priority: u8) -> bool {
-    LEFT.here().set(NO_SHORT_CUTS.load(Relaxed));
+    let left = if NO_SHORT_CUTS.load(Relaxed) { LEFT } else { 0 };
+    let bits = IN_THE_WAY.here();
+    bits.set(bits.get() & !LEFT | left);
     let nothing_to_do = || !threads_wait() && executor().top().is_none_or(|top| top <= priority);
     URGENCY.here().settle(usize::from(priority) + 1, nothing_to_do)
 }

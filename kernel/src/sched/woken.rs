@@ -8,7 +8,7 @@
 
 use super::{
     balance,
-    cpu::{CPU, set_timer},
+    cpu::{CPU, CURRENT, set_timer},
     sleepers, wake,
 };
 use crate::{
@@ -21,20 +21,10 @@ use crate::{
 #[unsafe(no_mangle)]
 fn orbital_thread_woken(thread: Ref<Tcb>) {
     let cpu = arch::cpu_index();
-    if thread.home() != cpu || !wake::is_in_call(cpu) || !is_plain(&thread, cpu) {
+    if !thread.is_blocked_plain(cpu) || !wake::is_in_call(cpu) {
         return wake::hand_to_dispatcher(thread);
     }
     make_ready(thread, cpu);
-}
-
-/// Whether the dispatcher would put the thread into this CPU's run queue as it is.
-fn is_plain(thread: &Tcb, cpu: usize) -> bool {
-    thread.state() == ThreadState::Blocked
-        && !thread.has_wishes()
-        && thread.may_run_on(cpu)
-        && thread.wanted_priority() == thread.priority()
-        && !thread.budget_changes()
-        && !thread.is_limited()
 }
 
 fn make_ready(thread: Ref<Tcb>, cpu_index: usize) {
@@ -51,7 +41,7 @@ fn make_ready(thread: Ref<Tcb>, cpu_index: usize) {
         return wake::leave_for_dispatcher();
     }
     let slice_end = cpu.slice_end.get();
-    if cpu.current.priority() == Some(priority) && slice_end < cpu.timer() {
+    if CURRENT.here_locked().priority() == Some(priority) && slice_end < cpu.timer() {
         // It has to share its time now.
         set_timer(slice_end);
     }

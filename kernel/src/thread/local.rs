@@ -34,13 +34,19 @@ impl Current {
         self.with_home(|home| home.slot().set(future));
     }
 
+    /// Puts the future of its operation into the slot, which is known to be empty: it enters the kernel with none.
+    #[inline(always)]
+    pub fn begin_operation(&self, future: impl Future<Output = Outcome> + 'static) {
+        self.with_home(|home| home.slot().fill(future));
+    }
+
     /// Whether it is in the middle of an operation.
     pub fn has_operation(&self) -> bool {
         self.with_home(|home| !home.slot().is_empty())
     }
 
     /// Whether its operation is an `F`.
-    #[inline]
+    #[inline(always)]
     pub fn is_in<F: Future<Output = Outcome> + 'static>(&self) -> bool {
         self.with_home(|home| home.slot().holds::<F>())
     }
@@ -120,22 +126,20 @@ impl Current {
     }
 
     /// It leaves the CPU to `next`: does what [`Current::leave_cpu`] and [`Current::enter_cpu`] do.
-    #[inline]
+    #[inline(always)]
     pub fn give_cpu_to(&self, next: &Current) {
-        let done = self.with_home(|own| {
-            next.with_home(|next| {
-                let is_plain = own.fpu.is_none() && next.fpu.is_none();
-                // Neither has floating point, whose use traps and goes on to do so.
-                if is_plain {
-                    own.segments.switch(&next.segments);
-                }
-                is_plain
-            })
-        });
-        if !done {
-            self.leave_cpu();
-            next.enter_cpu();
+        let has_fpu = |thread: &Current| thread.with_home(|home| home.fpu.is_some());
+        if has_fpu(self) || has_fpu(next) {
+            return self.give_cpu_and_fpu_to(next);
         }
+        // Neither has floating point, whose use traps and goes on to do so.
+        self.with_home(|own| next.with_home(|next| own.segments.switch(&next.segments)));
+    }
+
+    #[inline(never)]
+    fn give_cpu_and_fpu_to(&self, next: &Current) {
+        self.leave_cpu();
+        next.enter_cpu();
     }
 
     /// Ends it: cancels its operation, drops the reply that it owes, tells those who wait. It never

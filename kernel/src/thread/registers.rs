@@ -68,7 +68,14 @@ impl Current {
         unsafe { self.thread.byte_add(Tcb::REGISTERS).cast().as_ptr() }
     }
 
+    /// A pointer that is good for the whole thread.
+    #[inline(always)]
+    pub fn pointer(&self) -> NonNull<Tcb> {
+        self.thread
+    }
+
     /// Runs `f` on its registers.
+    #[inline(always)]
     pub fn with_registers<R>(&self, f: impl FnOnce(&mut SavedRegisters) -> R) -> R {
         // SAFETY: this is the proof; `f` gets no second one, since nothing below makes any.
         unsafe { self.registers.with(f) }

@@ -31,8 +31,13 @@ use super::{
 use crate::{
     arch::{self, SavedRegisters},
     object::{Header, Object, Ref},
+    percpu::MAX_CPUS,
     process::{Belongs, Member, Process},
 };
+
+/// In the place of [`ThreadState::Blocked`], beside the number of the CPU: see [`Tcb::set_blocked_plain`].
+const BLOCKED_PLAIN: u8 = 0x80;
+const _: () = assert!(MAX_CPUS <= BLOCKED_PLAIN as usize);
 
 /// A thread.
 #[repr(C)]
@@ -208,9 +213,22 @@ impl Tcb {
             1 => ThreadState::Woken,
             2 => ThreadState::Preempted,
             3 => ThreadState::Running,
-            4 => ThreadState::Blocked,
-            _ => ThreadState::Ended,
+            5 => ThreadState::Ended,
+            _ => ThreadState::Blocked,
         }
+    }
+
+    /// It is blocked, and plain: `cpu`, which has it, may let it go on without a look at anything that can be asked
+    /// of a thread. For that CPU, which takes this back before it does what is asked.
+    #[inline(always)]
+    pub fn set_blocked_plain(&self, cpu: usize) {
+        self.state.store(BLOCKED_PLAIN | cpu as u8, Ordering::Release);
+    }
+
+    /// Whether it is, and `cpu` is the one that has it.
+    #[inline(always)]
+    pub fn is_blocked_plain(&self, cpu: usize) -> bool {
+        self.state.load(Ordering::Acquire) == BLOCKED_PLAIN | cpu as u8
     }
 
     /// Changes what it is doing. For its CPU's dispatcher.

@@ -76,19 +76,22 @@ pub enum Sending {
     Fault,
 }
 
+/// The numbers of waits are multiples of this.
+const NEXT: u64 = 1 << PHASE_BITS;
+
 fn word(sequence: u64, phase: Phase) -> u64 {
-    sequence << PHASE_BITS | phase as u64
+    sequence | phase as u64
 }
 
 fn split(word: u64) -> (u64, Phase) {
-    let phase = match word & ((1 << PHASE_BITS) - 1) {
+    let phase = match word & (NEXT - 1) {
         0 => Phase::Idle,
         1 => Phase::Queued,
         2 => Phase::Claimed,
         3 => Phase::Taken,
         _ => Phase::Ready,
     };
-    (word >> PHASE_BITS, phase)
+    (word & !(NEXT - 1), phase)
 }
 
 impl Wait {
@@ -133,10 +136,11 @@ impl Tcb {
     /// Starts a wait of the current thread in `phase` (queued, or taken where the partner was
     /// there already); one that receives, or waits for signals, sends nothing. Gives its sequence number.
     /// Before anyone can find the thread.
+    #[inline(always)]
     pub fn begin_wait(&self, phase: Phase, sending: Sending) -> u64 {
         let (sequence, old) = self.wait.load();
         debug_assert!(matches!(old, Phase::Idle), "a wait begins while another goes on");
-        let sequence = (sequence + 1) & (u64::MAX >> PHASE_BITS);
+        let sequence = sequence.wrapping_add(NEXT);
         self.wait.sending.store(sending as u8, Ordering::Relaxed);
         if phase == Phase::Taken {
             // Until it is noted who has to answer.

@@ -19,7 +19,7 @@ mod tables;
 mod withdrawal;
 
 use core::{
-    ptr::NonNull,
+    ptr,
     sync::atomic::{
         AtomicU64,
         Ordering::{Relaxed, SeqCst},
@@ -40,9 +40,9 @@ pub use self::{
     map::{Found, Mapping},
     message_page::MessagePage,
 };
-use super::{region::Regions, tags};
+use super::{loaded, region::Regions, tags};
 use crate::{
-    arch::{PageTables, Root, Translation},
+    arch::{self, PageTables, Root, Translation},
     memory::{self, FrameList},
     object::{AnyRef, Header, Object, Paid, Quota, Ref},
 };
@@ -56,8 +56,6 @@ pub struct AddressSpace {
     number: u64,
     /// How often something was taken away that CPUs may remember.
     changes: AtomicU64,
-    /// The CPUs that have it loaded, a bit each.
-    loaded: AtomicU64,
     /// How many CPUs are about to drop regions that they have taken out for a change.
     dropping: AtomicU64,
     state: Mutex<State>,
@@ -118,7 +116,6 @@ impl AddressSpace {
             root: tables.root(),
             number: NEXT.fetch_add(1, Relaxed),
             changes: AtomicU64::new(0),
-            loaded: AtomicU64::new(0),
             dropping: AtomicU64::new(0),
             state: Mutex::new(State {
                 tables,
@@ -144,30 +141,52 @@ impl AddressSpace {
         unsafe { any.cast() }
     }
 
-    /// Loads it on `cpu`, which is this one.
+    /// How [`loaded`] names it.
     #[inline(always)]
-    pub fn enter(&self, cpu: usize) {
-        // First, so that no translation gets in here unseen: see `shootdown`.
-        self.loaded.fetch_or(1 << cpu, SeqCst);
+    fn name(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+
+    /// Loads it on this CPU, unless it is loaded.
+    #[inline(always)]
+    pub fn enter(&self) {
+        if self.is_loaded_here() {
+            return;
+        }
+        let name = self.name();
+        // First, so that no translation gets in here unseen.
+        loaded::begin(name);
+        match arch::tags() {
+            0 => self.root.load(None),
+            _ => self.load_with_tag(),
+        }
+        loaded::end(name);
+    }
+
+    /// Whether this CPU has it loaded.
+    #[inline(always)]
+    fn is_loaded_here(&self) -> bool {
+        loaded::is_here(self.name())
+    }
+
+    fn load_with_tag(&self) {
+        // The CPU is seen to load it before it looks at what it may have missed.
+        fence(SeqCst);
         self.root.load(tags::choose(self.number, self.changes.load(SeqCst)));
     }
 
-    /// `cpu`, which is this one, has loaded another.
-    ///
-    /// # Safety
-    /// It is there until this has happened: its process's end waits for it. It need not be afterwards, so this takes
-    /// no reference.
-    #[inline]
-    pub unsafe fn left(space: NonNull<Self>, cpu: usize) {
-        // SAFETY: the caller's; a reference to the word alone, which is a cell.
-        unsafe { &(*space.as_ptr()).loaded }.fetch_and(!(1 << cpu), SeqCst);
+    /// This CPU loads the kernel's own tables: nobody waits for it to forget a translation.
+    pub fn leave() {
+        if !loaded::is_here(0) {
+            loaded::begin(0);
+            PageTables::load_kernel();
+            loaded::end(0);
+        }
     }
 
     /// The CPUs that have it loaded, a bit each.
     pub fn loaded(&self) -> u64 {
-        // What was changed in the tables comes before this look.
-        fence(SeqCst);
-        self.loaded.load(SeqCst)
+        loaded::cpus(self.name())
     }
 
     /// Something was taken away from the tables: the CPUs that have to be asked to forget it, a bit each. Others
@@ -175,7 +194,14 @@ impl AddressSpace {
     pub fn take_note(&self) -> u64 {
         // What was changed in the tables comes before this, and the look after it.
         self.changes.fetch_add(1, SeqCst);
-        self.loaded.load(SeqCst)
+        loaded::cpus_behind_barrier(self.name())
+    }
+
+    /// The same: whether another CPU than `cpu`, which is this one, has to be asked.
+    #[inline]
+    fn take_note_of_others(&self, cpu: usize) -> bool {
+        self.changes.fetch_add(1, SeqCst);
+        loaded::is_elsewhere_behind_barrier(self.name(), cpu)
     }
 
     /// What `address` leads to.

@@ -6,6 +6,7 @@ mod chunk;
 mod clone;
 mod copy;
 pub mod device;
+pub mod loaded;
 mod mapped;
 pub mod memory_object;
 mod node;

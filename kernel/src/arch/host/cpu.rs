@@ -97,6 +97,11 @@ pub fn cpu_count() -> usize {
     COUNT.get()
 }
 
+/// The same for who may hold a lock.
+pub fn cpu_count_locked() -> usize {
+    COUNT.get()
+}
+
 /// This host thread plays one of the machine's CPUs, or none any longer.
 pub(super) fn set_playing(cpu: Option<usize>) {
     PLAYING.set(cpu);

@@ -120,14 +120,16 @@ pub(super) fn open_no_window() {
     WINDOWS.with(|windows| windows.here().set(0));
 }
 
-/// Delivers all interrupts that are due, to the kernel; whether there were any.
+/// Delivers the interrupts that are due, to the kernel; whether there were any. Those that come meanwhile wait for
+/// the next time: CPUs that are played at every point could keep this one here for ever.
 pub fn deliver() -> bool {
-    let mut found = false;
-    while let Some(trap) = take_interrupt() {
+    let requested = WAITING.with(|waiting| waiting.here().borrow().len());
+    let due = requested + usize::from(timer::is_due(cpu::index()));
+    for _ in 0..due {
+        let Some(trap) = take_interrupt() else { break };
         entry::interrupt(trap);
-        found = true;
     }
-    found
+    due > 0
 }
 
 /// Forgets all requests and events.

@@ -35,8 +35,8 @@ mod user_copy;
 pub use boot::{init_descriptors, init_memory, init_timer, init_user_entry};
 pub use context::SavedRegisters;
 pub use cpu::{
-    MACHINE_CPUS, OUTSIDE, cpu_count, cpu_index, cpu_index_locked, current_registers, kick, play,
-    playing, set_count, set_current, start_others, stop_others,
+    MACHINE_CPUS, OUTSIDE, cpu_count, cpu_count_locked, cpu_index, cpu_index_locked,
+    current_registers, kick, play, playing, set_count, set_current, start_others, stop_others,
 };
 pub use direct_map::{own_device, physical_end};
 pub use entry::enter_user;

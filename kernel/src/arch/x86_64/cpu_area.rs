@@ -7,7 +7,7 @@ use core::{
     sync::atomic::{AtomicPtr, AtomicU64, Ordering::Relaxed},
 };
 
-use x86_64::{VirtAddr, registers::model_specific::GsBase};
+use x86_64::{VirtAddr, registers::model_specific::GsBase, structures::tss::TaskStateSegment};
 
 use super::context::SavedRegisters;
 use crate::percpu::MAX_CPUS;
@@ -22,12 +22,12 @@ pub struct CpuArea {
     /// Where the system-call entry keeps the user's stack pointer for a moment.
     scratch: UnsafeCell<u64>,
     index: AtomicU64,
-    /// Where the task state says at whose end the CPU pushes an interrupt's frame.
-    interrupt_stack: AtomicPtr<VirtAddr>,
+    /// Its first stack pointer says at whose end the CPU pushes an interrupt's frame.
+    task_state: UnsafeCell<TaskStateSegment>,
 }
 
-// SAFETY: only the entry code of the CPU that the area belongs to touches `scratch`, with
-// interrupts off; the other fields are atomics.
+// SAFETY: only the CPU that the area belongs to touches `scratch`, in the entry code, and `task_state`, before its
+// first thread and by `set_current`, all with interrupts off; the other fields are atomics.
 unsafe impl Sync for CpuArea {}
 
 /// Offset of the stack pointer.
@@ -39,13 +39,17 @@ pub const SCRATCH: usize = offset_of!(CpuArea, scratch);
 /// Offset of the CPU's index.
 pub const INDEX: usize = offset_of!(CpuArea, index);
 
+/// Offset of the task state's stack pointer for interrupts from user mode.
+const INTERRUPT_STACK: usize =
+    offset_of!(CpuArea, task_state) + offset_of!(TaskStateSegment, privilege_stack_table);
+
 static AREAS: [CpuArea; MAX_CPUS] = [const {
     CpuArea {
         stack_top: AtomicU64::new(0),
         current: AtomicPtr::new(core::ptr::null_mut()),
         scratch: UnsafeCell::new(0),
         index: AtomicU64::new(0),
-        interrupt_stack: AtomicPtr::new(core::ptr::null_mut()),
+        task_state: UnsafeCell::new(TaskStateSegment::new()),
     }
 }; MAX_CPUS];
 
@@ -62,24 +66,28 @@ impl CpuArea {
         GsBase::write(VirtAddr::from_ptr(self));
     }
 
-    /// The task state's stack pointer for interrupts from user mode, which is this CPU's and stays.
-    pub fn set_interrupt_stack(&self, pointer: *mut VirtAddr) {
-        self.interrupt_stack.store(pointer, Relaxed);
-    }
-
-    /// Where the entry code stores the next thread's registers, and the CPU its frame when it interrupts that.
-    #[inline]
-    pub fn set_current(&self, registers: *mut SavedRegisters) {
-        self.current.store(registers, Relaxed);
-        let end = registers.wrapping_add(1) as u64;
-        // SAFETY: this CPU's own task state, which lives for ever, is there before the first thread; the CPU reads
-        // it only on an entry from user mode, which can't happen now. It may be unaligned: the structure is packed.
-        unsafe { self.interrupt_stack.load(Relaxed).cast::<u64>().write_unaligned(end) };
+    /// The task state, for its CPU alone.
+    pub fn task_state(&self) -> *mut TaskStateSegment {
+        self.task_state.get()
     }
 
     /// The address of this area, which the IST stacks carry.
     pub fn address(&'static self) -> u64 {
         core::ptr::from_ref(self) as u64
+    }
+}
+
+/// Where the entry code of this CPU stores the next thread's registers, and the CPU its frame when it interrupts
+/// that.
+#[inline]
+pub fn set_current(registers: *mut SavedRegisters) {
+    // SAFETY: this CPU's own area. The entry code reads it, and the CPU the task state, on an entry from user mode,
+    // which can't happen now.
+    unsafe {
+        core::arch::asm!("mov gs:[{current}], {}", "mov gs:[{interrupt_stack}], {}",
+            in(reg) registers, in(reg) registers.wrapping_add(1),
+            current = const CURRENT, interrupt_stack = const INTERRUPT_STACK,
+            options(nostack, preserves_flags));
     }
 }
 

@@ -9,10 +9,7 @@ use x86_64::{
         segmentation::{CS, DS, ES, SS, Segment},
         tables::load_tss,
     },
-    structures::{
-        gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector},
-        tss::TaskStateSegment,
-    },
+    structures::gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector},
 };
 
 use super::{cpu_area, window};
@@ -51,7 +48,9 @@ const IST_STACKS: usize = 4;
 /// Loads segments and task state on this CPU. After the heap and the window are there.
 pub fn init() {
     let cpu = cpu_area::cpu_index();
-    let mut tss = Box::new(TaskStateSegment::new());
+    let pointer = cpu_area::area(cpu).task_state();
+    // SAFETY: this CPU's own, which nobody reads before it is loaded; no thread has run yet.
+    let tss = unsafe { &mut *pointer };
     // Stacks start at 1 to catch a handler whose IST was forgotten; slot 0 stays the null stack.
     for stack in 0..IST_STACKS {
         let top = window::map_stack(IST_BYTES) - IST_TOP;
@@ -59,15 +58,13 @@ pub fn init() {
         unsafe { (top as *mut u64).write(cpu_area::area(cpu).address()) };
         tss.interrupt_stack_table[stack] = VirtAddr::new(top);
     }
-    let tss = Box::leak(tss);
-    let pointer = core::ptr::from_mut(tss);
 
     let mut gdt = Box::new(GlobalDescriptorTable::new());
     gdt.append(Descriptor::kernel_code_segment());
     gdt.append(Descriptor::kernel_data_segment());
     gdt.append(Descriptor::user_data_segment());
     gdt.append(Descriptor::user_code_segment());
-    // SAFETY: the TSS is leaked, so it lives for ever.
+    // SAFETY: the area lives for ever.
     let task = gdt.append(unsafe { Descriptor::tss_segment_unchecked(pointer) });
     Box::leak(gdt).load();
     // SAFETY: the selectors name descriptors of the table that was just loaded, which says what
@@ -82,7 +79,4 @@ pub fn init() {
         // a program could map descriptors of its own, call gates into the kernel among them.
         asm!("lldt {:x}", in(reg) 0u16, options(nostack, nomem, preserves_flags));
     }
-    // SAFETY: the task state is leaked; nothing is read.
-    let stack = unsafe { &raw mut (*pointer).privilege_stack_table[0] };
-    cpu_area::area(cpu).set_interrupt_stack(stack);
 }

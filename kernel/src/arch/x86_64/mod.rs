@@ -48,7 +48,7 @@ pub use memory::init_memory;
 pub use paging::PageTables;
 pub use root::{Root, tags};
 pub use segments::UserSegments;
-pub use smp::{cpu_count, kick, start_others, stop_others};
+pub use smp::{cpu_count, cpu_count as cpu_count_locked, kick, start_others, stop_others};
 pub use user_copy::copy_from_user;
 
 /// Loads this CPU's segments and interrupt table. After the memory is there, whose exceptions
@@ -73,7 +73,7 @@ pub fn init_user_entry() {
 /// Tells the entry code where the registers of the thread that runs next are stored.
 #[inline]
 pub fn set_current(registers: *mut SavedRegisters) {
-    cpu_area::area(cpu_index()).set_current(registers);
+    cpu_area::set_current(registers);
 }
 
 /// Enters user mode for the first time on this CPU. From then on the entry code does it.

@@ -6,7 +6,7 @@ use crate::{arch::Tag, memory::frame::Frame};
 
 /// The root of page tables, which have the kernel's upper half.
 #[derive(Clone, Debug)]
-pub struct Root(Frame);
+pub struct Root(u64);
 
 /// How many tags a CPU has beside that of the kernel's own tables; 0 where it has none at all. More would be
 /// of little use: the translations of as many spaces do not fit into a CPU.
@@ -22,7 +22,7 @@ pub fn tags() -> usize {
 
 impl Root {
     pub(super) fn new(frame: Frame) -> Self {
-        Self(frame)
+        Self(frame.address())
     }
 
     /// Loads the tables on this CPU. Without a tag, as where there are none, it forgets all user translations.
@@ -38,7 +38,7 @@ impl Root {
         // SAFETY: each root has the kernel's upper half, so the code that runs stays where it is; the tag is
         // below 4096, and the highest bit is known where there are tags.
         unsafe {
-            core::arch::asm!("mov cr3, {}", in(reg) self.0.address() | tag, options(nostack, preserves_flags));
+            core::arch::asm!("mov cr3, {}", in(reg) self.0 | tag, options(nostack, preserves_flags));
         }
     }
 }

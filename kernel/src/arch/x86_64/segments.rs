@@ -49,33 +49,41 @@ impl UserSegments {
         }
     }
 
-    /// Keeps the registers of the thread that leaves this CPU, and loads those of the one that comes: writes none
-    /// that both have alike.
-    #[inline]
+    /// Keeps the registers of the thread that leaves this CPU, and loads those of the one that comes. Here is only
+    /// what nearly all threads need: no selectors, and both have the same bases.
+    #[inline(always)]
     pub fn switch(&mut self, next: &Self) {
-        if features::features().fsgsbase {
-            // SAFETY: as in `save` and `restore`.
-            unsafe {
-                asm!("rdfsbase {}", out(reg) self.fs_base, options(nomem, nostack, preserves_flags));
-                asm!("swapgs", "rdgsbase {}", "swapgs", out(reg) self.gs_base,
-                    options(nomem, nostack, preserves_flags));
-            }
+        if !features::features().fsgsbase {
+            return self.switch_all(next);
         }
-        let any: u32;
-        // SAFETY: reading selectors changes nothing.
+        let (fs_base, gs_base): (u64, u64);
+        // What `next` has in its selectors, and this thread when it came, in one word.
+        let mut selectors = self.packed() | next.packed();
+        // SAFETY: as in `save`; reading selectors changes nothing.
         unsafe {
-            asm!("mov {0:e}, ds", "mov {1:e}, es", "or {0:e}, {1:e}", "mov {1:e}, fs", "or {0:e}, {1:e}",
-                "mov {1:e}, gs", "or {0:e}, {1:e}", out(reg) any, out(reg) _,
+            asm!("rdfsbase {}", out(reg) fs_base, options(nomem, nostack, preserves_flags));
+            asm!("swapgs", "rdgsbase {}", "swapgs", out(reg) gs_base,
+                options(nomem, nostack, preserves_flags));
+            asm!("mov {1:e}, ds", "or {0:r}, {1:r}", "mov {1:e}, es", "or {0:r}, {1:r}", "mov {1:e}, fs",
+                "or {0:r}, {1:r}", "mov {1:e}, gs", "or {0:r}, {1:r}", inout(reg) selectors, out(reg) _,
                 options(nomem, nostack));
         }
-        if any != 0 || next.selectors != [0; 4] {
-            self.save();
-            return next.restore();
+        (self.fs_base, self.gs_base) = (fs_base, gs_base);
+        if selectors | fs_base ^ next.fs_base | gs_base ^ next.gs_base != 0 {
+            self.switch_all(next);
         }
-        self.selectors = [0; 4];
-        if self.fs_base != next.fs_base || self.gs_base != next.gs_base {
-            next.restore();
-        }
+    }
+
+    #[cold]
+    fn switch_all(&mut self, next: &Self) {
+        self.save();
+        next.restore();
+    }
+
+    /// All selectors in one word.
+    fn packed(&self) -> u64 {
+        let [ds, es, fs, gs] = self.selectors.map(u64::from);
+        ds | es << 16 | fs << 32 | gs << 48
     }
 
     /// Loads the registers for the thread that comes.

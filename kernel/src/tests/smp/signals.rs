@@ -265,18 +265,25 @@ fn kills_lose_no_signal() {
         };
         let victims: Vec<_> = (0..5)
             .map(|_| {
-                let seen = seen.clone();
-                kernel.spawn(&process, 7, async move {
+                let (seen, dies) = (seen.clone(), Rc::new(Cell::new(false)));
+                let is_told = dies.clone();
+                let victim = kernel.spawn(&process, 7, async move {
                     loop {
                         let bits = user::wait_signal(slot, Never).await.unwrap();
                         take(&seen, bits);
+                        // It may be a while until its CPU hears of it: what another call gave it would be its own.
+                        while dies.get() {
+                            user::work(100).await;
+                        }
                     }
-                })
+                });
+                (victim, is_told)
             })
             .collect();
-        let (dead, ended) = (victims.clone(), victims.clone());
+        let ended: Vec<_> = victims.iter().map(|(victim, _)| victim.clone()).collect();
+        let dead = ended.clone();
         kernel.spawn(&killers, 7, async move {
-            for victim in victims {
+            for (victim, dies) in victims {
                 user::work(2000).await;
                 user::give_way().await;
                 // In its call: afterwards the bits are its own, though it may not have noted them.
@@ -284,6 +291,7 @@ fn kills_lose_no_signal() {
                     user::work(100).await;
                     user::give_way().await;
                 }
+                dies.set(true);
                 victim.kill();
             }
         });

@@ -48,12 +48,11 @@ impl AddressSpace {
         // Who looks at a range before it changes that sees that this was one.
         *begun += 1;
         if leaf.unmap(start, end) {
-            let loaded = self.take_note();
-            if loaded & !(1 << cpu) != 0 {
+            if self.take_note_of_others(cpu) {
                 *change = Some(Change::felt(Kind::Unmap, start, end));
                 return AtOnce::Begun;
             }
-            if loaded != 0 {
+            if self.is_loaded_here() {
                 shootdown::forget(&(start..end));
             }
         }

@@ -19,7 +19,7 @@
 //! Invariant: neither is given back before the third step.
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use arrayvec::ArrayVec;
 
@@ -173,10 +173,10 @@ impl AddressSpace {
                         true => change.start..change.end,
                         false => EVERYTHING,
                     };
-                    if self.take_note() & !(1 << cpu) != 0 {
+                    if self.take_note_of_others(cpu) {
                         break Step::Ask(range);
                     }
-                    if self.loaded.load(SeqCst) != 0 {
+                    if self.is_loaded_here() {
                         shootdown::forget(&range);
                     }
                     change.stage = Stage::Retiring(change.start);

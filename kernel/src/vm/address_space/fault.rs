@@ -134,7 +134,7 @@ impl AddressSpace {
         if tables.has(address, Table::Leaf) {
             tables.unmap(address, address + PAGE_SIZE);
         }
-        if self.take_note() & !(1 << cpu) != 0 {
+        if self.take_note_of_others(cpu) {
             return None;
         }
         PageTables::flush(address);
