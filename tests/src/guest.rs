@@ -174,7 +174,7 @@ fn machines(wants: &Wants, environment: &Environment) -> Vec<(String, RunOptions
     let times = if environment.is_soak { wants.times.soak } else { wants.times.usual };
     let timeout = wants.timeout as f64 * timeout_scale(usual.machine, environment);
     let is_one_of = |all: usize, suffix: String| if all > 1 { suffix } else { String::new() };
-    let ways: &[_] = if wants.general { &["", "fast_path=off"] } else { &[""] };
+    let ways: &[_] = if wants.general { &["", "short_cuts=off"] } else { &[""] };
     let mut machines = Vec::new();
     for (cpus, way) in counts.iter().flat_map(|cpus| ways.iter().map(move |way| (cpus, way))) {
         let options = RunOptions {
@@ -268,7 +268,7 @@ mod tests {
         let machines = machines(&"general".parse().unwrap(), &Environment::default());
         let words: Vec<_> =
             machines.iter().map(|(_, options)| options.system.append.as_str()).collect();
-        assert_eq!(words, ["", "fast_path=off"]);
+        assert_eq!(words, ["", "short_cuts=off"]);
     }
 
     #[test]

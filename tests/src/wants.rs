@@ -10,7 +10,7 @@
 //! | `timed` | none where the machine's time does not keep pace with its instructions |
 //! | `times=2,20` | so many, each for one run, and so many in a long run; else one |
 //! | `timeout=90` | ended after so many seconds, times the host's scale; else after 60 |
-//! | `general` | and once more with messages that all go the general way (`fast_path=off`) |
+//! | `general` | and once more with messages that all go the general way (`short_cuts=off`) |
 //! | `pinned` | any: the guest runs the case on its first CPU alone |
 #![forbid(unsafe_code)]
 

@@ -24,10 +24,16 @@ pub use notification::Notification;
 pub use reply::Reply;
 pub use timer::Timer;
 
-/// Starts message passing: `fast_path=off` on the command line lets all messages go the general way.
+/// Starts message passing. `fast_path=off` on the command line lets all messages go through futures and the run
+/// queue, `short_cuts=off` lets every entry go the general way, through the whole dispatcher too.
 pub fn init(command_line: &CommandLine) {
-    let is_off = command_line.get("fast_path") == Some("off");
-    sched::set_short_cuts(!is_off);
-    let path = if is_off { "the general path alone" } else { "with a fast path" };
+    let is_off = |word| command_line.get(word) == Some("off");
+    let has_fast_path = !is_off("fast_path") && !is_off("short_cuts");
+    if is_off("short_cuts") {
+        sched::set_short_cuts(false);
+    } else if !has_fast_path {
+        sched::switch_fast_path_off();
+    }
+    let path = if has_fast_path { "with a fast path" } else { "the general path alone" };
     log::debug!("messages of up to {} words, {path}", orbital_abi::message::MAX_WORDS);
 }

@@ -48,6 +48,9 @@ pub(super) struct Waiting<P: Place> {
     place: Option<Ref<P>>,
 }
 
+/// It has a place's reference, and not the place itself.
+impl<P: Place> Unpin for Waiting<P> {}
+
 /// The same, with one. Pinned with its timer.
 struct WaitingUntil<P: Place> {
     waiting: Waiting<P>,
@@ -84,9 +87,11 @@ impl<P: Place> Waiting<P> {
     }
 
     /// Whether a partner has ended it.
-    fn is_over(&self) -> bool {
+    fn is_over(&mut self) -> bool {
         let is_ready = self.thread().take_ready();
         if is_ready {
+            // Whoever has claimed the wait took the thread out of the queue.
+            drop(self.place.take());
             self.release();
         }
         is_ready
@@ -122,7 +127,7 @@ impl<P: Place> Future for Waiting<P> {
     type Output = Outcome;
 
     /// Registers no waker: the thread itself is what a completer wakes.
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Outcome> {
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Outcome> {
         match self.is_over() {
             true => Poll::Ready(Outcome::Written),
             false => Poll::Pending,

@@ -23,4 +23,4 @@ mod tests;
 pub use block::{Completion, block};
 pub use dispatch::{current, init};
 pub use tasks::{spawn, spawn_in};
-pub use wake::{leave_for_dispatcher, set_short_cuts};
+pub use wake::{leave_for_dispatcher, set_short_cuts, switch_fast_path_off};

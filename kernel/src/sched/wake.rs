@@ -7,7 +7,7 @@
 
 use core::{
     cell::Cell,
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    sync::atomic::{AtomicU8, Ordering::Relaxed},
 };
 
 use orbital_executor::{
@@ -40,13 +40,23 @@ const LEFT: u8 = 1 << 0;
 /// The thread that runs here has a budget.
 const CHARGED: u8 = 1 << 1;
 
-/// Whether the dispatcher has a turn after each entry, even where nothing was left for it.
-static NO_SHORT_CUTS: AtomicBool = AtomicBool::new(false);
+/// Messages don't take the fast path.
+const NO_FAST_PATH: u8 = 1 << 2;
 
-/// Lets each entry go the general way, or no longer: to test that the short cuts lead to the same, and to measure
-/// what they save. Holds for a CPU from its dispatcher's next turn on.
+/// What is in the way on all CPUs and all the time.
+static SWITCHED_OFF: AtomicU8 = AtomicU8::new(0);
+
+/// Lets each entry go the general way, or no longer: to test that the short cuts lead to the same. Holds for a CPU
+/// from its dispatcher's next turn on.
 pub fn set_short_cuts(allowed: bool) {
-    NO_SHORT_CUTS.store(!allowed, Relaxed);
+    // As if each entry left something for the dispatcher.
+    SWITCHED_OFF.store(if allowed { 0 } else { LEFT | NO_FAST_PATH }, Relaxed);
+}
+
+/// Lets messages and yields go through futures and the run queue, with all other short cuts: to measure what direct
+/// switches save.
+pub fn switch_fast_path_off() {
+    SWITCHED_OFF.store(NO_FAST_PATH, Relaxed);
 }
 
 /// Makes this CPU the owner of its executor.
@@ -104,14 +114,13 @@ pub fn is_covered(priority: u8, cpu: usize) -> bool {
 /// made it look at its queues since: then it works on something that the thread has called or done.
 pub fn is_in_call(cpu: usize) -> bool {
     let level = URGENCY.of(cpu).level();
-    level != AWAKE && level != IDLE && !NO_SHORT_CUTS.load(Relaxed)
+    level != AWAKE && level != IDLE && SWITCHED_OFF.load(Relaxed) & LEFT == 0
 }
 
 /// This CPU is about to run a thread of this priority. False when there is something to look at first.
 pub fn may_run(priority: u8) -> bool {
-    let left = if NO_SHORT_CUTS.load(Relaxed) { LEFT } else { 0 };
     let bits = IN_THE_WAY.here();
-    bits.set(bits.get() & !LEFT | left);
+    bits.set(bits.get() & CHARGED | SWITCHED_OFF.load(Relaxed));
     let nothing_to_do = || !threads_wait() && executor().top().is_none_or(|top| top <= priority);
     URGENCY.here().settle(usize::from(priority) + 1, nothing_to_do)
 }
