@@ -7,8 +7,6 @@
 //! published how urgent its thread was (`wake`); so none was more urgent than that, and whoever came since and
 //! is has either raised that word or left a note for the dispatcher.
 
-use orbital_abi::Registers;
-
 use super::{
     cpu::{CPU, CURRENT, count_switch, set_timer},
     place::{SLICE_NS, after_wait},
@@ -78,7 +76,7 @@ fn give_cpu(from: &Current, next: &Current) -> *mut SavedRegisters {
 /// The current thread lets the next one of its priority run, if that was interrupted in user mode or has yielded
 /// itself; or goes on, where there is none. `None` when it is for the dispatcher to decide; nothing is changed then.
 #[inline]
-pub fn yield_to_equal(current: &Current) -> Option<*mut SavedRegisters> {
+pub fn yield_to_equal(current: &Current) -> Option<Quick<SavedRegisters>> {
     if !is_possible() {
         return None;
     }
@@ -86,31 +84,36 @@ pub fn yield_to_equal(current: &Current) -> Option<*mut SavedRegisters> {
     let mut ready = cpu.ready.borrow_mut();
     let Some(first) = ready.first(current.priority()) else {
         // Nobody who is more urgent waits, so it goes on.
-        current.answer(Ok(Registers::default()));
-        return Some(current.register_pointer());
+        current.answer_done();
+        return Some(Quick::saved(current.register_pointer()));
     };
-    if first.state() != ThreadState::Preempted || first.has_wishes() || first.is_limited() {
-        return None;
-    }
     // SAFETY: it is in this CPU's run queue, and nobody else below on the stack uses a proof for it.
     let next = unsafe { Current::new(first) };
-    if next.has_operation() {
+    let has_yielded = next.has_yielded();
+    if !has_yielded && !was_interrupted(&next) {
         return None;
     }
-    let to = ready.pop_first(current.priority())?;
-    if let Some(own) = CURRENT.here_locked().take() {
-        ready.push_back(own);
-    }
-    CURRENT.here_locked().set(to);
+    let to = ready.exchange_first(current.priority(), CURRENT.here_locked().leave(current));
+    CURRENT.here_locked().enter(to);
     drop(ready);
-    current.answer(Ok(Registers::default()));
+    current.answer_done();
     current.set_slice_left(SLICE_NS);
-    current.set_state(ThreadState::Preempted);
+    current.set_yielded();
     let slice_end = clock::nanoseconds() + next.slice_left();
     cpu.slice_end.set(slice_end);
     // One that comes too early finds nothing to do, and is set again.
     if slice_end < cpu.timer() {
         set_timer(slice_end);
     }
-    Some(give_cpu(current, &next))
+    let registers = give_cpu(current, &next);
+    // The answer of its own yield says nothing: no words.
+    Some(if has_yielded { Quick::with_words(registers, 0) } else { Quick::saved(registers) })
+}
+
+/// Whether a thread that waits for its turn was interrupted in user mode, and may go on there.
+fn was_interrupted(thread: &Current) -> bool {
+    thread.state() == ThreadState::Preempted
+        && !thread.has_wishes()
+        && !thread.is_limited()
+        && !thread.has_operation()
 }

@@ -72,7 +72,7 @@ fn take_turn(current: Current, turn: Turn) -> *mut SavedRegisters {
     match turn {
         Turn::GoOn | Turn::Look => {}
         Turn::Yield => {
-            current.answer(Ok(Default::default()));
+            current.answer_done();
             CPU.here().slice_over.set(true);
         }
         Turn::Block => {
@@ -264,7 +264,7 @@ fn take_woken() {
             // Ended while it was on its way.
             ThreadState::Ended => continue,
             // Given away by another CPU.
-            ThreadState::Preempted => {}
+            ThreadState::Preempted => thread.set_state(ThreadState::Preempted),
             _ => thread.set_state(ThreadState::Woken),
         }
         requests::arrived(thread);

@@ -58,6 +58,8 @@ fn serve_one(thread: &Ref<Tcb>) {
                 return end(thread);
             }
             thread.set_parked(false);
+            // Which may be no plain yield any more.
+            thread.set_state(thread.state());
             change(thread);
             place::make_ready(thread.clone(), place::End::Back);
         }

@@ -124,6 +124,16 @@ impl RunQueue {
         thread
     }
 
+    /// Takes the first thread of `priority`, where there is one, and adds `other`, of the same priority, behind the
+    /// others. Without one it gives `other` back.
+    #[inline]
+    pub fn exchange_first(&mut self, priority: u8, other: Ref<Tcb>) -> Ref<Tcb> {
+        let level = &mut self.levels[usize::from(priority)];
+        let Some(first) = level.pop_front() else { return other };
+        level.push_back(other);
+        first
+    }
+
     /// Takes the next thread: the first of the highest priority.
     pub fn pop(&mut self) -> Option<Ref<Tcb>> {
         self.pop_first(self.top()?)

@@ -45,7 +45,7 @@ extern "C-unwind" fn orbital_yield(
     registers: *mut SavedRegisters,
     _: u64,
 ) -> Answer {
-    quick(registers, |current| direct::yield_to_equal(current).map(Quick::saved))
+    quick(registers, direct::yield_to_equal)
 }
 
 /// Calls.

@@ -87,6 +87,12 @@ impl Current {
         self.with_registers(|registers| write_answer(registers, answer));
     }
 
+    /// The same, where that is no more than that it succeeded.
+    #[inline(always)]
+    pub fn answer_done(&self) {
+        self.with_registers(SavedRegisters::set_done);
+    }
+
     /// One more counted reference to it.
     pub fn to_ref(&self) -> Ref<Tcb> {
         Ref::from_object(self)

@@ -35,6 +35,8 @@ use crate::{
     process::{Belongs, Member, Process},
 };
 
+/// In the place of [`ThreadState::Preempted`]: see [`Tcb::set_yielded`].
+const YIELDED: u8 = 6;
 /// In the place of [`ThreadState::Blocked`], beside the number of the CPU: see [`Tcb::set_blocked_plain`].
 const BLOCKED_PLAIN: u8 = 0x80;
 const _: () = assert!(MAX_CPUS <= BLOCKED_PLAIN as usize);
@@ -214,8 +216,23 @@ impl Tcb {
             2 => ThreadState::Preempted,
             3 => ThreadState::Running,
             5 => ThreadState::Ended,
+            YIELDED => ThreadState::Preempted,
             _ => ThreadState::Blocked,
         }
+    }
+
+    /// It waits for its turn, and comes from a yield that succeeded: it has no operation, its answer is written,
+    /// and nothing of what can be asked of a thread keeps it from going on. For its CPU, which takes this back before
+    /// it does what is asked.
+    #[inline(always)]
+    pub fn set_yielded(&self) {
+        self.state.store(YIELDED, Ordering::Release);
+    }
+
+    /// Whether it does.
+    #[inline(always)]
+    pub fn has_yielded(&self) -> bool {
+        self.state.load(Ordering::Acquire) == YIELDED
     }
 
     /// It is blocked, and plain: `cpu`, which has it, may let it go on without a look at anything that can be asked

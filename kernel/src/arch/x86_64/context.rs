@@ -125,6 +125,14 @@ impl SavedRegisters {
         [self.rdi, self.rsi, self.rdx, self.r8]
     }
 
+    /// Stores the answer of a system call that succeeded and says no more than that.
+    #[inline(always)]
+    pub fn set_done(&mut self) {
+        self.rax = 0;
+        [self.rdi, self.rsi, self.rdx, self.r8] = [0; 4];
+        [self.r9, self.r10, self.r12, self.r13, self.r14, self.r15, self.rbx, self.rbp] = [0; 8];
+    }
+
     /// Stores what a quick call gives back beside message words: its first three control words. The fourth is zero.
     #[inline(always)]
     pub fn set_control(&mut self, control: [u64; 3]) {
