@@ -51,7 +51,9 @@ pub fn complete(current: Current, completion: Completion) -> *mut SavedRegisters
         Completion::End(reason) => Turn::End(reason),
     };
     match turn {
-        Turn::GoOn if wake::nothing_is_left() => go_on(&current),
+        // As if it had stayed in user mode. What has come from others meanwhile, if it is urgent, is an interrupt that
+        // comes as soon as it is back.
+        Turn::GoOn if wake::goes_on() => current.register_pointer(),
         turn => take_turn(current, turn),
     }
 }
@@ -70,6 +72,10 @@ enum Turn {
 #[inline(never)]
 fn take_turn(current: Current, turn: Turn) -> *mut SavedRegisters {
     match turn {
+        Turn::GoOn if wake::nothing_is_left() => {
+            irq_off::end();
+            return current.register_pointer();
+        }
         Turn::GoOn | Turn::Look => {}
         Turn::Yield => {
             current.answer_done();
@@ -91,14 +97,6 @@ fn take_turn(current: Current, turn: Turn) -> *mut SavedRegisters {
     registers
 }
 
-/// The current thread goes on, and nothing was left for the dispatcher since it let the thread run: as if it had
-/// stayed in user mode. What has come from others meanwhile, if it is urgent, is an interrupt that comes as soon
-/// as the thread is back.
-fn go_on(current: &Current) -> *mut SavedRegisters {
-    irq_off::end();
-    current.register_pointer()
-}
-
 /// The dispatcher's turn after a quick call that has left something for it.
 pub fn turn() -> *mut SavedRegisters {
     irq_off::begin();
@@ -110,7 +108,7 @@ pub fn turn() -> *mut SavedRegisters {
 /// The current thread goes on with an answer that says nothing, where nothing was left for the dispatcher.
 #[inline(always)]
 pub fn go_on_with_nothing(current: &Current) -> Option<Quick<SavedRegisters>> {
-    wake::nothing_is_left().then(|| {
+    wake::goes_on().then(|| {
         current.with_registers(|registers| registers.set_control([0; 3]));
         Quick::with_words(current.register_pointer(), 0)
     })

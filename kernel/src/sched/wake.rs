@@ -43,20 +43,34 @@ const CHARGED: u8 = 1 << 1;
 /// Messages don't take the fast path.
 const NO_FAST_PATH: u8 = 1 << 2;
 
+/// Somebody measures for how long interrupts are off.
+const MEASURED: u8 = 1 << 3;
+
 /// What is in the way on all CPUs and all the time.
-static SWITCHED_OFF: AtomicU8 = AtomicU8::new(0);
+static ALWAYS_THERE: AtomicU8 = AtomicU8::new(0);
 
 /// Lets each entry go the general way, or no longer: to test that the short cuts lead to the same. Holds for a CPU
 /// from its dispatcher's next turn on.
 pub fn set_short_cuts(allowed: bool) {
     // As if each entry left something for the dispatcher.
-    SWITCHED_OFF.store(if allowed { 0 } else { LEFT | NO_FAST_PATH }, Relaxed);
+    let bits = LEFT | NO_FAST_PATH;
+    if allowed {
+        ALWAYS_THERE.fetch_and(!bits, Relaxed);
+    } else {
+        ALWAYS_THERE.fetch_or(bits, Relaxed);
+    }
 }
 
 /// Lets messages and yields go through futures and the run queue, with all other short cuts: to measure what direct
 /// switches save.
 pub fn switch_fast_path_off() {
-    SWITCHED_OFF.store(NO_FAST_PATH, Relaxed);
+    ALWAYS_THERE.fetch_or(NO_FAST_PATH, Relaxed);
+}
+
+/// From here on no way out of the kernel is so short that it need not say how long interrupts were off. Holds for a
+/// CPU from its dispatcher's next turn on.
+pub fn measure() {
+    ALWAYS_THERE.fetch_or(MEASURED, Relaxed);
 }
 
 /// Makes this CPU the owner of its executor.
@@ -76,10 +90,17 @@ pub fn nothing_is_left() -> bool {
     IN_THE_WAY.here().get() & LEFT == 0
 }
 
-/// The same, and the thread has no budget.
+/// The same, and nobody measures how long that took.
+#[inline(always)]
+pub fn goes_on() -> bool {
+    IN_THE_WAY.here().get() & (LEFT | MEASURED) == 0
+}
+
+/// Whether quick calls are possible: nothing is left, the thread has no budget, and there is a fast path. They are so
+/// short that nobody measures them.
 #[inline(always)]
 pub fn nothing_is_in_the_way() -> bool {
-    IN_THE_WAY.here().get() == 0
+    IN_THE_WAY.here().get() & (LEFT | CHARGED | NO_FAST_PATH) == 0
 }
 
 /// Whether the thread that runs here is charged for its time.
@@ -114,13 +135,13 @@ pub fn is_covered(priority: u8, cpu: usize) -> bool {
 /// made it look at its queues since: then it works on something that the thread has called or done.
 pub fn is_in_call(cpu: usize) -> bool {
     let level = URGENCY.of(cpu).level();
-    level != AWAKE && level != IDLE && SWITCHED_OFF.load(Relaxed) & LEFT == 0
+    level != AWAKE && level != IDLE && ALWAYS_THERE.load(Relaxed) & LEFT == 0
 }
 
 /// This CPU is about to run a thread of this priority. False when there is something to look at first.
 pub fn may_run(priority: u8) -> bool {
     let bits = IN_THE_WAY.here();
-    bits.set(bits.get() & CHARGED | SWITCHED_OFF.load(Relaxed));
+    bits.set(bits.get() & CHARGED | ALWAYS_THERE.load(Relaxed));
     let nothing_to_do = || !threads_wait() && executor().top().is_none_or(|top| top <= priority);
     URGENCY.here().settle(usize::from(priority) + 1, nothing_to_do)
 }

@@ -20,37 +20,28 @@ use crate::{
     percpu::{MAX_CPUS, PerCpu},
 };
 
-/// The address of a space; 0 is none. Not counted: the end of a process waits until no CPU has its space loaded,
-/// and keeps it until then.
-static LOADED: PerCpu<Loaded> = PerCpu::new([const { Loaded::new() }; MAX_CPUS]);
-
-struct Loaded {
-    now: AtomicUsize,
-    next: AtomicUsize,
-}
-
-impl Loaded {
-    const fn new() -> Self {
-        Self { now: AtomicUsize::new(0), next: AtomicUsize::new(0) }
-    }
-}
+/// The space that each CPU has loaded, by its address; 0 is none. Not counted: the end of a process waits until no
+/// CPU has its space loaded, and keeps it until then.
+static NOW: PerCpu<AtomicUsize> = PerCpu::new([const { AtomicUsize::new(0) }; MAX_CPUS]);
+/// The one that it is about to load, or has.
+static NEXT: PerCpu<AtomicUsize> = PerCpu::new([const { AtomicUsize::new(0) }; MAX_CPUS]);
 
 /// Whether this CPU has `space` loaded.
 #[inline(always)]
 pub fn is_here(space: usize) -> bool {
-    LOADED.here_locked().now.load(Relaxed) == space
+    NOW.here_locked().load(Relaxed) == space
 }
 
 /// This CPU is about to load `space`.
 #[inline(always)]
 pub fn begin(space: usize) {
-    LOADED.here_locked().next.store(space, Release);
+    NEXT.here_locked().store(space, Release);
 }
 
 /// It has.
 #[inline(always)]
 pub fn end(space: usize) {
-    LOADED.here_locked().now.store(space, Release);
+    NOW.here_locked().store(space, Release);
 }
 
 /// The CPUs that have `space` loaded, a bit each. What was changed in its tables comes before this look.
@@ -63,7 +54,12 @@ pub fn cpus(space: usize) -> u64 {
 #[inline]
 pub fn is_elsewhere_behind_barrier(space: usize, cpu: usize) -> bool {
     let count = arch::cpu_count_locked();
-    count > 1 && (0..count).any(|other| other != cpu && is_on(space, other))
+    count > 1 && is_on_another(space, cpu, count)
+}
+
+#[inline(never)]
+fn is_on_another(space: usize, cpu: usize, count: usize) -> bool {
+    (0..count).any(|other| other != cpu && is_on(space, other))
 }
 
 /// The CPUs that have it loaded, where another locked instruction has just been the barrier.
@@ -78,7 +74,6 @@ pub fn cpus_behind_barrier(space: usize) -> u64 {
 
 #[inline]
 fn is_on(space: usize, cpu: usize) -> bool {
-    let loaded = LOADED.of(cpu);
-    // In this order: what is let go of here was named there before.
-    loaded.next.load(Acquire) == space || loaded.now.load(Acquire) == space
+    // In this order: what is not loaded any more by the second look was not named at the first.
+    NEXT.of(cpu).load(Acquire) == space || NOW.of(cpu).load(Acquire) == space
 }
