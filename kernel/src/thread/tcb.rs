@@ -221,9 +221,8 @@ impl Tcb {
         }
     }
 
-    /// It waits for its turn, and comes from a yield that succeeded: it has no operation, its answer is written,
-    /// and nothing of what can be asked of a thread keeps it from going on. For its CPU, which takes this back before
-    /// it does what is asked.
+    /// It waits for its turn after a yield, its answer is written, and nothing that can be asked of a thread keeps it
+    /// from going on. For its CPU, which takes this back before it does what is asked.
     #[inline(always)]
     pub fn set_yielded(&self) {
         self.state.store(YIELDED, Ordering::Release);
