@@ -165,12 +165,15 @@ pub fn fault_at_once(current: &Current, fault: &Fault) -> Option<Quick<SavedRegi
     Some(direct::switch(current, handler, &next, Quick::saved))
 }
 
-/// A thread that waits at an endpoint for a message and may get it at once.
+/// A thread that waits at an endpoint for a message and may get it at once. Not one whose capability may be kept in its
+/// tree for its wait: that is let go where the general way ends it.
 #[inline(always)]
 fn receiver(thread: &Tcb, cpu: usize) -> Option<Current> {
     let next = direct::candidate(thread, cpu)?;
-    let is_ready =
-        next.is_in::<Waiting<Endpoint>>() && !next.owed().is_some() && next.task().start_unwoken();
+    let is_ready = next.is_in::<Waiting<Endpoint>>()
+        && !next.owed().is_some()
+        && !next.process.table.lingers()
+        && next.task().start_unwoken();
     is_ready.then_some(next)
 }
 

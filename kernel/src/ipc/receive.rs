@@ -8,7 +8,7 @@ use super::{
     deadlock::left,
     endpoint::{Found, Side},
     transfer,
-    waiting::wait,
+    waiting::{release, wait},
 };
 use crate::{
     object::Ref,
@@ -90,6 +90,8 @@ fn take(current: &Current, claim: Claim) -> Option<Registers> {
         let displaced = current.owe(sender.clone(), sequence);
         claim.taken();
         left(&sender);
+        // Its answer may come by a direct switch, which does not look.
+        release(&sender);
         drop(displaced);
     } else {
         claim.complete(Ok(Default::default()));

@@ -14,6 +14,7 @@ use core::{
 use orbital_abi::{Deadline, Error};
 use orbital_executor::timer::Sleep;
 
+use super::deadlock::left;
 use crate::{
     object::{Object, Ref},
     sched::{Completion, block, clock::sleep_until},
@@ -90,19 +91,13 @@ impl<P: Place> Waiting<P> {
     fn is_over(&mut self) -> bool {
         let is_ready = self.thread().take_ready();
         if is_ready {
-            // Whoever has claimed the wait took the thread out of the queue.
+            // Whoever has claimed the wait took the thread out of the queue. The note of what it waits for goes before the
+            // place that it names.
+            left(self.thread());
             drop(self.place.take());
-            self.release();
+            release(self.thread());
         }
         is_ready
-    }
-
-    /// The capability by which it came may have been kept in its tree for it.
-    fn release(&self) {
-        let thread = self.thread();
-        if thread.process.table.lingers() {
-            thread.process.reap_at(thread.priority());
-        }
     }
 
     /// Ends the wait; in which phase it was. Out of the queue first: so whoever finds the thread there
@@ -111,7 +106,7 @@ impl<P: Place> Waiting<P> {
         if let Some(place) = &self.place {
             place.forget(self.thread());
         }
-        self.release();
+        release(self.thread());
         self.thread().cancel_wait()
     }
 
@@ -120,6 +115,13 @@ impl<P: Place> Waiting<P> {
         let place = self.place.take();
         core::mem::forget(self);
         drop(place);
+    }
+}
+
+/// The thread does not wait in a queue any more: the capability by which it came may have been kept in its tree for it.
+pub(super) fn release(thread: &Tcb) {
+    if thread.process.table.lingers() {
+        thread.process.reap_at(thread.priority());
     }
 }
 

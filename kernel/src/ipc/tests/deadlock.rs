@@ -10,6 +10,7 @@ use orbital_abi::{
 use super::{Kernel, Notes, grant, message, user, words};
 use crate::{
     arch::host::clock,
+    capability::transfer,
     ipc::{binding::bind_endpoint, deadlock::MOST_HOPS},
     object::Ref,
     process::Process,
@@ -288,4 +289,56 @@ fn a_chain_that_is_broken_is_no_cycle() {
     kernel.run_until_idle();
     assert_eq!((first.exit_reason(), last.exit_reason(), killer.exit_reason()), (WELL, WELL, WELL));
     assert_eq!(middle.state(), ThreadState::Ended);
+}
+
+/// How someone else ends a call that is queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Revoke,
+    Close,
+}
+
+/// A call that was ended by someone else is looked at no more, and the next one is looked at again.
+#[test]
+fn a_call_that_others_have_ended_is_no_longer_noted() {
+    for (ending, told) in [(Ending::Revoke, Error::Revoked), (Ending::Close, Error::EndpointGone)] {
+        let mut kernel = Kernel::boot();
+        let mut ring = ring(&kernel, 3);
+        let process = ring.processes[0].clone();
+        let [a, b, c] = [0, 1, 2].map(|place: usize| ring.slots[place]);
+        let by = match ending {
+            Ending::Revoke => {
+                transfer::copy(&process.table, c, (Rights::SEND, 0), &process.table, &process.quota)
+                    .unwrap()
+            }
+            Ending::Close => c,
+        };
+        let first = kernel.thread(&process, 20, async move {
+            assert_eq!(user::call(by, words(), Never).await, Err(told));
+            assert_eq!(user::call(b, words(), Never).await, Err(Error::WouldDeadlock));
+            user::receive(a, Never).await.unwrap();
+            user::reply(words()).await.unwrap();
+            0
+        });
+        let second = kernel.thread(&process, 20, async move {
+            user::call(a, words(), Never).await.unwrap();
+            0
+        });
+        let third = kernel.thread(&process, 20, async move { 0 });
+        for (place, thread) in [&first, &second, &third].into_iter().enumerate() {
+            ring.bind(place, thread);
+        }
+        [&first, &second].into_iter().for_each(|thread| thread.start().unwrap());
+        kernel.run_until_idle();
+        assert!(first.is_queued_at_bound() && second.is_queued_at_bound());
+        ring.ends.clear();
+        kernel.spawn(&process, 30, async move {
+            match ending {
+                Ending::Revoke => user::revoke(c).await.unwrap(),
+                Ending::Close => user::close(c).await.unwrap(),
+            }
+        });
+        kernel.run_until_idle();
+        assert_eq!((first.exit_reason(), second.exit_reason()), (WELL, WELL), "{ending:?}");
+    }
 }

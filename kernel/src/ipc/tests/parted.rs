@@ -224,3 +224,23 @@ fn who_waits_for_an_end_is_told_at_once() {
         kept.into_iter().for_each(|slot| kernel.init.close(slot).unwrap());
     }
 }
+
+/// By a direct switch to each of them, as there is one for calls.
+#[test]
+fn they_are_called_as_all_others() {
+    for parting in PARTINGS {
+        let mut case = case(Wait::Receive, parting);
+        let root = case.root;
+        case.kernel.spawn(&case.owner, 1, async move {
+            for _ in 0..3 * EACH {
+                // None of them answers.
+                let called = user::call(root, message(1, &[]), Never).await;
+                assert_eq!(called, Err(Error::PeerGone));
+            }
+        });
+        case.kernel.run_until_idle();
+        let expected: Vec<_> = (0..3 * EACH).map(|n| (n, Ok(()))).collect();
+        assert_eq!(case.told(), expected, "{parting:?}");
+        case.is_tidy();
+    }
+}
