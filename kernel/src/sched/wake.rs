@@ -67,10 +67,12 @@ pub fn switch_fast_path_off() {
     ALWAYS_THERE.fetch_or(NO_FAST_PATH, Relaxed);
 }
 
-/// From here on no way out of the kernel is so short that it need not say how long interrupts were off. Holds for a
-/// CPU from its dispatcher's next turn on.
+/// From here on no way out of the kernel is so short that it need not say how long interrupts were off. Holds for
+/// another CPU from its dispatcher's next turn on.
 pub fn measure() {
     ALWAYS_THERE.fetch_or(MEASURED, Relaxed);
+    let bits = IN_THE_WAY.here();
+    bits.set(bits.get() | MEASURED);
 }
 
 /// Makes this CPU the owner of its executor.

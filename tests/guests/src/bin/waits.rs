@@ -23,6 +23,7 @@ use orbital_user::{
     endpoint::reply,
     start::bootstrap,
     system,
+    thread::JoinHandle,
 };
 
 suite! {
@@ -56,6 +57,15 @@ fn new(before: &[Wait]) -> Wait {
 /// A thread that waits by `f`: what is told of it. Whatever it waits for comes by `end`.
 #[track_caller]
 fn told(f: impl FnOnce() + Send + 'static, end: impl FnOnce()) -> Wait {
+    told_until(f, |thread| {
+        end();
+        thread.join().unwrap();
+    })
+}
+
+/// The same; its wait is over, or the thread, after `end`.
+#[track_caller]
+fn told_until(f: impl FnOnce() + Send + 'static, end: impl FnOnce(JoinHandle<()>)) -> Wait {
     let before = all();
     let from = clock::now();
     let thread = at(MIDDLE, f);
@@ -63,8 +73,7 @@ fn told(f: impl FnOnce() + Send + 'static, end: impl FnOnce()) -> Wait {
     let wait = new(&before);
     assert!(from <= wait.since && wait.since <= clock::now(), "{wait:?}");
     assert_eq!(new(&before), wait, "it waits still");
-    end();
-    thread.join().unwrap();
+    end(thread);
     assert_eq!(all().len(), before.len());
     wait
 }
@@ -99,8 +108,7 @@ fn every_wait_is_told() {
         || word.signal(1).unwrap(),
     );
     assert_eq!((signal.kind, signal.whom), (WaitKind::Signal, 0));
-    let time = clock::now() + 5_000_000;
-    let sleep = told(move || clock::sleep_until(time), || clock::sleep_until(time + 1));
+    let sleep = told_until(|| clock::sleep_until(u64::MAX - 1), threads::end);
     assert_eq!((sleep.kind, sleep.whom), (WaitKind::Sleep, 0));
     let other = Worker::new(MIDDLE, |_| (), 0);
     let of = other.slot();
