@@ -8,7 +8,7 @@
 
 use super::{
     balance,
-    cpu::{CPU, CURRENT, set_timer},
+    cpu::{CPU, set_timer},
     sleepers, wake,
 };
 use crate::{
@@ -41,8 +41,10 @@ fn make_ready(thread: Ref<Tcb>, cpu_index: usize) {
         return wake::leave_for_dispatcher();
     }
     let slice_end = cpu.slice_end.get();
-    if CURRENT.here_locked().priority() == Some(priority) && slice_end < cpu.timer() {
-        // It has to share its time now.
+    // The current one may be more urgent than was published: it may give the CPU back to an equal without a word to
+    // the dispatcher.
+    if wake::published_priority() == Some(priority) && slice_end < cpu.timer() {
+        // That has to share its time now.
         set_timer(slice_end);
     }
 }

@@ -1,10 +1,13 @@
 //! Time: equal threads share it in slices, and the timer is asked for nothing else.
 #![forbid(unsafe_code)]
 
+use orbital_abi::Deadline::Never;
+
 use super::{Kernel, Notes, dispatch, user};
 use crate::{
     arch::host::{clock, timer},
     sched::place::SLICE_NS,
+    tests::kernel::{endpoint, notification},
 };
 
 #[test]
@@ -138,4 +141,33 @@ fn a_late_timer_interrupt_does_no_harm() {
     crate::arch::host::idle::request_interrupt(crate::arch::Trap::Timer);
     kernel.run_until_idle();
     assert_eq!(*notes.borrow(), ["a", "b"]);
+}
+
+/// A more urgent server wakes an equal of its client's, and gives the CPU back to that without the dispatcher.
+#[test]
+fn who_is_woken_for_an_equal_by_someone_more_urgent_has_its_turn() {
+    let mut kernel = Kernel::boot();
+    let process = kernel.process("p");
+    let ((_, slot), (_, word)) = (endpoint(&process), notification(&process));
+    let notes = Notes::default();
+    let (noted, second) = (notes.clone(), notes.clone());
+    kernel.spawn(&process, 8, async move {
+        user::receive(slot, Never).await.unwrap();
+        user::signal(word, 1).await.unwrap();
+        let _ = user::reply_receive(slot, user::message(1, &[]), Never).await;
+    });
+    kernel.spawn(&process, 5, async move {
+        user::wait_signal(word, Never).await.unwrap();
+        second.borrow_mut().push("equal");
+    });
+    kernel.run_until_idle();
+    kernel.spawn(&process, 5, async move {
+        // The last turn of the dispatcher has seen nobody else.
+        user::work(10).await;
+        user::call(slot, user::message(1, &[]), Never).await.unwrap();
+        user::work(5 * SLICE_NS).await;
+        noted.borrow_mut().push("client");
+    });
+    kernel.run_until_idle();
+    assert_eq!(*notes.borrow(), ["equal", "client"]);
 }
