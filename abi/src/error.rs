@@ -92,7 +92,8 @@ errors! {
         Revoked = 25, "the capability was revoked";
         /// More copies of copies than can be: 64 above one.
         TooDeep = 26, "the capability was derived too often";
-        /// The partner has no room for the message: no message page for so many words.
+        /// The partner has no room for the message: no message page for so many words or capabilities, or it does not
+        /// accept so many.
         NoRoom = 27, "the partner has no room for the message";
         /// The call would close a cycle of threads that wait for each other.
         WouldDeadlock = 28, "the call would wait for a thread that waits for the caller";
@@ -116,6 +117,10 @@ pub enum IpcError {
     WrongKind = Error::WrongKind as u64,
     /// See [`Error::MissingRights`].
     MissingRights = Error::MissingRights as u64,
+    /// See [`Error::TableFull`].
+    TableFull = Error::TableFull as u64,
+    /// See [`Error::QuotaExceeded`].
+    QuotaExceeded = Error::QuotaExceeded as u64,
     /// See [`Error::WouldBlock`].
     WouldBlock = Error::WouldBlock as u64,
     /// See [`Error::PeerGone`].
@@ -132,6 +137,8 @@ pub enum IpcError {
     Unanswered = Error::Unanswered as u64,
     /// See [`Error::Revoked`].
     Revoked = Error::Revoked as u64,
+    /// See [`Error::TooDeep`].
+    TooDeep = Error::TooDeep as u64,
     /// See [`Error::NoRoom`].
     NoRoom = Error::NoRoom as u64,
     /// See [`Error::WouldDeadlock`].
@@ -142,11 +149,13 @@ pub enum IpcError {
 
 impl IpcError {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::EmptySlot,
         Self::StaleCapability,
         Self::WrongKind,
         Self::MissingRights,
+        Self::TableFull,
+        Self::QuotaExceeded,
         Self::WouldBlock,
         Self::PeerGone,
         Self::EndpointGone,
@@ -155,6 +164,7 @@ impl IpcError {
         Self::TimedOut,
         Self::Unanswered,
         Self::Revoked,
+        Self::TooDeep,
         Self::NoRoom,
         Self::WouldDeadlock,
         Self::BoundToAnother,

@@ -10,10 +10,18 @@ pub const REGISTER_WORDS: usize = 8;
 /// entry `i` of the page.
 pub const MAX_WORDS: usize = 496;
 
-/// The first word of a message: a label that the partners agree on, and how many words follow.
+/// How many capabilities a message brings at most.
+pub const MAX_CAPABILITIES: usize = 4;
+
+/// Where the slots of the second to the last capability of a message stand in its sender's message page, and in
+/// its receiver's, by the number of the entry. The first one's is control word 3.
+pub const PAGE_SLOTS: core::ops::Range<usize> = 497..500;
+
+/// The first word of a message: a label that the partners agree on, how many words follow, how many capabilities it
+/// brings, and how many its sender accepts in what it waits for then.
 ///
-/// Bits 0-31 are the label, bits 32-40 the word count; the others are zero. Bits 41-46 are kept for counts of
-/// capabilities, which can't travel yet: a tag that has one of them is refused.
+/// Bits 0-31 are the label, bits 32-40 the word count, bits 41-43 the count of capabilities, bits 44-46 how many are
+/// accepted; the others are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 #[repr(transparent)]
 pub struct Tag(u64);
@@ -21,6 +29,10 @@ pub struct Tag(u64);
 impl Tag {
     const COUNT_SHIFT: u32 = 32;
     const COUNT_MASK: u64 = 0x1ff;
+    const CAPABILITIES_SHIFT: u32 = 41;
+    const ACCEPTS_SHIFT: u32 = 44;
+    const FEW_MASK: u64 = 7;
+    const END: u32 = 47;
 
     /// A tag with `label` and `words` words, at most [`MAX_WORDS`] of them.
     ///
@@ -33,22 +45,43 @@ impl Tag {
         Ok(Self((words as u64) << Self::COUNT_SHIFT | label as u64))
     }
 
+    /// The same tag, of a message that brings so many capabilities, and whose sender accepts so many.
+    ///
+    /// # Errors
+    /// [`IpcError::InvalidMessage`] for more than [`MAX_CAPABILITIES`] of either.
+    pub const fn with_capabilities(self, sent: usize, accepted: usize) -> Result<Self, IpcError> {
+        if sent > MAX_CAPABILITIES || accepted > MAX_CAPABILITIES {
+            return Err(IpcError::InvalidMessage);
+        }
+        let counts =
+            (sent as u64) << Self::CAPABILITIES_SHIFT | (accepted as u64) << Self::ACCEPTS_SHIFT;
+        Ok(Self(self.0 & ((1 << Self::CAPABILITIES_SHIFT) - 1) | counts))
+    }
+
     /// The tag that stood in a register.
     ///
     /// # Errors
-    /// [`IpcError::InvalidMessage`] when it names more words than a message has, or has bits that
-    /// mean nothing.
+    /// [`IpcError::InvalidMessage`] when it names more words or capabilities than a message has, or has bits
+    /// that mean nothing.
     pub const fn from_bits(bits: u64) -> Result<Self, IpcError> {
-        // Everything above the label is the count, or has to be zero.
-        if bits >> Self::COUNT_SHIFT > MAX_WORDS as u64 {
+        let tag = Self(bits);
+        let is_small = tag.words() <= MAX_WORDS
+            && tag.capabilities() <= MAX_CAPABILITIES
+            && tag.accepted() <= MAX_CAPABILITIES;
+        if bits >> Self::END != 0 || !is_small {
             return Err(IpcError::InvalidMessage);
         }
-        Ok(Self(bits))
+        Ok(tag)
     }
 
-    /// The same, if it is one whose message travels in registers alone.
+    /// The same, if its message is words in registers, and nothing else.
     pub const fn short_from_bits(bits: u64) -> Option<Self> {
         if bits >> Self::COUNT_SHIFT > REGISTER_WORDS as u64 { None } else { Some(Self(bits)) }
+    }
+
+    /// The same, if its message is words alone.
+    pub const fn plain_from_bits(bits: u64) -> Option<Self> {
+        if bits >> Self::COUNT_SHIFT > MAX_WORDS as u64 { None } else { Some(Self(bits)) }
     }
 
     /// The tag as it goes into a register.
@@ -75,6 +108,31 @@ impl Tag {
     /// Whether some of them travel in message pages.
     pub const fn is_long(self) -> bool {
         self.words() > REGISTER_WORDS
+    }
+
+    /// How many capabilities the message brings.
+    pub const fn capabilities(self) -> usize {
+        (self.0 >> Self::CAPABILITIES_SHIFT & Self::FEW_MASK) as usize
+    }
+
+    /// How many its sender accepts.
+    pub const fn accepted(self) -> usize {
+        (self.0 >> Self::ACCEPTS_SHIFT & Self::FEW_MASK) as usize
+    }
+
+    /// Whether sender and receiver need message pages.
+    pub const fn needs_page(self) -> bool {
+        self.is_long() || self.capabilities() > 1
+    }
+
+    /// The tag as the receiver gets it: without what its sender accepts.
+    pub const fn delivered(self) -> Self {
+        Self(self.0 & ((1 << Self::ACCEPTS_SHIFT) - 1))
+    }
+
+    /// The tag of a thread that sends nothing, and accepts as many.
+    pub const fn accepting(self) -> Self {
+        Self(self.0 & Self::FEW_MASK << Self::ACCEPTS_SHIFT)
     }
 }
 
@@ -182,14 +240,16 @@ impl Deadline {
     }
 }
 
-/// The control registers of a message operation: what stands before the words. `reply` names the kept reply that is
-/// answered in the endpoint's place, `reply_receive` in control word 3; 0 is the call that the thread owes.
+/// The control registers of a message operation: what stands before the words. Control word 3 is the slot of the
+/// first capability that is sent, where there is one. Else `reply_receive` names there the kept reply that is answered,
+/// `reply` in the endpoint's place; 0 is the call that the thread owes.
 ///
-/// | operation | endpoint | tag | deadline |
-/// |---|---|---|---|
-/// | send, call, reply_receive | used | used | used |
-/// | receive | used | 0 | used |
-/// | reply | a kept reply, or 0 | used | 0 |
+/// | operation | endpoint | tag: label and words | capabilities | accepted | deadline |
+/// |---|---|---|---|---|---|
+/// | send | used | used | used | 0 | used |
+/// | call, reply_receive | used | used | used | used | used |
+/// | receive | used | 0 | 0 | used | used |
+/// | reply | a kept reply, or 0 | used | used | 0 | 0 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Operation {
     /// The endpoint to send to or to receive from.

@@ -5,7 +5,7 @@ use core::arch::naked_asm;
 use orbital_user::{
     Endpoint, MessagePage, Rights,
     abi::{
-        Syscall,
+        Syscall, Tag,
         message::{MAX_WORDS, REGISTER_WORDS},
     },
     start::take_granted,
@@ -37,6 +37,33 @@ pub fn sixty_four_words() -> Samples {
 /// The same with as many as a message has.
 pub fn all_words() -> Samples {
     with_server(MAX_WORDS, call_with_eight_words)
+}
+
+/// A capability each way, received and closed: by the client what came with the answer, by the server what came with
+/// the call.
+pub fn capability() -> Samples {
+    let endpoint = Endpoint::create().expect("an endpoint");
+    let server =
+        roles::start("cap_server", |spawn| spawn.grant(endpoint.slot(), Rights::RECEIVE, 0));
+    let own = Endpoint::create().expect("an endpoint");
+    let tag = Tag::new(7, 0).and_then(|tag| tag.with_capabilities(1, 1)).expect("a tag");
+    let (slot, own) = (endpoint.slot().bits(), own.slot().bits());
+    let samples = measure(MANY, || {
+        // SAFETY: the calls change no memory.
+        unsafe {
+            let (code, came) = stub::call_for_fourth(Syscall::Call, [slot, tag.bits(), NEVER, own]);
+            code | stub::call(Syscall::CapabilityClose, [came, 0, 0]).0
+        }
+    });
+    roles::end(&server);
+    samples
+}
+
+/// The server that closes what comes, and answers with a capability of its own.
+pub fn cap_server() {
+    let endpoint = take_granted(0).expect("an endpoint").into_slot();
+    let own = Endpoint::create().expect("an endpoint");
+    serve_capabilities(endpoint.bits(), own.slot().bits());
 }
 
 #[inline(always)]
@@ -120,5 +147,39 @@ extern "C" fn serve(endpoint: u64) {
         "ud2",
         receive = const Syscall::Receive as u64,
         reply_receive = const Syscall::ReplyReceive as u64,
+    )
+}
+
+/// Takes each call on `endpoint`, closes the capability that it brings, and answers with `own`. Does not return, as
+/// [`serve`].
+#[unsafe(naked)]
+extern "C" fn serve_capabilities(endpoint: u64, own: u64) {
+    naked_asm!(
+        "push rsi",
+        "push rdi",
+        "mov eax, {receive}",
+        // It accepts one.
+        "mov rsi, {accepts}",
+        "2:",
+        "mov rdi, [rsp]",
+        "mov rdx, -1",
+        "syscall",
+        "test eax, eax",
+        "jnz 3f",
+        "mov rdi, r8",
+        "mov eax, {close}",
+        "syscall",
+        "test eax, eax",
+        "mov eax, {reply_receive}",
+        "mov rsi, {both}",
+        "mov r8, [rsp + 8]",
+        "jz 2b",
+        "3:",
+        "ud2",
+        receive = const Syscall::Receive as u64,
+        close = const Syscall::CapabilityClose as u64,
+        reply_receive = const Syscall::ReplyReceive as u64,
+        accepts = const 1_u64 << 44,
+        both = const 1_u64 << 44 | 1 << 41,
     )
 }

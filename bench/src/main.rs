@@ -48,6 +48,7 @@ const BENCHMARKS: &[Benchmark] = &[
     ("ipc_call_reply_8", ipc::eight_words),
     ("ipc_call_reply_64", ipc::sixty_four_words),
     ("ipc_call_reply_496", ipc::all_words),
+    ("ipc_call_reply_cap", ipc::capability),
     ("ipc_call_reply_general_0", ipc::no_words),
     ("notify_round_trip", notifications::round_trip),
     ("page_map_unmap", mappings::map_unmap),
@@ -66,6 +67,7 @@ const BENCHMARKS: &[Benchmark] = &[
 const ROLES: &[(&str, fn())] = &[
     ("yielder", calls::yielder),
     ("server", ipc::server),
+    ("cap_server", ipc::cap_server),
     ("faulter", handlers::faulter),
     ("hoarder", interrupts::hoarder),
 ];

@@ -67,6 +67,34 @@ pub unsafe fn call_with_words(syscall: Syscall, control: [u64; 4], words: [u64; 
     }
 }
 
+/// A call that takes four control words; gives its code, and its fourth result.
+///
+/// # Safety
+/// As [`call`].
+#[inline(always)]
+pub unsafe fn call_for_fourth(syscall: Syscall, control: [u64; 4]) -> (u64, u64) {
+    let [first, second, third, fourth] = control;
+    let (code, result): (u64, u64);
+    // SAFETY: the caller's; all that a call changes is given as changed.
+    unsafe {
+        core::arch::asm!(
+            "push rbx",
+            "push rbp",
+            "syscall",
+            "pop rbp",
+            "pop rbx",
+            inlateout("rax") syscall as u64 => code,
+            inlateout("rdi") first => _,
+            inlateout("rsi") second => _,
+            inlateout("rdx") third => _,
+            inlateout("r8") fourth => result,
+            lateout("r9") _, lateout("r10") _, lateout("rcx") _, lateout("r11") _,
+            lateout("r12") _, lateout("r13") _, lateout("r14") _, lateout("r15") _,
+        );
+    }
+    (code, result)
+}
+
 /// A call that takes nothing; gives its code.
 #[inline(always)]
 pub fn bare(syscall: Syscall) -> u64 {

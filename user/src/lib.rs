@@ -6,7 +6,8 @@
 //! | [`start`] | [`entry!`](crate::entry), the bootstrap block, the end |
 //! | [`mod@print`] | [`println!`](crate::println) into the system's log |
 //! | [`capability`] | the handle that closes on drop, beneath all objects |
-//! | [`endpoint`], [`reply`], [`server`], [`message_page`] | messages |
+//! | [`endpoint`], [`reply`], [`server`] | messages |
+//! | [`message_page`], [`passing`] | long messages, and those that bring capabilities |
 //! | [`notification`], [`timer`] | signals, at once and at certain times |
 //! | [`memory`] | memory objects and mappings; the heap stands on it |
 //! | [`lock`] | a mutex between threads |
@@ -31,6 +32,7 @@ pub mod message_page;
 pub mod notification;
 #[cfg(target_os = "none")]
 mod panic;
+pub mod passing;
 pub mod print;
 pub mod process;
 pub mod program;

@@ -14,6 +14,7 @@ fn a_tag_keeps_label_and_count_apart() {
             assert_eq!((tag.register_words(), tag.is_long()), (words.min(8), words > 8));
             assert_eq!(Tag::from_bits(tag.bits()), Ok(tag));
             assert_eq!(Tag::short_from_bits(tag.bits()), (words <= 8).then_some(tag));
+            assert_eq!(Tag::plain_from_bits(tag.bits()), Some(tag));
         }
     }
     assert_eq!(Tag::new(7, 3).map(Tag::bits), Ok(3 << 32 | 7));
@@ -26,17 +27,45 @@ fn a_tag_with_more_words_than_a_message_has_is_refused() {
         assert_eq!(Tag::new(0, words), Err(IpcError::InvalidMessage), "{words}");
     }
     for words in MAX_WORDS as u64 + 1..=0x1ff {
+        assert_eq!(Tag::plain_from_bits(words << 32), None, "{words}");
         assert_eq!(Tag::from_bits(words << 32), Err(IpcError::InvalidMessage), "{words}");
     }
 }
 
 #[test]
 fn a_tag_with_bits_that_mean_nothing_is_refused() {
-    for bit in 41..64 {
+    for bit in 47..64 {
         assert_eq!(Tag::from_bits(1 << bit | 1), Err(IpcError::InvalidMessage), "bit {bit}");
         assert_eq!(Tag::short_from_bits(1 << bit | 1), None, "bit {bit}");
     }
     assert_eq!(Tag::from_bits(u64::MAX), Err(IpcError::InvalidMessage));
+}
+
+#[test]
+fn a_tag_counts_capabilities_apart() {
+    let plain = Tag::new(u32::MAX, 0x1aa).unwrap();
+    for (sent, accepted) in (0..=4).flat_map(|sent| (0..=4).map(move |accepted| (sent, accepted))) {
+        let tag = plain.with_capabilities(sent, accepted).unwrap();
+        assert_eq!((tag.label(), tag.words()), (plain.label(), plain.words()));
+        assert_eq!((tag.capabilities(), tag.accepted()), (sent, accepted));
+        assert_eq!(tag.bits(), plain.bits() | (sent as u64) << 41 | (accepted as u64) << 44);
+        assert_eq!(Tag::from_bits(tag.bits()), Ok(tag));
+        assert_eq!(tag.delivered(), plain.with_capabilities(sent, 0).unwrap());
+        assert_eq!(tag.accepting().bits(), (accepted as u64) << 44);
+        assert_eq!(tag.with_capabilities(0, 0), Ok(plain), "counts are replaced");
+        let short = Tag::new(1, 8).unwrap().with_capabilities(sent, accepted).unwrap();
+        assert_eq!(short.needs_page(), sent > 1);
+        let is_plain = (sent, accepted) == (0, 0);
+        assert_eq!(Tag::short_from_bits(short.bits()), is_plain.then_some(short));
+        assert_eq!(Tag::plain_from_bits(tag.bits()), is_plain.then_some(tag));
+    }
+    for count in 5..=7 {
+        assert_eq!(Tag::from_bits(count << 41), Err(IpcError::InvalidMessage), "{count} sent");
+        assert_eq!(Tag::from_bits(count << 44), Err(IpcError::InvalidMessage), "{count} accepted");
+        for (sent, accepted) in [(count as usize, 0), (0, count as usize)] {
+            assert_eq!(plain.with_capabilities(sent, accepted), Err(IpcError::InvalidMessage));
+        }
+    }
 }
 
 #[test]

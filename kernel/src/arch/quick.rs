@@ -22,7 +22,9 @@ pub struct Quick<R> {
 /// words stand in its registers, and so do the first two words where there are any; the others are in the CPU. So
 /// many words are valid; those behind have to be zero.
 pub const MOST_WORDS: u64 = 8;
-/// In [`Quick::way`] beside a number of words: as before, but the dispatcher has to have a turn first.
+/// In [`Quick::way`] beside a number of words: the fourth control word stands in its registers, too; else it is zero.
+pub const FOURTH: u64 = 1 << 4;
+/// Beside that: as before, but the dispatcher has to have a turn first.
 pub const TURN: u64 = 1 << 8;
 /// Everything of the thread that goes on stands in its registers.
 pub const SAVED: u64 = 1 << 9;
@@ -34,6 +36,12 @@ impl<R> Quick<R> {
     #[inline(always)]
     pub fn with_words(registers: *mut R, words: usize) -> Self {
         Self { registers, way: words as u64 }
+    }
+
+    /// Beside [`Quick::with_words`]: the call gives a fourth control word, too.
+    #[inline(always)]
+    pub fn with_fourth(self) -> Self {
+        Self { way: self.way | FOURTH, ..self }
     }
 
     /// The dispatcher has to have a turn first.

@@ -97,6 +97,16 @@ impl<'a> Tree<'a> {
     }
 
     /// Whether `parent` can have a child.
+    ///
+    /// # Errors
+    /// As [`Tree::link`].
+    ///
+    /// # Safety
+    /// It is of this tree's object, and there.
+    pub unsafe fn may_have_child(&self, parent: &Slot) -> Result<(), Error> {
+        self.check(parent)
+    }
+
     #[inline]
     fn check(&self, parent: &Slot) -> Result<(), Error> {
         let (mut above, mut count) = (Some(parent), 0);

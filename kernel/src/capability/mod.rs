@@ -4,6 +4,7 @@
 pub mod derivation;
 mod entry;
 pub mod links;
+pub mod passing;
 pub mod revoke;
 pub mod slot;
 pub mod slots;

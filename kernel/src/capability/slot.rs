@@ -123,6 +123,16 @@ impl Slot {
         decode(self.badge.replace(badge))
     }
 
+    /// The next of those that are free, or set aside, as this one is.
+    pub fn next(&self) -> Option<u32> {
+        decode(self.badge.get())
+    }
+
+    /// Lets another one be the next.
+    pub fn set_next(&self, next: Option<u32>) {
+        self.badge.set(encode(next));
+    }
+
     /// The object of what is there, be that leaving or not.
     #[inline]
     pub fn object(&self) -> Option<&AnyRef> {

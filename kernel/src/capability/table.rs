@@ -40,6 +40,7 @@ use crate::{
 };
 
 pub mod leaving;
+pub mod reserved;
 #[cfg(test)]
 mod tests;
 
@@ -93,6 +94,12 @@ impl Table {
     /// Says so, before it is looked up who waits, and afterwards whether anybody does.
     pub fn set_lingers(&self, lingers: bool) {
         self.lingers.store(lingers, Relaxed);
+    }
+
+    /// Locks it, if that is possible at once.
+    #[inline(always)]
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, Entries>> {
+        self.entries.try_lock()
     }
 
     /// Locks it.

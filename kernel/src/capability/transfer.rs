@@ -23,14 +23,14 @@ pub struct Moved {
 }
 
 /// The table that something comes from and the one that it goes to, locked.
-enum Pair<'a> {
+pub(super) enum Pair<'a> {
     One(MutexGuard<'a, Entries>),
     Two { source: MutexGuard<'a, Entries>, target: MutexGuard<'a, Entries> },
 }
 
 impl<'a> Pair<'a> {
     #[inline(always)]
-    fn lock(source: &'a Table, target: &'a Table) -> Self {
+    pub(super) fn lock(source: &'a Table, target: &'a Table) -> Self {
         if ptr::eq(source, target) {
             return Self::One(source.lock());
         }
@@ -41,6 +41,15 @@ impl<'a> Pair<'a> {
         } else {
             let target = target.lock();
             Self::Two { source: source.lock(), target }
+        }
+    }
+
+    /// Both, to look at and to fill what was set aside.
+    #[inline(always)]
+    pub(super) fn both(&self) -> (&Entries, &Entries) {
+        match self {
+            Self::One(both) => (both, both),
+            Self::Two { source, target } => (source, target),
         }
     }
 

@@ -3,13 +3,14 @@
 //! An endpoint has waiting senders or waiting receivers, never both. Who comes and finds a partner
 //! claims it, moves the message from register to register and from page to page, and wakes it; who finds none queues
 //! itself and waits in its slot. The lock covers the queues alone: it is taken with no other held but those of the
-//! table by whose capability someone comes and of the notification that is bound to it, and none is taken under it.
+//! table by whose capability someone comes and of the notification that is bound to it, and of the receiver's table where
+//! capabilities go there; under it none is taken but a derivation tree's, for those.
 
 mod bound;
+mod passing;
 
 use orbital_abi::{
-    CapSlot, Deadline, Error, Fault, IpcError, Message, ObjectKind, Rights, Tag,
-    fault::FaultMessage,
+    CapSlot, Deadline, Error, Fault, Message, ObjectKind, Rights, Tag, fault::FaultMessage,
 };
 use orbital_executor::yield_now;
 use spin::Mutex;
@@ -99,7 +100,8 @@ pub(super) enum Found {
 pub(super) enum Side {
     /// With what they send, and its tag.
     Senders(Sending, Tag),
-    Receivers,
+    /// With how many capabilities they accept.
+    Receivers(usize),
 }
 
 impl Endpoint {
@@ -144,37 +146,57 @@ impl Endpoint {
         by: Option<Held<'_>>,
         own: Side,
         deadline: Deadline,
-    ) -> Result<Found, IpcError> {
-        let (sending, tag) = match own {
-            Side::Senders(sending, tag) => (sending, tag),
-            Side::Receivers => (Sending::Message, Tag::default()),
+    ) -> Result<Found, Error> {
+        self.meet_if(current, by, own, deadline, |partner| match own {
+            Side::Senders(_, tag)
+                if transfer::is_more(tag) && !transfer::has_room(partner, tag) =>
+            {
+                Err(Error::NoRoom)
+            }
+            _ => Ok(()),
+        })
+    }
+
+    /// The same, where `admit`, which is called under the lock, says whether it may be this partner.
+    #[inline(always)]
+    fn meet_if(
+        &self,
+        current: &Current,
+        by: Option<Held<'_>>,
+        own: Side,
+        deadline: Deadline,
+        admit: impl FnOnce(&Tcb) -> Result<(), Error>,
+    ) -> Result<Found, Error> {
+        let (sending, accepts) = match own {
+            Side::Senders(sending, tag) => (sending, tag.accepted()),
+            Side::Receivers(accepts) => (Sending::Message, accepts),
         };
         let mut queues = self.queues.lock();
         if queues.closed {
-            return Err(IpcError::EndpointGone);
+            return Err(Error::EndpointGone);
         }
         let Queues { senders, receivers, bound, .. } = &mut *queues;
-        if matches!(own, Side::Receivers) && bound.as_ref().is_some_and(|it| !it.is(current)) {
-            return Err(IpcError::BoundToAnother);
+        if matches!(own, Side::Receivers(_)) && bound.as_ref().is_some_and(|it| !it.is(current)) {
+            return Err(Error::BoundToAnother);
         }
         let (mine, others) = match own {
             Side::Senders(..) => (senders, receivers),
-            Side::Receivers => (receivers, senders),
+            Side::Receivers(_) => (receivers, senders),
         };
         // Whoever stands in the queue waits: who cancels that leaves it first.
-        if tag.is_long() && others.first().is_some_and(|first| !first.has_message_page()) {
-            return Err(IpcError::NoRoom);
+        if let Some(first) = others.first() {
+            admit(first)?;
         }
         if let Some(partner) = claim_first(others) {
             return Ok(Found::Partner(partner));
         }
         if deadline == Deadline::Now {
-            return Err(IpcError::WouldBlock);
+            return Err(Error::WouldBlock);
         }
         if bound.is_some() && sending == Sending::Call && !current.is_queued_at_bound() {
             return Ok(Found::Bound(Ref::from_object(self)));
         }
-        current.begin_wait(Phase::Queued, sending);
+        current.begin_wait(Phase::Queued, sending, accepts);
         mine.insert(current.to_ref());
         if let Some(capability) = by {
             capability.note_wait();
@@ -188,7 +210,7 @@ impl Endpoint {
         current: &Current,
         slot: CapSlot,
         needed: Rights,
-        meet: impl FnOnce(&Self, Held<'_>) -> Result<T, IpcError>,
+        meet: impl FnOnce(&Self, Held<'_>) -> Result<T, Error>,
     ) -> Result<(T, u64), Error> {
         let met = current.process.with_capability(slot, |capability| {
             let endpoint = capability.get(needed)?;
@@ -197,8 +219,8 @@ impl Endpoint {
         met?
     }
 
-    /// Sends `message` from the current thread by the capability in `slot`; the words stand
-    /// in its registers too, where a receiver that comes later finds them.
+    /// Sends `message` from the current thread by the capability in `slot`; it stands in its registers and its page,
+    /// too, where a receiver that comes later finds it.
     pub fn send(
         current: &Current,
         slot: CapSlot,
@@ -211,6 +233,9 @@ impl Endpoint {
             Expects::Reply => Sending::Call,
         };
         let own = Side::Senders(sending, message.tag);
+        if message.tag.capabilities() > 0 {
+            return Self::send_and_pass(current, slot, own, message, deadline);
+        }
         let meet = || {
             Self::meet_at(current, slot, Rights::SEND, |endpoint, capability| {
                 current.set_badge(capability.badge());
@@ -221,23 +246,40 @@ impl Endpoint {
             Ok((Found::Bound(endpoint), _)) => endpoint.call_bound(current, meet),
             found => found,
         };
-        let (claim, badge) = match found {
-            Err(error) => return Completion::Done(Err(error)),
-            Ok((Found::Partner(claim), badge)) => (claim, badge),
-            Ok((Found::Queued(endpoint) | Found::Bound(endpoint), _)) => {
-                let reason = match expects {
-                    Expects::Nothing => BlockReason::Sending,
-                    Expects::Reply => BlockReason::WaitingReply { from: None },
-                };
-                return wait(current, reason, Some(&endpoint), deadline);
-            }
-        };
-        hand(current, claim, badge, message, sending);
-        match expects {
-            Expects::Nothing => Completion::Done(Ok(Default::default())),
-            Expects::Reply => {
+        match found {
+            Ok(found) => Self::sent(current, found, message, sending, deadline, |_| CapSlot::NULL),
+            Err(error) => Completion::Done(Err(error)),
+        }
+    }
+
+    /// The current thread's message was handed to the receiver that is found, which `first` tells where its capabilities
+    /// are, or waits for one.
+    #[inline(always)]
+    fn sent(
+        current: &Current,
+        (found, badge): (Found, u64),
+        message: &Message,
+        sending: Sending,
+        deadline: Deadline,
+        first: impl FnOnce(&Claim) -> CapSlot,
+    ) -> Completion {
+        let is_call = sending == Sending::Call;
+        match found {
+            Found::Partner(claim) => {
+                let first = first(&claim);
+                hand(current, claim, badge, message, sending, first);
+                if !is_call {
+                    return Completion::Done(Ok(Default::default()));
+                }
                 let reason = BlockReason::WaitingReply { from: None };
                 wait::<Self>(current, reason, None, deadline)
+            }
+            Found::Queued(endpoint) | Found::Bound(endpoint) => {
+                let reason = match is_call {
+                    false => BlockReason::Sending,
+                    true => BlockReason::WaitingReply { from: None },
+                };
+                wait(current, reason, Some(&endpoint), deadline)
             }
         }
     }
@@ -258,7 +300,7 @@ impl Endpoint {
             }
             Found::Partner(claim) => {
                 let message = FaultMessage { fault: *fault, thread: current.id.0 }.encode();
-                hand(current, claim, badge, &message, Sending::Fault);
+                hand(current, claim, badge, &message, Sending::Fault, CapSlot::NULL);
                 Some(Waiting::begun(current, None))
             }
         }
@@ -284,6 +326,7 @@ impl Endpoint {
     pub(super) fn queue_receiver(
         &self,
         current: &Current,
+        accepts: usize,
         prepare: impl FnOnce() -> Option<Ref<Tcb>>,
     ) -> Option<()> {
         let mut queues = lock(&self.queues);
@@ -294,23 +337,32 @@ impl Endpoint {
             return None;
         }
         let thread = prepare()?;
-        current.begin_wait(Phase::Queued, Sending::Message);
+        current.begin_wait(Phase::Queued, Sending::Message, accepts);
         queues.receivers.insert(thread);
         Some(())
     }
 }
 
-/// Gives the current thread's message to a receiver that has waited for it.
-fn hand(current: &Current, receiver: Claim, badge: u64, message: &Message, sending: Sending) {
+/// Gives the current thread's message to a receiver that has waited for it, and has the capabilities already: `first` is
+/// the slot of the first one.
+fn hand(
+    current: &Current,
+    receiver: Claim,
+    badge: u64,
+    message: &Message,
+    sending: Sending,
+    first: CapSlot,
+) {
     let displaced = match sending {
         Sending::Message => None,
         Sending::Call | Sending::Fault => {
-            receiver.owe(current.to_ref(), current.begin_wait(Phase::Taken, sending))
+            let wait = current.begin_wait(Phase::Taken, sending, message.tag.accepted());
+            receiver.owe(current.to_ref(), wait)
         }
     };
     if message.tag.is_long() {
         transfer::copy_long(message.tag, current.message_page(), receiver.message_page());
     }
-    receiver.complete(Ok(transfer::delivered(badge, message, sending)));
+    receiver.complete(Ok(transfer::delivered(badge, message, sending, first)));
     drop(displaced);
 }

@@ -13,6 +13,8 @@
 
 #![forbid(unsafe_code)]
 
+mod passing;
+
 use orbital_abi::{
     CapSlot, Deadline, Fault, Rights, Tag, fault,
     fault::FaultMessage,
@@ -47,11 +49,6 @@ impl Request {
     }
 }
 
-/// The tag of a message with words that travel in pages.
-fn long_tag(current: &Current, tag: u64) -> Option<Tag> {
-    Tag::from_bits(tag).ok().filter(|_| current.has_message_page())
-}
-
 /// The call that the current thread makes, if that can be quick now.
 #[inline(always)]
 pub fn call_at_once(current: &Current, request: Request) -> Option<Quick<SavedRegisters>> {
@@ -62,11 +59,14 @@ pub fn call_at_once(current: &Current, request: Request) -> Option<Quick<SavedRe
     }
 }
 
-/// The same for a message with words that travel in pages. A function of its own, so that short ones have nothing
+/// The same for a message with more than words in registers. A function of its own, so that short ones have nothing
 /// of it.
 #[inline(never)]
 fn long_call_at_once(current: &Current, slot: CapSlot, tag: u64) -> Option<Quick<SavedRegisters>> {
-    call_and_switch::<true>(current, slot, long_tag(current, tag)?)
+    let Some(tag) = Tag::plain_from_bits(tag) else {
+        return passing::call_at_once(current, slot, tag);
+    };
+    current.has_message_page().then(|| call_and_switch::<true>(current, slot, tag))?
 }
 
 #[inline(always)]
@@ -76,13 +76,14 @@ fn call_and_switch<const LONG: bool>(
     tag: Tag,
 ) -> Option<Quick<SavedRegisters>> {
     let (server, next) = call::<LONG>(current, slot, tag)?;
+    called(current, &next, 0);
     Some(direct::switch(current, server, &next, |to| {
         Quick::with_words(to, register_words::<LONG>(tag))
     }))
 }
 
 /// The answer of the current thread, after which it receives, if that can be quick now. `kept` names the call that
-/// is answered, or is [`CapSlot::NULL`].
+/// is answered, or is [`CapSlot::NULL`], where it is not the first capability of the answer.
 #[inline(always)]
 pub fn reply_receive_at_once(
     current: &Current,
@@ -90,12 +91,10 @@ pub fn reply_receive_at_once(
     kept: u64,
 ) -> Option<Quick<SavedRegisters>> {
     let slot = request.slot()?;
-    if kept != CapSlot::NULL.bits() {
-        return None;
-    }
     match Tag::short_from_bits(request.tag) {
+        Some(_) if kept != CapSlot::NULL.bits() => None,
         Some(tag) => reply_and_switch::<false>(current, slot, tag),
-        None => long_reply_receive_at_once(current, slot, request.tag),
+        None => long_reply_receive_at_once(current, slot, request.tag, kept),
     }
 }
 
@@ -105,8 +104,15 @@ fn long_reply_receive_at_once(
     current: &Current,
     slot: CapSlot,
     tag: u64,
+    kept: u64,
 ) -> Option<Quick<SavedRegisters>> {
-    reply_and_switch::<true>(current, slot, long_tag(current, tag)?)
+    let Some(tag) = Tag::plain_from_bits(tag) else {
+        return passing::reply_receive_at_once(current, slot, tag, kept);
+    };
+    if kept != CapSlot::NULL.bits() || !current.has_message_page() {
+        return None;
+    }
+    reply_and_switch::<true>(current, slot, tag)
 }
 
 #[inline(always)]
@@ -115,7 +121,8 @@ fn reply_and_switch<const LONG: bool>(
     slot: CapSlot,
     tag: Tag,
 ) -> Option<Quick<SavedRegisters>> {
-    let (caller, next, is_fault) = reply_receive::<LONG>(current, slot, tag)?;
+    let (caller, next, is_fault) =
+        reply_receive(current, |owed| answer::<LONG>(current, owed, slot, tag))?;
     Some(direct::switch(current, caller, &next, |to| match is_fault {
         true => Quick::saved(to),
         false => Quick::with_words(to, register_words::<LONG>(tag)),
@@ -151,30 +158,36 @@ pub fn fault_at_once(current: &Current, fault: &Fault) -> Option<Quick<SavedRegi
     let cpu = arch::cpu_index();
     let (handler, next, badge) = current.with_fault_handler(|handler| {
         let endpoint: &Endpoint = handler.endpoint.get().ok()?;
-        let (thread, next) = endpoint.take_receiver(|thread| receiver(thread, cpu))?;
+        let (thread, next) =
+            endpoint.take_receiver(|thread| receiver(thread, cpu).filter(start_of))?;
         Some((thread, next, handler.badge))
     })?;
     current.set_fault(badge, fault);
     let message = FaultMessage { fault: *fault, thread: current.id.0 }.encode();
-    let delivered = transfer::delivered(badge, &message, Sending::Fault);
+    let delivered = transfer::delivered(badge, &message, Sending::Fault, CapSlot::NULL);
     next.with_registers(|registers| registers.set_answer(0, &delivered));
     let waiting = Handled::begun(current, *fault);
     current.set_block_reason(BlockReason::WaitingHandler);
     current.begin_operation(waiting);
-    taken(current, Sending::Fault, &next);
+    taken(current, Sending::Fault, 0, &next);
     Some(direct::switch(current, handler, &next, Quick::saved))
 }
 
-/// A thread that waits at an endpoint for a message and may get it at once. Not one whose capability may be kept in its
+/// A thread that waits at an endpoint for a message and may get it at once, if [`start_of`] it succeeds. Not one whose capability may be kept in its
 /// tree for its wait: that is let go where the general way ends it.
 #[inline(always)]
 fn receiver(thread: &Tcb, cpu: usize) -> Option<Current> {
     let next = direct::candidate(thread, cpu)?;
     let is_ready = next.is_in::<Waiting<Endpoint>>()
         && !next.owed().is_some()
-        && !next.process.table.lingers()
-        && next.task().start_unwoken();
+        && !next.process.table.lingers();
     is_ready.then_some(next)
+}
+
+/// Starts the poll of a thread that is to go on, which has to be left to nobody else.
+#[inline(always)]
+fn start_of(next: &Current) -> bool {
+    next.task().start_unwoken()
 }
 
 /// Gives the current thread's message to a server: that, and the proof for it.
@@ -189,42 +202,49 @@ fn call<const LONG: bool>(
         let endpoint: &Endpoint = capability.allows(Rights::SEND)?;
         let (thread, next) = endpoint.take_receiver(|thread| {
             let has_room = !LONG || thread.has_message_page();
-            has_room.then(|| receiver(thread, cpu))?
+            has_room.then(|| receiver(thread, cpu).filter(start_of))?
         })?;
         Some((thread, next, capability.badge()))
     });
     let (server, next, badge) = found.ok()??;
     deliver::<LONG>(current, &next, [badge, tag.bits(), IS_CALL], tag);
+    Some((server, next))
+}
+
+/// The server for which `next` is the proof has the current thread's call, which waits for the answer.
+#[inline(always)]
+fn called(current: &Current, next: &Current, accepts: usize) {
     current.set_block_reason(BlockReason::WaitingReply { from: None });
     current.begin_operation(Waiting::<Endpoint>::begun(current, None));
-    taken(current, Sending::Call, &next);
-    Some((server, next))
+    taken(current, Sending::Call, accepts, next);
 }
 
 /// The current thread's call was taken by the one for which `next` is the proof.
 #[inline(always)]
-fn taken(current: &Current, sending: Sending, next: &Current) {
+fn taken(current: &Current, sending: Sending, accepts: usize, next: &Current) {
     if let Some(waiting) = next.take_operation::<Waiting<Endpoint>>() {
         waiting.ended();
     }
-    let sequence = current.begin_wait(Phase::Taken, sending);
+    let sequence = current.begin_wait(Phase::Taken, sending, accepts);
     next.owe_first(direct::leave(current), sequence);
 }
 
-/// Answers the call that the current thread owes, and lets it receive: the caller, the proof for it, and whether it
-/// had a fault.
+/// The proof for a caller that was answered, the endpoint where the current thread waits, and whether the caller had
+/// a fault.
+type Answered = (Current, Ref<Endpoint>, bool);
+
+/// Lets `answer` answer the call that the current thread owes, which receives then: the caller, the proof for it, and
+/// whether it had a fault.
 #[inline(always)]
-fn reply_receive<const LONG: bool>(
+fn reply_receive(
     current: &Current,
-    slot: CapSlot,
-    tag: Tag,
+    answer: impl FnOnce(&Owed<'_>) -> Option<Answered>,
 ) -> Option<(Ref<Tcb>, Current, bool)> {
     if current.has_notification() {
         return None;
     }
     let owed = current.owed().take_call()?;
-    let done = answer::<LONG>(current, &owed, slot, tag);
-    let Some((next, endpoint, is_fault)) = done else {
+    let Some((next, endpoint, is_fault)) = answer(&owed) else {
         owed.put_into(Holder::Thread(current));
         return None;
     };
@@ -238,32 +258,38 @@ fn reply_receive<const LONG: bool>(
     Some((owed.answered(), next, is_fault))
 }
 
-/// Answers the call with the current thread's words, and lets it wait at the endpoint in `slot`: the proof for
-/// the caller, the endpoint, and whether the caller had a fault.
+/// The proof for a caller that may get its answer at once, whose tag is that, and whether it had a fault.
+#[inline(always)]
+fn answering(
+    owed: &Owed<'_>,
+    tag: Tag,
+    has_room: impl FnOnce(&Tcb) -> bool,
+) -> Option<(Current, bool)> {
+    let next = direct::candidate(&owed.caller, arch::cpu_index())?;
+    let is_fault = next.sends_fault();
+    let is_ready = match is_fault {
+        true => tag.label() == fault::RESUME && next.is_in::<Handled>(),
+        false => next.is_in::<Waiting<Endpoint>>() && has_room(&next),
+    };
+    is_ready.then_some((next, is_fault))
+}
+
+/// Answers the call with the current thread's words, and lets it wait at the endpoint in `slot`.
 #[inline(always)]
 fn answer<const LONG: bool>(
     current: &Current,
     owed: &Owed<'_>,
     slot: CapSlot,
     tag: Tag,
-) -> Option<(Current, Ref<Endpoint>, bool)> {
-    let cpu = arch::cpu_index();
-    let next = direct::candidate(&owed.caller, cpu)?;
-    let is_fault = next.sends_fault();
-    let is_ready = match is_fault {
-        true => tag.label() == fault::RESUME && next.is_in::<Handled>(),
-        false => next.is_in::<Waiting<Endpoint>>() && (!LONG || next.has_message_page()),
-    };
-    if !is_ready {
-        return None;
-    }
+) -> Option<Answered> {
+    let (next, is_fault) = answering(owed, tag, |caller| !LONG || caller.has_message_page())?;
     let queued = current.process.with_capability(slot, |capability| {
         let endpoint: &Endpoint = capability.allows(Rights::RECEIVE)?;
-        endpoint.queue_receiver(current, || {
+        endpoint.queue_receiver(current, 0, || {
             if !next.try_claim_taken(owed.sequence) {
                 return None;
             }
-            if !next.task().start_unwoken() {
+            if !start_of(&next) {
                 next.unclaim(owed.sequence);
                 return None;
             }

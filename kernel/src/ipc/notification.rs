@@ -32,9 +32,7 @@
 //! this lock: a signal that comes then takes the thread off the endpoint's queue, unless a message was quicker. Who
 //! waits for signals goes before. So a signal and a message that come at once are two receives, and both are there.
 
-use orbital_abi::{
-    CapSlot, Deadline, Error, IpcError, ObjectKind, Registers, Rights, message::IS_SIGNAL,
-};
+use orbital_abi::{CapSlot, Deadline, Error, ObjectKind, Registers, Rights, message::IS_SIGNAL};
 use orbital_executor::yield_now;
 use spin::Mutex;
 
@@ -210,8 +208,8 @@ impl Notification {
         &self,
         current: &Current,
         before: &mut Option<Receive>,
-        meet: impl FnOnce() -> Result<Found, IpcError>,
-    ) -> Result<Result<Found, u64>, IpcError> {
+        meet: impl FnOnce() -> Result<Found, Error>,
+    ) -> Result<Result<Found, u64>, Error> {
         let State { bits, bound, .. } = &mut *self.state.lock();
         let Some(bound) = bound.as_mut().filter(|bound| bound.thread.is(current)) else {
             return meet().map(Ok);
@@ -295,7 +293,7 @@ impl Notification {
         if deadline == Deadline::Now {
             return Err(Error::WouldBlock);
         }
-        current.begin_wait(Phase::Queued, Sending::Message);
+        current.begin_wait(Phase::Queued, Sending::Message, 0);
         state.waiters.insert(current.to_ref());
         Ok(0)
     }

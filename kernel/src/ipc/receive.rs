@@ -1,7 +1,7 @@
 //! Receiving: a message, or the signals of the notification that is bound to the thread.
 #![forbid(unsafe_code)]
 
-use orbital_abi::{CapSlot, Deadline, Error, Registers, Rights, Syscall, Tag, message::IS_SIGNAL};
+use orbital_abi::{CapSlot, Deadline, Error, Registers, Rights, Tag, message::IS_SIGNAL};
 
 use super::{
     Endpoint, Notification,
@@ -19,13 +19,14 @@ use crate::{
 /// How many senders a receiver refuses before it begins again.
 const MOST_REFUSED: usize = 8;
 
-/// Receives for the current thread by the capability in `slot`. Senders of messages that it has no room for are told
-/// so.
-pub fn receive(current: &Current, slot: CapSlot, deadline: Deadline) -> Completion {
+/// Receives for the current thread by the capability in `slot`; it accepts what `tag` says. Senders of messages that it
+/// has no room for are told so.
+pub fn receive(current: &Current, slot: CapSlot, tag: Tag, deadline: Deadline) -> Completion {
+    let accepts = tag.accepted();
     let bound = current.has_notification().then(|| current.bound_notification()).flatten();
     let bound = bound.and_then(|bound| bound.downcast().ok());
     for _ in 0..MOST_REFUSED {
-        match meet(current, slot, bound.as_ref(), deadline) {
+        match meet(current, slot, bound.as_ref(), accepts, deadline) {
             Err(error) => return Completion::Done(Err(error)),
             Ok(Err(bits)) => {
                 return Completion::Done(Ok(Registers::control([bits, 0, IS_SIGNAL, 0])));
@@ -34,14 +35,14 @@ pub fn receive(current: &Current, slot: CapSlot, deadline: Deadline) -> Completi
                 return wait(current, BlockReason::Receiving, Some(&endpoint), deadline);
             }
             Ok(Ok(Found::Partner(claim))) => {
-                if let Some(registers) = take(current, claim) {
+                if let Some(registers) = take(current, accepts, claim) {
                     return Completion::Done(Ok(registers));
                 }
             }
         }
     }
     // There may be any number of them: it begins again, and others have their turn before.
-    current.with_registers(|registers| registers.call_again(Syscall::Receive as u64));
+    current.with_registers(|registers| registers.receive_again(tag.accepting()));
     Completion::Written
 }
 
@@ -50,11 +51,12 @@ fn meet(
     current: &Current,
     slot: CapSlot,
     bound: Option<&Ref<Notification>>,
+    accepts: usize,
     deadline: Deadline,
 ) -> Result<Result<Found, u64>, Error> {
     let mut before = None;
     let met = Endpoint::meet_at(current, slot, Rights::RECEIVE, |endpoint, capability| {
-        let meet = || endpoint.meet(current, Some(capability), Side::Receivers, deadline);
+        let meet = || endpoint.meet(current, Some(capability), Side::Receivers(accepts), deadline);
         match bound {
             None => Ok(Ok(meet()?)),
             Some(bound) => bound.meet_or_take(current, &mut before, meet),
@@ -65,9 +67,9 @@ fn meet(
     Ok(met?.0)
 }
 
-/// Takes a queued sender's message for the current thread; `None` where that has no room for it, which the sender is
-/// told.
-fn take(current: &Current, claim: Claim) -> Option<Registers> {
+/// Takes a queued sender's message for the current thread, which accepts so many capabilities; `None` where that is
+/// not possible, which the sender is told.
+fn take(current: &Current, accepts: usize, claim: Claim) -> Option<Registers> {
     let (badge, sending) = claim.sending();
     let message = match sending {
         Sending::Fault => claim.fault().encode(),
@@ -78,12 +80,15 @@ fn take(current: &Current, claim: Claim) -> Option<Registers> {
             transfer::message(tag, &registers)
         }),
     };
-    if message.tag.is_long() {
-        if !current.has_message_page() {
-            claim.complete(Err(Error::NoRoom));
-            return None;
+    let mut first = CapSlot::NULL;
+    if transfer::is_more(message.tag) {
+        match take_more(current, accepts, message.tag, &claim) {
+            Ok(slot) => first = slot,
+            Err(error) => {
+                claim.complete(Err(error));
+                return None;
+            }
         }
-        transfer::copy_long(message.tag, claim.message_page(), current.message_page());
     }
     if sending != Sending::Message {
         let (sender, sequence) = (claim.thread().clone(), claim.sequence());
@@ -96,5 +101,14 @@ fn take(current: &Current, claim: Claim) -> Option<Registers> {
     } else {
         claim.complete(Ok(Default::default()));
     }
-    Some(transfer::delivered(badge, &message, sending))
+    Some(transfer::delivered(badge, &message, sending, first))
+}
+
+/// Takes what of a message does not go from register to register. Gives the slot of its first capability.
+fn take_more(current: &Current, accepts: usize, tag: Tag, claim: &Claim) -> Result<CapSlot, Error> {
+    if !transfer::fits(tag, current, accepts) {
+        return Err(Error::NoRoom);
+    }
+    let first = claim.with_registers(|registers| registers.fourth());
+    transfer::pass(tag, first, &claim.into(), &current.into())
 }

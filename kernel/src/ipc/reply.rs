@@ -5,13 +5,13 @@
 //! Wherever it stands, its caller knows ([`OwedCell`]), and one that gives up or ends leaves nothing behind but the
 //! fact, of which whoever answers is told: `PeerGone`.
 
-use orbital_abi::{CapSlot, Error, Message, ObjectKind, Rights};
+use orbital_abi::{CapSlot, Error, Message, ObjectKind, Rights, Tag};
 
 use super::transfer;
 use crate::{
     capability::Capability,
     object::{Header, Object, Ref},
-    thread::{Current, Found, Holder, OwedCell},
+    thread::{Claim, Current, Found, Holder, OwedCell},
 };
 
 /// Whether a sender waits for an answer.
@@ -70,8 +70,8 @@ pub fn keep(current: &Current) -> Result<CapSlot, Error> {
 ///
 /// # Errors
 /// [`Error::NoReplyOwed`] when it owes none; those of the slot; [`Error::PeerGone`] when the caller has given up or
-/// ended: then the reply is used up. [`Error::NoRoom`] when the caller has no room for the message: then it is to be
-/// answered still.
+/// ended: then the reply is used up. [`Error::NoRoom`] when the caller has no room for the message, and those of
+/// [`transfer::pass`]: then it is to be answered still.
 pub fn reply(current: &Current, kept: CapSlot, message: &Message) -> Result<(), Error> {
     if kept.is_null() {
         return answer(current, Holder::Thread(current), message, Error::NoReplyOwed);
@@ -98,19 +98,31 @@ fn answer(
         Found::Gone => return Err(Error::PeerGone),
         Found::Call(call) => call,
     };
-    // To a fault no more than the label is an answer.
-    let is_long = message.tag.is_long() && !call.caller.sends_fault();
-    if is_long && !call.caller.has_message_page() {
-        if call.put_into(holder) {
-            return Err(Error::NoRoom);
-        }
-        holder.cell().take();
-        return Err(Error::PeerGone);
-    }
     let claim = call.claim().ok_or(Error::PeerGone)?;
-    if is_long {
-        transfer::copy_long(message.tag, current.message_page(), claim.message_page());
+    let mut first = CapSlot::NULL;
+    if transfer::is_more(message.tag) {
+        match give_more(current, message.tag, &claim) {
+            Ok(slot) => first = slot,
+            Err(error) => {
+                claim.put_back(holder);
+                return Err(error);
+            }
+        }
     }
-    claim.complete(Ok(transfer::replied(message)));
+    claim.complete(Ok(transfer::replied(message, first)));
     Ok(())
+}
+
+/// Gives the caller what does not go from register to register. Gives the slot of its first capability.
+fn give_more(current: &Current, tag: Tag, claim: &Claim) -> Result<CapSlot, Error> {
+    let caller = claim.thread();
+    // To a fault no more than the label is an answer: words need no room. It accepts no capabilities.
+    if caller.sends_fault() && tag.capabilities() == 0 {
+        return Ok(CapSlot::NULL);
+    }
+    if !transfer::has_room(caller, tag) {
+        return Err(Error::NoRoom);
+    }
+    let first = current.with_registers(|registers| registers.fourth());
+    transfer::pass(tag, first, &current.into(), &claim.into())
 }

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bound;
+mod capabilities;
 mod deadlock;
 mod differential;
 mod ends;

@@ -5,7 +5,7 @@ use orbital_abi::{CapSlot, Deadline, Error, IpcError, Message, Registers, Rights
 
 use super::{Answer, lookup, value};
 use crate::{
-    capability::Capability,
+    capability::{Capability, passing},
     ipc::{
         Endpoint, binding, receive,
         reply::{self, Expects},
@@ -21,13 +21,47 @@ fn endpoint(registers: &Registers) -> CapSlot {
     CapSlot::from_bits(registers.control[0])
 }
 
-/// The message in control word 1 and the message words, and perhaps in the thread's page.
+/// The tag in control word 1.
+#[inline(always)]
+fn tag(registers: &Registers) -> Result<Tag, IpcError> {
+    Tag::from_bits(registers.control[1])
+}
+
+/// The message in control words 1 and 3, the message words, and perhaps the thread's page.
+#[inline(always)]
 fn message(current: &Current, registers: &Registers) -> Result<Message, IpcError> {
-    let tag = Tag::from_bits(registers.control[1])?;
-    if tag.is_long() && !current.has_message_page() {
+    let tag = tag(registers)?;
+    if tag.needs_page() && !current.has_message_page() {
         return Err(IpcError::InvalidMessage);
     }
     Ok(transfer::message(tag, registers))
+}
+
+/// The same, of a thread that waits for nothing that could bring capabilities.
+#[inline(always)]
+fn message_alone(current: &Current, registers: &Registers) -> Result<Message, IpcError> {
+    if tag(registers)?.accepted() > 0 {
+        return Err(IpcError::InvalidMessage);
+    }
+    message(current, registers)
+}
+
+/// Whether the capabilities of the message can be passed on. They are looked at again when they go: a sender is told of
+/// mistakes before it waits.
+fn check(current: &Current, tag: Tag, registers: &Registers) -> Result<(), Error> {
+    if tag.capabilities() == 0 {
+        return Ok(());
+    }
+    let sent = transfer::sent(tag, registers.control[3], current.message_page());
+    passing::check(&current.process.table, &sent)
+}
+
+/// Whether the capability in `slot` names an endpoint and has the right.
+fn check_endpoint(current: &Current, slot: CapSlot, needed: Rights) -> Result<(), Error> {
+    let found = current
+        .process
+        .with_capability(slot, |capability| capability.get::<Endpoint>(needed).map(|_| ()));
+    found?
 }
 
 fn deadline(registers: &Registers) -> Deadline {
@@ -35,11 +69,23 @@ fn deadline(registers: &Registers) -> Deadline {
 }
 
 fn send_with(current: &Current, registers: &Registers, expects: Expects) -> Completion {
-    match message(current, registers) {
+    let decoded = (|| {
+        let message = match expects {
+            Expects::Nothing => message_alone(current, registers),
+            Expects::Reply => message(current, registers),
+        }?;
+        current.prepare_slots(message.tag.accepted())?;
+        if message.tag.capabilities() > 0 {
+            check_endpoint(current, endpoint(registers), Rights::SEND)?;
+            check(current, message.tag, registers)?;
+        }
+        Ok::<_, Error>(message)
+    })();
+    match decoded {
         Ok(message) => {
             Endpoint::send(current, endpoint(registers), &message, expects, deadline(registers))
         }
-        Err(error) => Completion::Done(Err(error.into())),
+        Err(error) => Completion::Done(Err(error)),
     }
 }
 
@@ -52,11 +98,22 @@ pub(super) fn call(current: &Current, registers: &Registers) -> Completion {
 }
 
 pub(super) fn receive(current: &Current, registers: &Registers) -> Completion {
-    receive::receive(current, endpoint(registers), deadline(registers))
+    let decoded = (|| {
+        let tag = tag(registers)?;
+        if tag != tag.accepting() {
+            return Err(Error::InvalidMessage);
+        }
+        current.prepare_slots(tag.accepted())?;
+        Ok(tag)
+    })();
+    match decoded {
+        Ok(tag) => receive::receive(current, endpoint(registers), tag, deadline(registers)),
+        Err(error) => Completion::Done(Err(error)),
+    }
 }
 
 pub(super) fn reply(current: &Current, registers: &Registers) -> Answer {
-    let message = message(current, registers)?;
+    let message = message_alone(current, registers)?;
     reply::reply(current, CapSlot::from_bits(registers.control[0]), &message)?;
     Ok(Registers::default())
 }
@@ -71,19 +128,22 @@ pub(super) fn reply_receive(current: &Current, registers: &Registers) -> Complet
     let slot = endpoint(registers);
     let decoded = (|| {
         let message = message(current, registers)?;
-        let found = current.process.with_capability(slot, |capability| {
-            capability.get::<Endpoint>(Rights::RECEIVE).map(|_| ())
-        });
-        found??;
+        current.prepare_slots(message.tag.accepted())?;
+        check_endpoint(current, slot, Rights::RECEIVE)?;
         Ok::<_, Error>(message)
     })();
     let message = match decoded {
         Ok(message) => message,
         Err(error) => return Completion::Done(Err(error)),
     };
-    match reply::reply(current, CapSlot::from_bits(registers.control[3]), &message) {
+    // One that brings capabilities has no place for the name of a kept one.
+    let kept = match message.tag.capabilities() {
+        0 => CapSlot::from_bits(registers.control[3]),
+        _ => CapSlot::NULL,
+    };
+    match reply::reply(current, kept, &message) {
         Ok(()) | Err(Error::PeerGone) => {
-            match receive::receive(current, slot, deadline(registers)) {
+            match receive::receive(current, slot, message.tag, deadline(registers)) {
                 // It was there before the answer.
                 Completion::Done(Err(Error::StaleCapability)) => {
                     Completion::Done(Err(Error::Revoked))

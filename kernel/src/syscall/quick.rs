@@ -6,7 +6,7 @@
 use crate::{
     arch::{
         SavedRegisters,
-        quick::{Quick, SAVED, TURN},
+        quick::{FOURTH, Quick, SAVED, TURN},
     },
     ipc::{self, Request},
     sched::{direct, dispatch},
@@ -81,11 +81,16 @@ extern "C-unwind" fn orbital_turn(
     way: u64,
     words: &[u64; 6],
 ) -> *mut SavedRegisters {
-    let count = way & !TURN;
+    let count = way & !(TURN | FOURTH);
     if count & SAVED == 0 {
         // SAFETY: the thread is the current one, and nobody else has a proof for it now.
         let current = unsafe { Current::entered(registers) };
-        current.with_registers(|registers| registers.set_other_words(count as usize, words));
+        current.with_registers(|registers| {
+            registers.set_other_words(count as usize, words);
+            if way & FOURTH == 0 {
+                registers.set_fourth(0);
+            }
+        });
     }
     dispatch::turn()
 }

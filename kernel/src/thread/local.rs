@@ -153,6 +153,7 @@ impl Current {
         let ties = self.end_ties(reason);
         self.set_state(ThreadState::Ended);
         self.drop_message_page();
+        self.give_slots_back();
         if ties.notification.is_some() || ties.endpoint.is_some() {
             orbital_thread_unbound(self, &ties);
         }

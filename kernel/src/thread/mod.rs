@@ -9,6 +9,7 @@ mod page;
 mod queued_at;
 mod ready_queue;
 pub mod registers;
+mod reserved;
 pub mod state;
 pub mod tcb;
 mod ties;

@@ -317,6 +317,12 @@ impl Tcb {
 }
 
 impl Claim {
+    /// The thread's call, which was taken out of the cell of `holder`, is put back there.
+    pub fn put_back(self, holder: Holder<'_>) {
+        holder.hook_first(self.thread().clone(), self.sequence());
+        self.taken();
+    }
+
     /// The thread has taken a call of the current thread's, whose wait has just begun. Gives the one that it had not
     /// answered, to be dropped when no wait is claimed.
     pub fn owe(&self, caller: Ref<Tcb>, sequence: u64) -> Option<Displaced> {

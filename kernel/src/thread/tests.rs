@@ -19,7 +19,7 @@ fn a_wait_has_one_completer() {
     let mut kernel = Kernel::boot();
     let thread = threads(&mut kernel, 1).remove(0);
     assert!(Claim::queued(thread.clone()).is_none(), "it does not wait");
-    let sequence = thread.begin_wait(Phase::Queued, Sending::Call);
+    let sequence = thread.begin_wait(Phase::Queued, Sending::Call, 0);
     assert!(thread.claim_taken(sequence).is_none(), "nobody took it");
     assert!(!thread.take_ready());
     let claim = Claim::queued(thread.clone()).unwrap();
@@ -43,13 +43,13 @@ fn a_reply_answers_the_call_that_it_was_made_for_and_no_later_one() {
     let mut kernel = Kernel::boot();
     let thread = threads(&mut kernel, 1).remove(0);
     let (first, second) = (OwedCell::new(), OwedCell::new());
-    let sequence = thread.begin_wait(Phase::Taken, Sending::Call);
+    let sequence = thread.begin_wait(Phase::Taken, Sending::Call, 0);
     assert!(Holder::Kept(&first).hook(thread.clone(), sequence).is_none());
     // In its holder's hands when the caller gives up.
     let Found::Call(past) = first.take() else { panic!("there is one") };
     assert_eq!(thread.cancel_wait(), Phase::Taken);
     assert!(thread.claim_taken(sequence).is_none(), "it was cancelled");
-    let next = thread.begin_wait(Phase::Taken, Sending::Call);
+    let next = thread.begin_wait(Phase::Taken, Sending::Call, 0);
     assert_ne!(sequence, next);
     assert!(Holder::Kept(&second).hook(thread.clone(), next).is_none());
     assert!(thread.claim_taken(sequence).is_none());
@@ -72,7 +72,7 @@ fn a_caller_that_gives_up_leaves_wherever_its_call_stands() {
     let thread = threads(&mut kernel, 1).remove(0);
     let cells = [OwedCell::new(), OwedCell::new(), OwedCell::new()];
     for moves in 0..cells.len() {
-        let sequence = thread.begin_wait(Phase::Taken, Sending::Call);
+        let sequence = thread.begin_wait(Phase::Taken, Sending::Call, 0);
         assert!(Holder::Kept(&cells[0]).hook(thread.clone(), sequence).is_none());
         for step in 0..moves {
             assert!(
@@ -98,7 +98,7 @@ fn a_call_is_put_in_the_place_of_another() {
     let callers = threads(&mut kernel, 2);
     let cell = OwedCell::new();
     let waits: Vec<_> =
-        callers.iter().map(|caller| caller.begin_wait(Phase::Taken, Sending::Call)).collect();
+        callers.iter().map(|caller| caller.begin_wait(Phase::Taken, Sending::Call, 0)).collect();
     assert!(Holder::Kept(&cell).hook(callers[0].clone(), waits[0]).is_none());
     let before = Holder::Kept(&cell).hook(callers[1].clone(), waits[1]).unwrap();
     assert!(before.caller.is(&callers[0]) && before.sequence == waits[0]);
@@ -106,7 +106,7 @@ fn a_call_is_put_in_the_place_of_another() {
     assert!(callers[0].take_ready() && !callers[1].take_ready());
     callers[1].cancel_wait();
     // One that has given up is no call that is lost.
-    let wait = callers[0].begin_wait(Phase::Taken, Sending::Call);
+    let wait = callers[0].begin_wait(Phase::Taken, Sending::Call, 0);
     assert!(Holder::Kept(&cell).hook(callers[0].clone(), wait).is_none());
     drop(cell);
     assert!(callers[0].take_ready(), "the place goes");
@@ -118,19 +118,19 @@ fn a_wait_is_cancelled_in_every_phase() {
     let thread = threads(&mut kernel, 1).remove(0);
     let cell = OwedCell::new();
     thread.cancel_wait();
-    thread.begin_wait(Phase::Queued, Sending::Call);
+    thread.begin_wait(Phase::Queued, Sending::Call, 0);
     thread.cancel_wait();
     assert!(Claim::queued(thread.clone()).is_none());
-    let sequence = thread.begin_wait(Phase::Taken, Sending::Call);
+    let sequence = thread.begin_wait(Phase::Taken, Sending::Call, 0);
     assert!(Holder::Kept(&cell).hook(thread.clone(), sequence).is_none());
     thread.cancel_wait();
     assert!(thread.claim_taken(sequence).is_none());
     let before = sequence;
-    let sequence = thread.begin_wait(Phase::Taken, Sending::Call);
+    let sequence = thread.begin_wait(Phase::Taken, Sending::Call, 0);
     thread.claim_taken(sequence).unwrap().complete(Err(Error::PeerGone));
     thread.cancel_wait();
     assert!(!thread.take_ready());
-    assert_eq!(thread.begin_wait(Phase::Queued, Sending::Call), sequence + (sequence - before));
+    assert_eq!(thread.begin_wait(Phase::Queued, Sending::Call, 0), sequence + (sequence - before));
     thread.cancel_wait();
 }
 
@@ -141,7 +141,7 @@ fn what_a_sender_notes_is_found_by_its_partner() {
     use Sending::{Call, Message};
     for (badge, sending) in [(0, Message), (u64::MAX, Call), (7, Message)] {
         thread.set_badge(badge);
-        thread.begin_wait(Phase::Queued, sending);
+        thread.begin_wait(Phase::Queued, sending, 0);
         let claim = Claim::queued(thread.clone()).unwrap();
         assert_eq!(claim.sending(), (badge, sending));
         claim.complete(Ok(Registers::default()));

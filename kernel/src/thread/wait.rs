@@ -16,15 +16,14 @@
 //! The word holds a sequence number beside the phase, so that a reply to a call of the past can't
 //! answer a later one.
 
+mod fault;
+
 use core::{
     ptr,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering},
 };
 
-use orbital_abi::{
-    CapSlot, Error, Fault, FaultKind, Registers, Tag,
-    fault::{self, FaultMessage},
-};
+use orbital_abi::{CapSlot, Error, Registers, Tag, fault::RESUME};
 
 use super::{Tcb, owed::Holder, registers::write_answer};
 use crate::{arch::SavedRegisters, object::Ref};
@@ -46,6 +45,9 @@ pub enum Phase {
 }
 
 const PHASE_BITS: u32 = 3;
+/// In the byte of what a thread sends, how many capabilities it accepts stands above that.
+const ACCEPTS_SHIFT: u32 = 4;
+const SENDING_MASK: u8 = (1 << ACCEPTS_SHIFT) - 1;
 // What a fault's handler has answered, in the place of the badge.
 const REFUSED: u64 = 0;
 const RESUMED: u64 = 1;
@@ -57,10 +59,14 @@ pub(super) struct Wait {
     /// A number: the badge of what is sent, while it is queued; the handler's verdict, or the signals, once it is
     /// ready. Or, while it is taken, who has to answer.
     note: AtomicPtr<()>,
+    /// What it sends, and how many capabilities it accepts; who sends word of its fault accepts none.
     sending: AtomicU8,
     /// Its answer came, and the thread ended without having seen it.
     unseen: AtomicBool,
     fault_kind: AtomicU8,
+    /// The slots that are set aside for it: how many, and the first one's index.
+    pub(super) reserved: AtomicU8,
+    pub(super) first_reserved: AtomicU32,
     fault_address: AtomicU64,
 }
 
@@ -102,6 +108,8 @@ impl Wait {
             sending: AtomicU8::new(Sending::Message as u8),
             unseen: AtomicBool::new(false),
             fault_kind: AtomicU8::new(0),
+            reserved: AtomicU8::new(0),
+            first_reserved: AtomicU32::new(0),
             fault_address: AtomicU64::new(0),
         }
     }
@@ -112,7 +120,7 @@ impl Wait {
     }
 
     fn sending(&self) -> Sending {
-        match self.sending.load(Ordering::Relaxed) {
+        match self.sending.load(Ordering::Relaxed) & SENDING_MASK {
             0 => Sending::Message,
             1 => Sending::Call,
             _ => Sending::Fault,
@@ -134,14 +142,16 @@ impl Wait {
 
 impl Tcb {
     /// Starts a wait of the current thread in `phase` (queued, or taken where the partner was
-    /// there already); one that receives, or waits for signals, sends nothing. Gives its sequence number.
-    /// Before anyone can find the thread.
+    /// there already); one that receives, or waits for signals, sends nothing. `accepts` is how many capabilities
+    /// what it waits for may bring. Gives its sequence number. Before anyone can find the thread.
     #[inline(always)]
-    pub fn begin_wait(&self, phase: Phase, sending: Sending) -> u64 {
+    pub fn begin_wait(&self, phase: Phase, sending: Sending, accepts: usize) -> u64 {
+        debug_assert!(accepts == 0 || sending != Sending::Fault);
         let (sequence, old) = self.wait.load();
         debug_assert!(matches!(old, Phase::Idle), "a wait begins while another goes on");
         let sequence = sequence.wrapping_add(NEXT);
-        self.wait.sending.store(sending as u8, Ordering::Relaxed);
+        let sending = sending as u8 | (accepts as u8) << ACCEPTS_SHIFT;
+        self.wait.sending.store(sending, Ordering::Relaxed);
         if phase == Phase::Taken {
             // Until it is noted who has to answer.
             self.wait.note.store(ptr::null_mut(), Ordering::Relaxed);
@@ -150,34 +160,21 @@ impl Tcb {
         sequence
     }
 
+    /// How many capabilities what it waits for may bring. While it waits.
+    #[inline]
+    pub fn accepts(&self) -> usize {
+        (self.wait.sending.load(Ordering::Relaxed) >> ACCEPTS_SHIFT).into()
+    }
+
     /// Notes the badge of what it sends, for the partner that takes it off a queue. Before
     /// [`Tcb::begin_wait`].
     pub fn set_badge(&self, badge: u64) {
         self.wait.note_number(badge);
     }
 
-    /// Notes the fault that it sends word of. Before [`Tcb::begin_wait`].
-    pub fn set_fault(&self, badge: u64, fault: &Fault) {
-        self.set_badge(badge);
-        self.wait.fault_kind.store(fault.kind as u8, Ordering::Relaxed);
-        self.wait.fault_address.store(fault.address, Ordering::Relaxed);
-    }
-
-    /// Claims the wait for its fault handler, if that has taken the fault and not answered.
-    pub fn claim_fault(&self) -> Option<Claim> {
-        let sequence = self.wait.load().0;
-        // Another wait that has begun since has another number.
-        (self.wait.sending() == Sending::Fault).then(|| self.claim_taken(sequence))?
-    }
-
-    /// Whether its fault handler lets it go on. Once its wait is over.
-    pub fn is_resumed(&self) -> bool {
-        self.wait.noted_number() == RESUMED
-    }
-
     /// Claims the call `sequence`, if it still waits for its reply. Someone who only looks at a faulting
     /// thread's registers gives it back first: with interrupts off and no lock to wait for, so in a few
-    /// instructions.
+    /// instructions; and someone who has an answer for it that can't be given. With no table locked, as below.
     pub fn claim_taken(&self, sequence: u64) -> Option<Claim> {
         loop {
             match self.wait.load() {
@@ -234,7 +231,7 @@ impl Tcb {
     /// Whether what it sends is word of its fault. While it waits.
     #[inline]
     pub fn sends_fault(&self) -> bool {
-        self.wait.sending() == Sending::Fault
+        self.wait.sending.load(Ordering::Relaxed) == Sending::Fault as u8
     }
 
     /// The number of the wait that it is in, or was in last.
@@ -281,7 +278,7 @@ impl Tcb {
 
     /// Ends the wait, whatever its phase, which it gives: idle where there was none, ready where its
     /// answer is written. A partner that has claimed it writes to the end first: with interrupts off and no
-    /// lock to wait for, so in a few instructions.
+    /// lock to wait for but tables', where the answer brings capabilities. So whoever calls has no table locked.
     pub fn cancel_wait(&self) -> Phase {
         loop {
             let (sequence, phase) = self.wait.load();
@@ -357,25 +354,12 @@ impl Claim {
         (wait.noted_number(), wait.sending())
     }
 
-    /// The fault that the thread sends word of.
-    pub fn fault(&self) -> FaultMessage {
-        let wait = &self.thread.wait;
-        let kind = wait.fault_kind.load(Ordering::Relaxed);
-        let kind = FaultKind::ALL.into_iter().find(|known| *known as u8 == kind);
-        let fault = Fault {
-            kind: kind.unwrap_or(FaultKind::Other),
-            address: wait.fault_address.load(Ordering::Relaxed),
-            instruction_pointer: self.with_registers(|registers| registers.instruction_pointer()),
-        };
-        FaultMessage { fault, thread: self.thread.id.0 }
-    }
-
     /// Writes the answer and wakes the thread. One that has sent word of its fault keeps its registers, and
     /// goes on where the answer is a message that says so.
     pub fn complete(self, answer: Result<Registers, Error>) {
         if self.thread.wait.sending() == Sending::Fault {
             let label = answer.and_then(|answer| Ok(Tag::from_bits(answer.control[1])?.label()));
-            let verdict = if label == Ok(fault::RESUME) { RESUMED } else { REFUSED };
+            let verdict = if label == Ok(RESUME) { RESUMED } else { REFUSED };
             self.thread.wait.note_number(verdict);
         } else {
             self.with_registers(|registers| write_answer(registers, answer));

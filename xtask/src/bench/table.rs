@@ -42,6 +42,7 @@ pub const ALL: &[Benchmark] = &[
     instructions("ipc_call_reply_8", Some(1_563), Some(9_048), 320),
     instructions("ipc_call_reply_64", Some(2_123), Some(9_286), 500),
     instructions("ipc_call_reply_496", None, Some(10_944), 1_500),
+    instructions("ipc_call_reply_cap", None, Some(15_129), 1_500),
     Benchmark {
         options: " fast_path=off",
         ..instructions("ipc_call_reply_general_0", Some(1_386), None, 1_000)
@@ -98,6 +99,7 @@ mod tests {
                 "ipc_call_reply_8",
                 "ipc_call_reply_64",
                 "ipc_call_reply_496",
+                "ipc_call_reply_cap",
                 "ipc_call_reply_general_0"
             ]
         );

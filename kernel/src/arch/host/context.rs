@@ -1,7 +1,7 @@
 //! What a user thread has in the CPU while it runs, as far as the kernel looks at it.
 #![forbid(unsafe_code)]
 
-use orbital_abi::{Error, Registers, fault::RegisterBank, layout};
+use orbital_abi::{Error, Registers, Syscall, Tag, fault::RegisterBank, layout};
 
 /// The registers of a user thread.
 #[derive(Clone, Debug)]
@@ -63,14 +63,24 @@ impl SavedRegisters {
         self.registers.control
     }
 
+    /// The fourth control word of a system call.
+    pub fn fourth(&self) -> u64 {
+        self.registers.control[3]
+    }
+
     /// Stores the answer of a system call that succeeded and says no more than that.
     pub fn set_done(&mut self) {
         self.set_answer(0, &Registers::default());
     }
 
-    /// Stores what a quick call gives back beside message words.
+    /// Stores what a quick call gives back beside message words: its first three control words. The fourth is zero.
     pub fn set_control(&mut self, [first, second, third]: [u64; 3]) {
         self.registers.control = [first, second, third, 0];
+    }
+
+    /// Stores a fourth one, after these.
+    pub fn set_fourth(&mut self, fourth: u64) {
+        self.registers.control[3] = fourth;
     }
 
     /// Copies the message words that a quick call has stored.
@@ -78,8 +88,7 @@ impl SavedRegisters {
         self.registers.words[..2].copy_from_slice(&from.registers.words[..2]);
     }
 
-    /// Completes what the two above began: with the `count` valid message words, of which the CPU's registers have
-    /// `others`.
+    /// Completes what these began: with the `count` valid message words, of which the CPU's registers have `others`.
     pub fn set_other_words(&mut self, count: usize, others: &[u64; 6]) {
         self.code = 0;
         self.registers.words[2..].copy_from_slice(others);
@@ -92,10 +101,17 @@ impl SavedRegisters {
         (control, others)
     }
 
-    /// Lets the thread make system call `number` with the registers of the one that it is in, in its place.
-    pub fn call_again(&mut self, number: u64) {
-        self.number = number;
+    /// Lets the thread make the system call that it is in again.
+    pub fn call_again(&mut self) {
         self.again = true;
+    }
+
+    /// Lets the thread, which is in a system call that receives, receive with `tag` in its place, with the same other
+    /// arguments.
+    pub fn receive_again(&mut self, tag: Tag) {
+        self.call_again();
+        self.number = Syscall::Receive as u64;
+        self.registers.control[1] = tag.bits();
     }
 
     /// The call that the program has to make first, once.

@@ -3,7 +3,10 @@
 use std::{
     alloc::{Layout, alloc_zeroed, handle_alloc_error},
     ops::Range,
-    sync::LazyLock,
+    sync::{
+        LazyLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use super::paging;
@@ -88,6 +91,24 @@ pub fn copy_words(from: Frame, to: Frame, words: Range<usize>) {
         read(from, word * 8, &mut bytes);
         write(to, word * 8, &bytes);
     }
+}
+
+/// A word of 8 bytes in `frame`, number `word` of 512, which programs may read and write meanwhile.
+fn shared(frame: Frame, word: usize) -> &'static AtomicU64 {
+    let word = word % (FRAME_BYTES / 8);
+    // SAFETY: all RAM is mapped here, and the word lies in the frame. Frames that programs have too hold no value
+    // that Rust could count on, so for as long as it is used it is nothing but this.
+    unsafe { AtomicU64::from_ptr(pointer(frame).cast::<u64>().add(word)) }
+}
+
+/// Reads a word, number `word` of 512, of a frame that programs may have too.
+pub fn read_word(frame: Frame, word: usize) -> u64 {
+    shared(frame, word).load(Relaxed)
+}
+
+/// Writes one.
+pub fn write_word(frame: Frame, word: usize, value: u64) {
+    shared(frame, word).store(value, Relaxed);
 }
 
 /// Copies `bytes` to `offset` of `frame`, as far as the frame goes. The frame belongs to the caller.

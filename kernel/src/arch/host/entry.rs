@@ -55,9 +55,13 @@ pub fn syscall(number: u64) -> Result<*mut SavedRegisters, Stop> {
         match way {
             quick::SAVED => registers,
             quick::DECLINED => orbital_syscall(registers, number),
-            ..=quick::MOST_WORDS => {
+            way if way & quick::TURN == 0 => {
                 // SAFETY: the thread is about to go on in user mode.
-                unsafe { &mut *registers }.set_other_words(way as usize, &words);
+                let to = unsafe { &mut *registers };
+                to.set_other_words((way & !quick::FOURTH) as usize, &words);
+                if way & quick::FOURTH == 0 {
+                    to.set_fourth(0);
+                }
                 registers
             }
             _ => orbital_turn(registers, way, &words),

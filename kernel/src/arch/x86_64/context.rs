@@ -8,7 +8,7 @@
 //! No code outside this folder writes these fields.
 #![forbid(unsafe_code)]
 
-use orbital_abi::{Error, Registers, fault::RegisterBank, layout};
+use orbital_abi::{Error, Registers, Syscall, Tag, fault::RegisterBank, layout};
 
 use super::gdt;
 
@@ -125,6 +125,12 @@ impl SavedRegisters {
         [self.rdi, self.rsi, self.rdx, self.r8]
     }
 
+    /// The fourth control word of a system call.
+    #[inline(always)]
+    pub fn fourth(&self) -> u64 {
+        self.r8
+    }
+
     /// Stores the answer of a system call that succeeded and says no more than that.
     #[inline(always)]
     pub fn set_done(&mut self) {
@@ -133,10 +139,17 @@ impl SavedRegisters {
         [self.r9, self.r10, self.r12, self.r13, self.r14, self.r15, self.rbx, self.rbp] = [0; 8];
     }
 
-    /// Stores what a quick call gives back beside message words: its first three control words. The fourth is zero.
+    /// Stores what a quick call gives back beside message words: its first three control words. The fourth is zero, if
+    /// nothing else is said ([`Quick::with_fourth`](crate::arch::quick::Quick::with_fourth)).
     #[inline(always)]
     pub fn set_control(&mut self, control: [u64; 3]) {
         [self.rdi, self.rsi, self.rdx] = control;
+    }
+
+    /// Stores the fourth one.
+    #[inline(always)]
+    pub fn set_fourth(&mut self, fourth: u64) {
+        self.r8 = fourth;
     }
 
     /// Copies the message words that a quick call has stored: those whose registers Rust does not keep.
@@ -146,21 +159,29 @@ impl SavedRegisters {
     }
 
     /// Completes what [`SavedRegisters::set_control`] and [`SavedRegisters::set_first_words`] began, where the thread
-    /// does not go on at once: with the `count` valid message words, of which the CPU's registers have `others`.
+    /// does not go on at once: with the `count` valid message words, of which the CPU's registers have `others`. The
+    /// fourth control word is to be set too.
     pub fn set_other_words(&mut self, count: usize, others: &[u64; 6]) {
         let word = |index: usize, value| if index < count { value } else { 0 };
-        (self.rax, self.r8) = (0, 0);
+        self.rax = 0;
         (self.r9, self.r10) = (word(0, self.r9), word(1, self.r10));
         [self.r12, self.r13, self.r14, self.r15, self.rbx, self.rbp] =
             core::array::from_fn(|index| word(index + 2, others[index]));
     }
 
-    /// Lets the thread make system call `number` with the registers of the one that it is in, in its place: it goes
-    /// on with the instruction that brought it here.
-    pub fn call_again(&mut self, number: u64) {
+    /// Lets the thread make the system call that it is in again: it goes on with the instruction that brought it here.
+    pub fn call_again(&mut self) {
         // Its length.
         self.rip -= 2;
-        self.rax = number;
+        self.rax = self.error_code;
+    }
+
+    /// Lets the thread, which is in a system call that receives, receive with `tag` in its place, with the same other
+    /// arguments.
+    pub fn receive_again(&mut self, tag: Tag) {
+        self.call_again();
+        self.rax = Syscall::Receive as u64;
+        self.rsi = tag.bits();
     }
 
     /// The number of the system call that it is in or comes from; `None` after an interrupt.

@@ -1,6 +1,10 @@
 //! The kernel's view of physical memory: all RAM, mapped once in the upper half.
 
-use core::{arch::asm, ops::Range};
+use core::{
+    arch::asm,
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use super::layout::DIRECT_MAP;
 use crate::memory::frame::Frame;
@@ -58,6 +62,24 @@ pub fn copy_words(from: Frame, to: Frame, words: Range<usize>) {
             options(nostack, preserves_flags),
         );
     }
+}
+
+/// A word of 8 bytes in `frame`, number `word` of 512, which programs may read and write meanwhile.
+fn shared(frame: Frame, word: usize) -> &'static AtomicU64 {
+    let word = word % (FRAME_BYTES / 8);
+    // SAFETY: all RAM is mapped here, and the word lies in the frame. Frames that programs have too hold no value
+    // that Rust could count on, so for as long as it is used it is nothing but this.
+    unsafe { AtomicU64::from_ptr(pointer(frame).cast::<u64>().add(word)) }
+}
+
+/// Reads a word, number `word` of 512, of a frame that programs may have too.
+pub fn read_word(frame: Frame, word: usize) -> u64 {
+    shared(frame, word).load(Relaxed)
+}
+
+/// Writes one.
+pub fn write_word(frame: Frame, word: usize, value: u64) {
+    shared(frame, word).store(value, Relaxed);
 }
 
 /// Copies `bytes` to `offset` of `frame`, as far as the frame goes. The frame belongs to the caller.

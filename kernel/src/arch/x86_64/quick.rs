@@ -12,16 +12,18 @@ use super::{
     cpu_area::{SCRATCH, STACK_TOP},
     entry::leave,
 };
-use crate::arch::quick::{DECLINED, MOST_WORDS, SAVED};
+use crate::arch::quick::{DECLINED, FOURTH, MOST_WORDS, SAVED};
 
-/// To user mode, with the stack pointer at the thread's registers and the message words loaded: a system call that
-/// succeeded. Why `sysretq` does not fault: see [`entry`](super::entry).
+/// To user mode, with the stack pointer at the thread's registers and the message words loaded, and control word 3
+/// where that is not zero: a system call that succeeded. Why `sysretq` does not fault: see [`entry`](super::entry).
 macro_rules! go_on {
     () => {
+        concat!("xor r8d, r8d\n", go_on!("fourth"))
+    };
+    ("fourth") => {
         "mov rdi, [rsp + {rdi}]
          mov rsi, [rsp + {rsi}]
          mov rdx, [rsp + {rdx}]
-         xor r8d, r8d
          xor eax, eax
          mov rcx, [rsp + {rip}]
          mov r11, [rsp + {flags}]
@@ -107,6 +109,28 @@ quick!(give_way, "orbital_yield", [], []);
 quick_message!(call, "orbital_call");
 quick_message!(reply_receive, "orbital_reply_receive");
 
+/// With the stack pointer at the thread's registers and the number of valid message words in `rdx`: loads the first
+/// two, and clears those that are not valid. Each of these instructions has 3 bytes.
+macro_rules! words {
+    () => {
+        "mov r9, [rsp + {r9}]
+         mov r10, [rsp + {r10}]
+         lea eax, [rdx + 2 * rdx]
+         lea rcx, [rip + 3f]
+         add rcx, rax
+         jmp rcx
+         3:
+         xor r9d, r9d
+         xor r10d, r10d
+         xor r12d, r12d
+         xor r13d, r13d
+         xor r14d, r14d
+         xor r15d, r15d
+         xor rbx, rbx
+         xor rbp, rbp"
+    };
+}
+
 /// What is not a thread without message words: `rax` and `rdx` are what Rust said, the stack is empty.
 #[unsafe(naked)]
 #[unsafe(link_section = ".text.entry")]
@@ -114,29 +138,16 @@ extern "C" fn rest() {
     naked_asm!(
         "cmp edx, {most_words}",
         "ja 2f",
-        // Words behind the valid ones are zero: each of these instructions has 3 bytes.
         "mov rsp, rax",
-        "mov r9, [rsp + {r9}]",
-        "mov r10, [rsp + {r10}]",
-        "lea eax, [rdx + 2 * rdx]",
-        "lea rcx, [rip + 3f]",
-        "add rcx, rax",
-        "jmp rcx",
-        "3:",
-        "xor r9d, r9d",
-        "xor r10d, r10d",
-        "xor r12d, r12d",
-        "xor r13d, r13d",
-        "xor r14d, r14d",
-        "xor r15d, r15d",
-        "xor rbx, rbx",
-        "xor rbp, rbp",
+        words!(),
         go_on!(),
         "2:",
         "cmp edx, {saved}",
         "je 4f",
         "cmp edx, {declined}",
         "je 5f",
+        "cmp edx, {most_with_fourth}",
+        "jbe {with_fourth}",
         // The dispatcher has a turn, and the words wait with the others: orbital_turn(registers, way, words).
         "push rbp; push rbx; push r15; push r14; push r13; push r12",
         "mov rdi, rax",
@@ -162,6 +173,8 @@ extern "C" fn rest() {
         "jmp 4b",
         leave = sym leave,
         most_words = const MOST_WORDS,
+        most_with_fourth = const FOURTH + MOST_WORDS,
+        with_fourth = sym with_fourth,
         saved = const SAVED,
         declined = const DECLINED,
         error_code = const field!(error_code),
@@ -176,6 +189,29 @@ extern "C" fn rest() {
         r15 = const field!(r15),
         rbx = const field!(rbx),
         rbp = const field!(rbp),
+        rip = const field!(rip),
+        flags = const field!(flags),
+        user_rsp = const field!(rsp),
+    )
+}
+
+/// As [`rest`], for a thread that finds something in control word 3, too.
+#[unsafe(naked)]
+#[unsafe(link_section = ".text.entry")]
+extern "C" fn with_fourth() {
+    naked_asm!(
+        "sub edx, {fourth}",
+        "mov rsp, rax",
+        "mov r8, [rsp + {r8}]",
+        words!(),
+        go_on!("fourth"),
+        fourth = const FOURTH,
+        rdi = const field!(rdi),
+        rsi = const field!(rsi),
+        rdx = const field!(rdx),
+        r8 = const field!(r8),
+        r9 = const field!(r9),
+        r10 = const field!(r10),
         rip = const field!(rip),
         flags = const field!(flags),
         user_rsp = const field!(rsp),

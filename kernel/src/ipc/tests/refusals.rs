@@ -73,7 +73,7 @@ fn tags_that_mean_nothing_are_refused() {
     let receiver = pair.receiver;
     let thread = kernel.spawn(&pair.server, 10, async move {
         for call in [Syscall::Send, Syscall::Call, Syscall::Reply, Syscall::ReplyReceive] {
-            for tag in [497 << 32, 511 << 32, 1 << 41, 1 << 63, u64::MAX] {
+            for tag in [497 << 32, 511 << 32, 5 << 41, 5 << 44, 1 << 47, 1 << 63, u64::MAX] {
                 assert!(Tag::from_bits(tag).is_err());
                 let answer = user::control(call, [receiver.bits(), tag, 0, 0]).await;
                 assert_eq!(answer, Err(Error::InvalidMessage), "{call:?} {tag:#x}");

@@ -48,6 +48,16 @@ impl MessagePage {
         direct_map::copy_words(self.frame, to.frame, words);
     }
 
+    /// The word with this number. Programs may write it meanwhile.
+    pub fn word(&self, number: usize) -> u64 {
+        direct_map::read_word(self.frame, number)
+    }
+
+    /// Changes the word with this number. Programs may read and write it meanwhile.
+    pub fn set_word(&self, number: usize, value: u64) {
+        direct_map::write_word(self.frame, number, value);
+    }
+
     /// For reading and writing, and never for anything else.
     fn mapping(&self) -> Mapping {
         let content = Content {

@@ -122,7 +122,9 @@ fn try_forms_never_wait() {
     let endpoint = Endpoint::create().unwrap();
     let slot = endpoint.slot();
     for syscall in [Syscall::Send, Syscall::Call, Syscall::Receive, Syscall::Send] {
-        let registers = raw::operation(slot, Tag::new(1, 8).unwrap().bits(), 0, NOISE.words);
+        let tag =
+            if syscall == Syscall::Receive { Tag::default() } else { Tag::new(1, 8).unwrap() };
+        let registers = raw::operation(slot, tag.bits(), 0, NOISE.words);
         raw::refuse(syscall, registers, Error::WouldBlock);
     }
     // One who waits on the same side is no partner, and keeps its place.
@@ -189,11 +191,12 @@ fn without_a_trace(refused: impl Fn(&Endpoint)) {
     assert_eq!(endpoint.try_receive(), Err(IpcError::WouldBlock));
 }
 
-/// A tag with more than 8 words, or with a bit that means nothing, is refused by every call that sends
-/// one, and nothing is sent.
+/// A tag with more words than registers have room for, of a thread without a message page, with too many
+/// capabilities, or with a bit that means nothing, is refused by every call that sends one, and nothing is sent.
 fn malformed_tags_are_refused() {
     let long = (9..=511).map(|count: u64| count << 32);
-    let bits = (41..64).map(|bit| 1 << bit);
+    let many = (5..8).flat_map(|count: u64| [count << 41, count << 44]);
+    let bits = (47..64).map(|bit| 1 << bit).chain(many);
     let tags: Vec<u64> = long.chain(bits).chain([u64::MAX]).collect();
     without_a_trace(|endpoint| {
         for tag in &tags {
@@ -252,7 +255,7 @@ fn checks_come_in_their_order() {
         refuse(powerless.slot(), 0, 0, Error::MissingRights);
     }
     let receive = |slot, deadline, error| {
-        let registers = raw::operation(slot, u64::MAX, deadline, NOISE.words);
+        let registers = raw::operation(slot, 0, deadline, NOISE.words);
         raw::refuse(Syscall::Receive, registers, error);
     };
     receive(nothing, 1, Error::EmptySlot);

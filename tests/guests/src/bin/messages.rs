@@ -98,7 +98,7 @@ fn send_all(endpoint: CapSlot, before: fn()) {
 fn receive_all(endpoint: CapSlot, before: fn()) {
     for way in ways() {
         before();
-        let registers = raw::no_answer(endpoint, NOISE.control[1], NEVER, NOISE.words);
+        let registers = raw::no_answer(endpoint, 0, NEVER, NOISE.words);
         assert_eq!(raw::call(Syscall::Receive, registers), way.received(), "{way:?}");
         if way.syscall == Syscall::Call {
             let control = [0, way.reply_tag(), NOISE.control[2], NOISE.control[3]];

@@ -19,6 +19,8 @@ pub enum Way {
     Both,
     Send,
     Receive,
+    /// To send, and to be passed on.
+    Grant,
 }
 
 /// What a program has a slot for.
@@ -45,6 +47,8 @@ pub enum Deed {
         slot: Slot,
         tag: u64,
         words: [u64; 8],
+        /// The capabilities, as many as the tag says.
+        sent: [Slot; 4],
         wait: Wait,
     },
     Signal,
@@ -132,7 +136,17 @@ impl Planner<'_> {
             0 => self.random.below(MAX_WORDS + 1),
             _ => self.random.below(REGISTER_WORDS + 1),
         };
-        Tag::new(label, length).unwrap().bits()
+        let few = || if self.random.one_in(5) { self.random.below(3) } else { 0 };
+        let tag = Tag::new(label, length).unwrap().with_capabilities(few(), 2 * few());
+        tag.unwrap().bits()
+    }
+
+    /// The tag of a thread that receives.
+    fn accepting(&self) -> u64 {
+        match self.random.below(30) {
+            0 => self.tag(),
+            _ => Tag::from_bits(self.tag()).unwrap_or_default().accepting().bits(),
+        }
     }
 
     fn slot(&self, endpoint: usize, way: Way) -> Slot {
@@ -154,7 +168,9 @@ impl Planner<'_> {
         };
         let slot = if call == Syscall::Reply { Slot::Null } else { self.slot(endpoint, way) };
         let words = core::array::from_fn(|_| self.random.below(1 << 30) as u64);
-        Deed::Message { call, slot, tag: self.tag(), words, wait: self.wait() }
+        let tag = if call == Syscall::Receive { self.accepting() } else { self.tag() };
+        let sent = core::array::from_fn(|_| self.slot(self.endpoint(), Way::Grant));
+        Deed::Message { call, slot, tag, words, sent, wait: self.wait() }
     }
 
     fn ask(&self) -> Deed {

@@ -12,6 +12,7 @@ use orbital_abi::{
     arguments::{NotificationSignal, NotificationWait},
     fault::FaultMessage,
     layout::PAGE_SIZE,
+    message::PAGE_SLOTS,
 };
 
 use super::plan::{Deed, ENDPOINTS, PROCESSES, Plan, Slot, Thread, Wait, Way};
@@ -69,7 +70,7 @@ struct World {
 /// What a process has capabilities to.
 #[derive(Clone)]
 struct Slots {
-    endpoints: Vec<[CapSlot; 3]>,
+    endpoints: Vec<[CapSlot; 4]>,
     notification: CapSlot,
     threads: Vec<CapSlot>,
     processes: Vec<CapSlot>,
@@ -141,9 +142,10 @@ impl World {
         let control = |call: Syscall, words| user::syscall(call as u64, Registers::control(words));
         let notification = self.slots.borrow()[process].notification;
         match deed {
-            Deed::Message { call, slot, tag, words, wait } => {
+            Deed::Message { call, slot, tag, words, sent, wait } => {
                 let (slot, deadline) = (self.slot(process, slot), self.deadline(wait));
-                let control = [slot.bits(), tag, deadline.bits(), 0];
+                let control =
+                    [slot.bits(), tag, deadline.bits(), self.slot(process, sent[0]).bits()];
                 user::syscall(call as u64, Registers { control, words }).await
             }
             Deed::Signal => {
@@ -220,7 +222,8 @@ pub fn the_most_urgent_runs(threads: &[Ref<Tcb>], current: &Tcb) {
 fn slots(world: &World, process: &Ref<Process>, processes: &[Ref<Process>], badge: u64) -> Slots {
     let endpoints = world.endpoints.borrow();
     let endpoint = |endpoint| {
-        [Rights::SEND | Rights::RECEIVE, Rights::SEND, Rights::RECEIVE]
+        let granted = Rights::SEND | Rights::GRANT;
+        [Rights::SEND | Rights::RECEIVE, Rights::SEND, Rights::RECEIVE, granted]
             .map(|rights| grant(process, endpoint, rights, badge))
     };
     let rights = Rights::MANAGE | Rights::WAIT;
@@ -240,8 +243,13 @@ fn add_thread(kernel: &mut Kernel, world: &Rc<World>, process: &Ref<Process>, pl
     let page = plan.has_page.then_some(Page(place));
     let program = async move {
         for deed in plan.deeds {
-            if let (Some(page), Deed::Message { words, .. }) = (page, &deed) {
-                page.write((0..ENTRIES as u64).map(|entry| words[0] << 32 | entry));
+            if let (Some(page), Deed::Message { words, sent, .. }) = (page, &deed) {
+                let mut all: Vec<_> =
+                    (0..ENTRIES as u64).map(|entry| words[0] << 32 | entry).collect();
+                for (place, slot) in PAGE_SLOTS.zip(&sent[1..]) {
+                    all[place] = its.slot(plan.process, *slot).bits();
+                }
+                page.write(all);
             }
             let found = its.act(plan.process, deed).await;
             its.note(number, found, page);
@@ -271,6 +279,7 @@ fn drain() -> Thread {
         slot: Slot::Endpoint(endpoint, Way::Receive),
         tag: 0,
         words: [0; 8],
+        sent: [Slot::Null; 4],
         wait: Wait::Now,
     };
     let deeds = (0..ENDPOINTS).flat_map(|endpoint| vec![receive(endpoint); 8]).collect();

@@ -106,7 +106,7 @@ fn tag(label: u32, length: usize) -> u64 {
 /// Answers all calls.
 fn serve(endpoint: CapSlot, uses: Uses) {
     let own = Own::set(SERVER, uses);
-    let mut next = raw::no_answer(endpoint, NOISE.control[1], NEVER, NOISE.words);
+    let mut next = raw::no_answer(endpoint, 0, NEVER, NOISE.words);
     let mut syscall = Syscall::Receive;
     for (number, length, reply) in lengths() {
         let control = [BADGE, tag(number, length), 1, 0];

@@ -221,7 +221,7 @@ fn a_failed_system_call_leaves_nothing_but_its_code() {
     let errors = [
         (6, Error::UnknownSyscall),
         (1, Error::InvalidMessage),
-        (2, Error::EmptySlot),
+        (2, Error::InvalidMessage),
         (4, Error::InvalidMessage),
         (18, Error::InvalidArgument),
         (19, Error::EmptySlot),

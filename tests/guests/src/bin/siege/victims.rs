@@ -65,7 +65,7 @@ fn vectors(seed: u8) {
 
 /// Calls that are refused leave their code and zeros, each time.
 fn calls() {
-    let nothing = control([CapSlot::NULL.bits()]);
+    let nothing = control([CapSlot::NULL.bits(), 0]);
     hold(|| {
         refuse(Syscall::Receive, nothing, Error::EmptySlot);
         refuse(Syscall::SystemStatistics, nothing, Error::EmptySlot);
