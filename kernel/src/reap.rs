@@ -13,6 +13,8 @@
 //! mappings and tables go; 5. the process tells those who wait for it. All of it in steps, between
 //! which more urgent threads and tasks run.
 
+use core::{future::poll_fn, task::Poll};
+
 use orbital_abi::{
     Error, ExitReason,
     layout::{USER_END, USER_START},
@@ -32,6 +34,9 @@ use crate::{
     vm::{self, AddressSpace, reclaim},
 };
 
+#[cfg(test)]
+mod tests;
+
 /// How many things one step ends.
 const STEP: usize = 4;
 
@@ -50,14 +55,15 @@ fn orbital_process_made(
 }
 
 async fn reap(process: Ref<Process>) {
-    while !process.is_ending() {
+    loop {
+        until_woken(&process).await;
+        if process.is_ending() {
+            break;
+        }
         // Helping has no error.
         let _ = vm::help(&process.space).await;
         tidy(&process).await;
         unmap_left_pages(&process).await;
-        if !process.is_ending() {
-            until_woken().await;
-        }
     }
     for_each(
         process.threads(),
@@ -80,7 +86,7 @@ async fn reap(process: Ref<Process>) {
     )
     .await;
     while !process.is_alone() {
-        until_woken().await;
+        until_woken(&process).await;
     }
     tidy(&process).await;
     unmap_left_pages(&process).await;
@@ -88,15 +94,12 @@ async fn reap(process: Ref<Process>) {
     process.finish();
 }
 
-/// Waits until the task is woken. A wake that comes before, while it is being polled, counts.
-async fn until_woken() {
-    let mut is_woken = false;
-    core::future::poll_fn(|_| {
-        if core::mem::replace(&mut is_woken, true) {
-            core::task::Poll::Ready(())
-        } else {
-            core::task::Poll::Pending
-        }
+/// Waits until the task is woken. A wake counts that came since the last wait was over: what it was for may be
+/// something that the work since has passed already, and which of its polls the wake led to says nothing.
+async fn until_woken(process: &Process) {
+    poll_fn(|_| match process.take_reaper_wake() {
+        true => Poll::Ready(()),
+        false => Poll::Pending,
     })
     .await;
 }

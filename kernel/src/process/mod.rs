@@ -11,7 +11,10 @@
 //!    whoever brought the end about, or the most urgent one that waits for it.
 //! 3. All it had is given back: those who wait for it are told.
 
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
 
 use arrayvec::ArrayString;
 use intrusive_collections::RBTreeAtomicLink;
@@ -60,6 +63,8 @@ pub struct Process {
     ended: WaitQueue,
     /// The kernel task that cleans up after it, from its making on.
     reaper: Once<TaskRef>,
+    /// Whether the task has not seen yet that it was woken.
+    is_reaper_woken: AtomicBool,
     /// Its place among its parent's children.
     member: Member,
     /// Its place among [all](all).
@@ -170,6 +175,7 @@ impl Process {
             }),
             ended: WaitQueue::new(),
             reaper: Once::new(),
+            is_reaper_woken: AtomicBool::new(false),
             member: Member::new(),
             registered: RBTreeAtomicLink::new(),
             parent: Mutex::new(parent),
@@ -258,9 +264,15 @@ impl Process {
     }
 
     fn wake_reaper(&self) {
+        self.is_reaper_woken.store(true, Release);
         if let Some(reaper) = self.reaper.get() {
             reaper.wake();
         }
+    }
+
+    /// Whether its reaper was woken since this was last asked.
+    pub fn take_reaper_wake(&self) -> bool {
+        self.is_reaper_woken.swap(false, Acquire)
     }
 
     /// How many threads are left.
