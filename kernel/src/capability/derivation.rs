@@ -222,7 +222,7 @@ impl<'a> Tree<'a> {
         for _ in 0..STEP {
             let Some(child) = self.get(from, Link::First) else { return true };
             // Where its other children are goes along, to stay right behind it.
-            let old = self.get(child, Link::After).filter(|_| child.is_arriving());
+            let old = self.old_of(child);
             for node in old.into_iter().chain([child]) {
                 // SAFETY: they are in the tree.
                 unsafe { self.unlink(node) };
@@ -293,16 +293,23 @@ impl<'a> Tree<'a> {
         node.is_arriving()
     }
 
-    /// A node beneath `root` that has none beneath itself.
+    /// A node beneath `root` that has none beneath itself, nor where it was moved from.
     ///
     /// # Safety
     /// It is in this tree, and there.
     #[inline]
     pub unsafe fn leaf_beneath(&self, root: &Slot) -> Option<&Slot> {
         let mut leaf = self.get(root, Link::First)?;
-        while let Some(below) = self.get(leaf, Link::First) {
-            leaf = below;
+        // The old one of one that arrives goes first: without it, nobody would find the children that are still to come.
+        while let Some(next) = self.get(leaf, Link::First).or_else(|| self.old_of(leaf)) {
+            leaf = next;
         }
         Some(leaf)
+    }
+
+    /// Where the children are that a node still lacks.
+    #[inline]
+    fn old_of(&self, node: &Slot) -> Option<&Slot> {
+        self.get(node, Link::After).filter(|_| node.is_arriving())
     }
 }

@@ -63,6 +63,31 @@ fn an_inner_revoke_ends_when_an_outer_one_was_faster() {
     assert_eq!(tables.root(1).index(), middle.index(), "it is free");
 }
 
+/// It has some of its children only, and the others hang where it was.
+#[test]
+fn an_inner_revoke_of_one_that_arrives_is_not_over_before_its_children_are() {
+    let _kernel = Kernel::boot();
+    for outer_steps in 0..6 {
+        let tables = Tables::new(3);
+        let root = tables.root(0);
+        let middle = tables.copy(0, root, 1).unwrap();
+        let children: Vec<_> = (0..40).map(|_| tables.copy(1, middle, 2).unwrap()).collect();
+        let moved = tables.relocate(1, middle, 1).unwrap();
+        assert_eq!(tables.tables[1].lock().unfinished(), 1, "some are still to come");
+        let (inner, outer) = (tables.begin(1, moved).unwrap(), tables.begin(0, root).unwrap());
+        for _ in 0..outer_steps {
+            outer.step();
+        }
+        while inner.step() {}
+        inner.end();
+        let left = children.iter().filter(|child| tables.is_there(2, **child)).count();
+        assert_eq!(left, 0, "after {outer_steps} steps of the outer one");
+        while outer.step() {}
+        outer.end();
+        assert!(!tables.is_there(1, moved));
+    }
+}
+
 #[test]
 fn a_revoke_that_was_abandoned_is_finished_by_whoever_tidies_up() {
     let _kernel = Kernel::boot();
