@@ -14,16 +14,21 @@ use crate::{
     roles,
 };
 
-/// How many capabilities are revoked, and how many mappings a process has when it ends.
+/// How many capabilities are revoked, or closed before a process ends, and how many mappings one has then.
 const MANY: u64 = 10_000;
 /// How much memory is unmapped, and how much a process has when it ends.
 const LARGE: u64 = 64 << 20;
 /// What that process may have: twice the memory for page tables, and kernel memory for all that it maps.
 const HOARDER_QUOTA: (u64, u64) = (LARGE / PAGE_SIZE * 2, 8 << 20);
 
-/// The longest stretch in each of three works that are long.
+/// The longest stretch in each of four works that are long.
 pub fn worst() -> Samples {
-    Samples::of(vec![revoke_capabilities(), unmap(), end_process()])
+    Samples::of(vec![
+        revoke_capabilities(),
+        unmap(),
+        end_process("hoarder"),
+        end_process("spendthrift"),
+    ])
 }
 
 /// The longest stretch of this CPU since the last time that this was asked.
@@ -49,17 +54,27 @@ fn unmap() -> u64 {
     longest()
 }
 
-fn end_process() -> u64 {
+fn end_process(role: &str) -> u64 {
     let endpoint = Endpoint::create().expect("an endpoint");
     let (frames, kernel_bytes) = HOARDER_QUOTA;
-    let hoarder = roles::start("hoarder", |spawn| {
+    let child = roles::start(role, |spawn| {
         spawn.quota(frames, kernel_bytes).grant(endpoint.slot(), Rights::SEND, 0)
     });
     // It has all that it wants.
     endpoint.receive().expect("its call");
     longest();
-    roles::end(&hoarder);
+    roles::end(&child);
     longest()
+}
+
+/// The process that ends with a large table in which nothing is left.
+pub fn spendthrift() {
+    let endpoint = Endpoint::from_slot(take_granted(0).expect("an endpoint").into_slot());
+    let own = Endpoint::create().expect("an endpoint");
+    let copies: Vec<_> = (0..MANY).map(|_| own.copy(Rights::SEND, 0).expect("a copy")).collect();
+    drop(copies);
+    // Nobody answers.
+    let _ = endpoint.call(&Message::default());
 }
 
 /// The process that ends: maps as much as it shall have, and waits.

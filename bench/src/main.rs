@@ -70,6 +70,7 @@ const ROLES: &[(&str, fn())] = &[
     ("cap_server", ipc::cap_server),
     ("faulter", handlers::faulter),
     ("hoarder", interrupts::hoarder),
+    ("spendthrift", interrupts::spendthrift),
 ];
 
 /// The value of `key` on the command line.

@@ -146,6 +146,8 @@ pub enum Closed {
     Left(AnyRef),
     /// It is leaving; what is to be dropped after unlocking, unless it was so before.
     Leaving(Option<EntryGuard>),
+    /// A part of the table had none any more, and is gone.
+    Part,
     /// There was none.
     All,
 }
@@ -341,15 +343,13 @@ impl Entries {
     /// can be added. Nobody revokes any more what was derived from one of them.
     pub fn close_one(&mut self) -> Closed {
         self.is_closed = true;
-        while let Some(leaf) = self.slots.last() {
-            let Some(slot) = leaf.iter().rfind(|slot| slot.object().is_some()) else {
-                self.slots.remove_leaf();
-                self.free.set(None);
-                continue;
-            };
-            // SAFETY: it is in this table.
-            return unsafe { self.leave(slot) };
-        }
-        Closed::All
+        let Some(leaf) = self.slots.last() else { return Closed::All };
+        let Some(slot) = leaf.iter().rfind(|slot| slot.object().is_some()) else {
+            self.slots.remove_leaf();
+            self.free.set(None);
+            return Closed::Part;
+        };
+        // SAFETY: it is in this table.
+        unsafe { self.leave(slot) }
     }
 }

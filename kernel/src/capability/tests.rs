@@ -48,7 +48,7 @@ pub(super) fn close_all(table: &Table) -> usize {
         let closed = table.lock().close_one();
         match closed {
             Closed::Entry(_) | Closed::Left(_) => count += 1,
-            Closed::Leaving(_) => {}
+            Closed::Leaving(_) | Closed::Part => {}
             Closed::All => return count,
         }
     }

@@ -94,6 +94,24 @@ fn leaves_are_paid_when_they_are_made_and_given_back_with_the_table() {
 }
 
 #[test]
+fn an_empty_table_is_given_back_leaf_by_leaf() {
+    let _kernel = Kernel::boot();
+    let (table, quota) = (Table::new(None).unwrap(), rich());
+    let leaves = 2 * 126;
+    let slots: Vec<_> = (0..leaves * LEAF_SLOTS)
+        .map(|badge| table.lock().insert(numbered(badge as u64), &quota).unwrap())
+        .collect();
+    for slot in slots {
+        drop(table.lock().remove(slot).unwrap());
+    }
+    let mut steps = 0;
+    while let Closed::Part = table.lock().close_one() {
+        steps += 1;
+    }
+    assert_eq!((steps, quota.usage().kernel_bytes_used), (leaves, 0));
+}
+
+#[test]
 fn the_tree_grows_and_shrinks_by_a_leaf() {
     let _kernel = Kernel::boot();
     let (mut slots, quota, owner) = (Slots::new(), rich(), NonNull::dangling());
