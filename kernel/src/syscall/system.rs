@@ -28,20 +28,16 @@ use crate::{
 };
 
 pub(super) fn log(current: &Current, registers: &Registers) -> Completion {
-    let decoded = SystemLog::decode(registers).and_then(|arguments| {
-        lookup::<SystemObject>(current, arguments.system, Rights::LOG)?;
-        Ok(arguments)
-    });
-    let SystemLog { text, bytes, .. } = match decoded {
+    let arguments = match SystemLog::decode(registers) {
         Ok(arguments) => arguments,
         Err(error) => return Completion::Done(Err(error)),
     };
-    match log_line(&current.process, text, bytes) {
+    match log_line(&current.process, &arguments) {
         Ok(()) => Completion::Done(Ok(Registers::default())),
         Err(Uncopied::Refused(error)) => Completion::Done(Err(error)),
         Err(Uncopied::Unsettled(object)) => {
             let process = current.process.clone();
-            block(current, BlockReason::Working, log_settled(process, text, bytes, object))
+            block(current, BlockReason::Working, log_settled(process, arguments, object))
         }
     }
 }
@@ -49,13 +45,12 @@ pub(super) fn log(current: &Current, registers: &Registers) -> Completion {
 /// Logs a line whose memory has to settle first.
 async fn log_settled(
     process: Ref<Process>,
-    text: u64,
-    bytes: u64,
+    arguments: SystemLog,
     mut object: Ref<MemoryObject>,
 ) -> Outcome {
     loop {
         object.settle().await;
-        match log_line(&process, text, bytes) {
+        match log_line(&process, &arguments) {
             Ok(()) => return Outcome::Answer(Ok(Registers::default())),
             Err(Uncopied::Refused(error)) => return Outcome::Answer(Err(error)),
             Err(Uncopied::Unsettled(other)) => object = other,
@@ -63,8 +58,11 @@ async fn log_settled(
     }
 }
 
-/// Logs the line at `text` of `process`, whose address space is loaded on this CPU.
-fn log_line(process: &Process, text: u64, bytes: u64) -> Result<(), Uncopied> {
+/// Logs a line of `process`, whose address space is loaded on this CPU, if it may do that.
+fn log_line(process: &Process, arguments: &SystemLog) -> Result<(), Uncopied> {
+    let SystemLog { system, text, bytes } = *arguments;
+    let capability = process.capability(system).map_err(Uncopied::Refused)?;
+    capability.object::<SystemObject>(Rights::LOG).map_err(Uncopied::Refused)?;
     let mut buffer = [0; LOG_BYTES];
     let buffer = &mut buffer[..bytes as usize];
     user_copy::copy_from(&process.space, buffer, text)?;

@@ -70,18 +70,18 @@ pub(super) fn wait(current: &Current, registers: &Registers) -> Completion {
 pub(super) fn message_page(current: &Current, registers: &Registers) -> Completion {
     let [slot, address, ..] = registers.control;
     let slot = CapSlot::from_bits(slot);
-    let thread = match slot.is_null() {
-        true => Ok(current.to_ref()),
-        false => lookup::<Tcb>(current, slot, Rights::MANAGE),
+    let own = slot.is_null().then(|| current.to_ref());
+    let process = current.process.clone();
+    // By a capability that is there when memory has come back.
+    let give = move || {
+        let thread = match &own {
+            Some(own) => own.clone(),
+            None => process.capability(slot)?.object(Rights::MANAGE)?,
+        };
+        thread.give_message_page(address).map(value)
     };
-    let thread = match thread {
-        Ok(thread) => thread,
-        Err(error) => return Completion::Done(Err(error)),
-    };
-    match thread.give_message_page(address) {
-        Ok(address) => Completion::Done(Ok(value(address))),
-        Err(error) => {
-            memory::again(current, error, move || thread.give_message_page(address).map(value))
-        }
+    match give() {
+        Ok(answer) => Completion::Done(Ok(answer)),
+        Err(error) => memory::again(current, error, give),
     }
 }

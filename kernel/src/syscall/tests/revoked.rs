@@ -2,14 +2,30 @@
 //! done before, or never.
 #![forbid(unsafe_code)]
 
-use std::{cell::Cell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
-use super::{CapSlot, Error, Kernel, MemoryMap, Never, Process, Ref, Rights, Syscall, grant, user};
+use orbital_abi::arguments::SystemLog;
+
+use super::{
+    CapSlot, Error, Kernel, MemoryMap, Never, Process, Ref, Rights, Syscall, SystemObject, grant,
+    user,
+};
 use crate::{
-    arch::{Access, host::clock},
+    arch::{
+        Access,
+        host::{clock, serial},
+    },
+    boot::CommandLine,
     capability::transfer,
+    log,
     object::Object,
-    tests::kernel::{CHILD_FRAMES, endpoint},
+    tests::{
+        kernel::{CHILD_FRAMES, endpoint},
+        page,
+    },
     vm::{AddressSpace, MemoryObject, address_space::Mapping},
 };
 
@@ -35,13 +51,20 @@ fn case<T: Object>(object: impl FnOnce(&Kernel) -> Ref<T>, rights: Rights) -> Ca
     let kernel = Kernel::boot();
     let (owner, user) = (kernel.process("owner"), kernel.process("user"));
     let object = object(&kernel);
-    let rights = rights | Rights::GRANT;
-    let root = grant(&owner, &object, rights, 0);
-    let copy = transfer::copy(&owner.table, root, (rights, 0), &user.table, &user.quota).unwrap();
-    Case { owner, user, root, copy, kernel }
+    let mut case = Case { owner, user, root: CapSlot::NULL, copy: CapSlot::NULL, kernel };
+    case.derive(&object, rights);
+    case
 }
 
 impl Case {
+    /// The capabilities are to this object from here on.
+    fn derive<T: Object>(&mut self, object: &Ref<T>, rights: Rights) {
+        let (rights, to) = (rights | Rights::GRANT, &self.user);
+        self.root = grant(&self.owner, object, rights, 0);
+        let copy = transfer::copy(&self.owner.table, self.root, (rights, 0), &to.table, &to.quota);
+        self.copy = copy.unwrap();
+    }
+
     /// Revokes the copy so many turns after `operation` has begun. Whether that was done, which `is_done` tells.
     fn run(
         mut self,
@@ -130,17 +153,66 @@ fn a_mapping_for_which_memory_has_to_come_back() {
     });
 }
 
+/// By a capability to a thread whose process has no frame until memory has come back.
+#[test]
+fn a_message_page_for_which_memory_has_to_come_back() {
+    both(|turns| {
+        let mut case = case(|kernel| memory(kernel, 1), Rights::READ);
+        let target = case.kernel.process("target");
+        let thread = case.kernel.thread(&target, 7, async { 0 });
+        case.derive(&thread, Rights::MANAGE);
+        drop(thread);
+        let (copy, payer) = (case.copy, target.clone());
+        let give = Box::pin(async move {
+            let all = (0..CHILD_FRAMES).rev().find_map(|pages| {
+                MemoryObject::new(pages * PAGE, &payer.quota).ok().inspect(touch)
+            });
+            drop(all);
+            page::give(copy, AT).await.map(|address| assert_eq!(address, AT))
+        });
+        case.run(turns, give, move |_| target.space.query(AT).is_ok_and(|it| it.start == AT))
+    });
+}
+
+/// The text stands in memory that is being cloned.
+#[test]
+fn a_line_for_the_log_that_can_t_be_read_for_a_moment() {
+    both(|turns| {
+        let mut case = case(|_| SystemObject::new().unwrap(), Rights::LOG);
+        log::init(&CommandLine::new("log=info"));
+        let object = memory(&case.kernel, PAGES);
+        case.kernel.on(0, || {
+            touch(&object);
+            let mapping = Mapping::whole(&object, AT, Access::Read);
+            AddressSpace::map(&case.user.space, mapping).unwrap();
+        });
+        let source = grant(&case.user, &object, Rights::READ, 0);
+        drop(object);
+        case.kernel.spawn(&case.user, 7, async move {
+            user::control(Syscall::MemoryClone, [source.bits(), 0, 0, 0]).await.unwrap();
+        });
+        let system = case.copy;
+        let say = Box::pin(async move {
+            let arguments = SystemLog { system, text: AT, bytes: 7 };
+            user::syscall(Syscall::SystemLog as u64, arguments.encode()).await.map(|_| ())
+        });
+        serial::take();
+        let said = RefCell::new(String::new());
+        case.run(turns, say, move |_| {
+            *said.borrow_mut() += &serial::take();
+            said.borrow().contains(".user: touched\n")
+        })
+    });
+}
+
 /// By a capability to the process: another change goes on when it is called.
 #[test]
 fn an_unmapping_that_waits_for_another() {
     both(|turns| {
         let mut case = case(|kernel| memory(kernel, PAGES), Rights::READ);
         let target = case.kernel.process("target");
-        let manage = Rights::MANAGE | Rights::GRANT;
-        case.root = grant(&case.owner, &target, manage, 0);
-        let to = &case.user;
-        let copy = transfer::copy(&case.owner.table, case.root, (manage, 0), &to.table, &to.quota);
-        let (copy, space) = (copy.unwrap(), &target.space);
+        case.derive(&target, Rights::MANAGE);
+        let (copy, space) = (case.copy, &target.space);
         case.kernel.on(0, || {
             let object = memory(&case.kernel, PAGES);
             touch(&object);
