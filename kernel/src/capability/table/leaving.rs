@@ -14,8 +14,9 @@ use crate::{
     },
     object::AnyRef,
 };
-/// How many slots one step looks at that searches for something to be done.
-const SEARCH: u32 = 256;
+
+/// How many slots one step looks at that searches for something to be done. Each is a walk through the table's tree.
+const SEARCH: u32 = 64;
 
 /// What [`Entries::tidy`] has found.
 pub enum Tidied {
