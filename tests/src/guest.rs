@@ -174,20 +174,23 @@ fn machines(wants: &Wants, environment: &Environment) -> Vec<(String, RunOptions
     let times = if environment.is_soak { wants.times.soak } else { wants.times.usual };
     let timeout = wants.timeout as f64 * timeout_scale(usual.machine, environment);
     let is_one_of = |all: usize, suffix: String| if all > 1 { suffix } else { String::new() };
-    let ways: &[_] = if wants.general { &["", "short_cuts=off"] } else { &[""] };
+    // What stands on the kernel's command line, and behind the case's name.
+    let ways = [("", ""), ("fast_path=off", "::messages"), ("short_cuts=off", "::general")];
+    let ways = if wants.general { &ways[..] } else { &ways[..1] };
     let mut machines = Vec::new();
-    for (cpus, way) in counts.iter().flat_map(|cpus| ways.iter().map(move |way| (cpus, way))) {
+    let each = counts.iter().flat_map(|cpus| ways.iter().map(move |way| (cpus, way)));
+    for (cpus, (append, way)) in each {
         let options = RunOptions {
             smp: Some(*cpus),
             memory: wants.memory,
             icount: wants.icount,
             timeout: Some(timeout.ceil() as u64),
-            system: SystemOptions { append: (*way).to_owned(), ..usual.system.clone() },
+            system: SystemOptions { append: (*append).to_owned(), ..usual.system.clone() },
             ..usual.clone()
         };
         for time in 1..=times {
             let mut suffix = is_one_of(counts.len(), format!("::cpus{cpus}"));
-            suffix += if way.is_empty() { "" } else { "::general" };
+            suffix += way;
             suffix += &is_one_of(times as usize, format!("::run{time}"));
             machines.push((suffix, options.clone()));
         }
@@ -239,7 +242,8 @@ mod tests {
         assert_eq!(planned("cpus=4", &usual), [one("", 4)]);
         assert_eq!(planned("cpus=1,4", &usual), [one("::cpus1", 1), one("::cpus4", 4)]);
         assert_eq!(planned("times=2,3", &usual), [one("::run1", 1), one("::run2", 1)]);
-        assert_eq!(planned("general", &usual), [one("", 1), one("::general", 1)]);
+        let ways = ["", "::messages", "::general"].map(|way| one(way, 1));
+        assert_eq!(planned("general", &usual), ways);
         let both = planned("cpus=2,4 times=2,2", &usual);
         assert_eq!(both[..2], [one("::cpus2::run1", 2), one("::cpus2::run2", 2)]);
         assert_eq!(both[2..], [one("::cpus4::run1", 4), one("::cpus4::run2", 4)]);
@@ -264,11 +268,11 @@ mod tests {
     }
 
     #[test]
-    fn a_case_goes_the_general_way_too_where_it_wants() {
+    fn a_case_goes_the_general_ways_too_where_it_wants() {
         let machines = machines(&"general".parse().unwrap(), &Environment::default());
         let words: Vec<_> =
             machines.iter().map(|(_, options)| options.system.append.as_str()).collect();
-        assert_eq!(words, ["", "short_cuts=off"]);
+        assert_eq!(words, ["", "fast_path=off", "short_cuts=off"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! | `timed` | none where the machine's time does not keep pace with its instructions |
 //! | `times=2,20` | so many, each for one run, and so many in a long run; else one |
 //! | `timeout=90` | ended after so many seconds, times the host's scale; else after 60 |
-//! | `general` | and once more with messages that all go the general way (`short_cuts=off`) |
+//! | `general` | and twice more: where all messages go the general way (`fast_path=off`), and everything (`short_cuts=off`) |
 //! | `pinned` | any: the guest runs the case on its first CPU alone |
 #![forbid(unsafe_code)]
 
@@ -33,7 +33,7 @@ pub struct Wants {
     pub nmi: Option<u32>,
     /// Whether it measures time that real machines and QEMU keep, and others do not.
     pub timed: bool,
-    /// Whether it runs once more without a fast path of messages.
+    /// Whether it runs once more without a fast path of messages, and once without any short cut.
     pub general: bool,
     /// How often.
     pub times: Times,
