@@ -88,8 +88,8 @@ syscalls! {
     CapabilityInspect = 50;
     /// Moves a capability into another slot of one's own table, or into another process's. Gives the new slot.
     CapabilityMove = 51;
-    /// Kills all capabilities that were derived from one, in whatever table they are. Returns when nothing is
-    /// begun through any of them any more.
+    /// Kills all capabilities that were derived from one, in whatever table they are; or, where a badge is named that is
+    /// not 0, those of them that carry it. Returns when nothing is begun through any of them any more.
     CapabilityRevoke = 52;
     /// Gives a thread a message page, for words of messages that registers have no room for. Gives its address.
     ThreadMessagePage = 53;

@@ -132,8 +132,8 @@ async fn tidy(process: &Ref<Process>) {
                 drop(closed);
             }
             Tidied::Abandoned(index) => {
-                if let Some(revoking) = Revoking::abandoned(&process.table, index) {
-                    revoke::finish(revoking).await;
+                if let Some(mut revoking) = Revoking::abandoned(&process.table, index) {
+                    revoke::finish(&mut revoking).await;
                 }
             }
         }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Goes on with a revoke until nothing is begun through any capability that it has killed.
-pub async fn finish(revoking: Revoking) {
+pub async fn finish(revoking: &mut Revoking) {
     while revoking.step() {
         yield_now().await;
     }

@@ -1,6 +1,8 @@
 //! Handles of capabilities.
 #![forbid(unsafe_code)]
 
+use core::num::NonZeroU64;
+
 use orbital_abi::{
     CapSlot, Error, ObjectKind, Registers, Rights, Syscall, arguments::CapabilityCopy,
 };
@@ -56,6 +58,14 @@ impl Capability {
     pub fn revoke(&self) -> Result<(), Error> {
         revoke(self.0)
     }
+
+    /// Kills those capabilities that were derived from it and carry `badge`.
+    ///
+    /// # Errors
+    /// As [`cut_off`].
+    pub fn cut_off(&self, badge: NonZeroU64) -> Result<(), Error> {
+        cut_off(self.0, badge)
+    }
 }
 
 impl Drop for Capability {
@@ -100,6 +110,17 @@ pub fn move_to(source: CapSlot, process: CapSlot) -> Result<CapSlot, Error> {
 /// [`Error::EmptySlot`]; [`Error::StaleCapability`].
 pub fn revoke(slot: CapSlot) -> Result<(), Error> {
     harmless(Syscall::CapabilityRevoke, &Registers::control([slot.bits(), 0, 0, 0])).map(|_| ())
+}
+
+/// Kills those capabilities that were derived from the one in `slot` and carry `badge`, and with them what was derived
+/// from those, in whatever table they are. When it returns, nothing is begun through any of them any more. So a
+/// server cuts off one client, and all to whom that has passed its capability on.
+///
+/// # Errors
+/// [`Error::EmptySlot`]; [`Error::StaleCapability`].
+pub fn cut_off(slot: CapSlot, badge: NonZeroU64) -> Result<(), Error> {
+    let registers = Registers::control([slot.bits(), badge.get(), 0, 0]);
+    harmless(Syscall::CapabilityRevoke, &registers).map(|_| ())
 }
 
 /// Empties a slot.

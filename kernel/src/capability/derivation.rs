@@ -49,6 +49,10 @@ use spin::MutexGuard;
 use super::{links::Link, slot::Slot};
 use crate::object::Header;
 
+mod cut;
+
+pub use cut::Look;
+
 /// The most capabilities that one can have above itself in its tree.
 pub const MAX_ANCESTORS: usize = 64;
 
@@ -57,7 +61,18 @@ const STEP: usize = 16;
 
 /// The derivation tree of an object, locked.
 pub struct Tree<'a> {
-    _locked: MutexGuard<'a, ()>,
+    locked: MutexGuard<'a, bool>,
+    /// Whether a cut goes on.
+    is_cut: bool,
+    header: &'a Header,
+}
+
+/// What wants a place in the tree.
+#[derive(Clone, Copy)]
+struct Newcomer {
+    badge: u64,
+    /// It had one before.
+    is_moved: bool,
 }
 
 /// All nodes that are given to a method are nodes of this tree, or new and of the same object, and their slots are
@@ -66,7 +81,8 @@ impl<'a> Tree<'a> {
     /// Locks the tree of the object with this header.
     #[inline]
     pub fn of(header: &'a Header) -> Self {
-        Self { _locked: header.lock_derivation() }
+        let locked = header.lock_derivation();
+        Self { is_cut: *locked, locked, header }
     }
 
     #[inline(always)]
@@ -81,22 +97,23 @@ impl<'a> Tree<'a> {
         unsafe { node.links().set(link, to.map(NonNull::from)) }
     }
 
-    /// Makes `child`, which is in no tree, a child of `parent`.
+    /// Makes `child`, which is in no tree and will have this badge, a child of `parent`.
     ///
     /// # Errors
-    /// [`Error::Revoked`] when what is beneath `parent` is being revoked; [`Error::TooDeep`] when it would have
+    /// [`Error::Revoked`] when what is beneath `parent` is being revoked, or has that badge and is; [`Error::TooDeep`] when it would have
     /// more than [`MAX_ANCESTORS`].
     ///
     /// # Safety
-    /// Both are of this tree's object, and there.
+    /// Both are of this tree's object, and there. The child is filled before the tree is unlocked; or has the badge already,
+    /// and is filled before its table is unlocked.
     #[inline]
-    pub unsafe fn link(&self, child: &Slot, parent: &Slot) -> Result<(), Error> {
-        self.check(parent)?;
+    pub unsafe fn link(&self, child: &Slot, badge: u64, parent: &Slot) -> Result<(), Error> {
+        self.check(parent, Newcomer { badge, is_moved: false })?;
         self.push(child, parent);
         Ok(())
     }
 
-    /// Whether `parent` can have a child.
+    /// Whether `parent` can have a copy of itself as a child.
     ///
     /// # Errors
     /// As [`Tree::link`].
@@ -104,15 +121,16 @@ impl<'a> Tree<'a> {
     /// # Safety
     /// It is of this tree's object, and there.
     pub unsafe fn may_have_child(&self, parent: &Slot) -> Result<(), Error> {
-        self.check(parent)
+        self.check(parent, Newcomer { badge: parent.badge(), is_moved: false })
     }
 
+    /// Whether `parent` can have this child.
     #[inline]
-    fn check(&self, parent: &Slot) -> Result<(), Error> {
+    fn check(&self, parent: &Slot, child: Newcomer) -> Result<(), Error> {
         let (mut above, mut count) = (Some(parent), 0);
         while let Some(node) = above {
             if node.is_marked_or_leaving() {
-                self.check_children_of(node)?;
+                self.check_children_of(node, child)?;
             }
             count += 1;
             if count > MAX_ANCESTORS {
@@ -123,10 +141,11 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// Whether the children of `node` can have children, as far as it is concerned, and the one that gets them.
+    /// Whether this one can come beneath `node`, as far as it is concerned, and the one that gets its children.
     #[cold]
-    fn check_children_of(&self, node: &Slot) -> Result<(), Error> {
-        match node.is_marked() || self.successor(node).is_some_and(Slot::is_marked) {
+    fn check_children_of(&self, node: &Slot, child: Newcomer) -> Result<(), Error> {
+        let refuses = |node| self.refuses(node, child);
+        match refuses(node) || self.successor(node).is_some_and(refuses) {
             true => Err(Error::Revoked),
             false => Ok(()),
         }
@@ -150,6 +169,9 @@ impl<'a> Tree<'a> {
     /// It is in this tree, and there.
     #[inline]
     pub unsafe fn unlink(&self, node: &Slot) {
+        if self.is_cut {
+            self.pass_over(node);
+        }
         let (before, after) = (self.get(node, Link::Before), self.get(node, Link::After));
         let parent = self.get(node, Link::Parent);
         match (before, parent) {
@@ -221,6 +243,9 @@ impl<'a> Tree<'a> {
     fn hand_over(&self, from: &Slot, to: Option<&Slot>) -> bool {
         for _ in 0..STEP {
             let Some(child) = self.get(from, Link::First) else { return true };
+            if self.is_cut {
+                self.note_adoption(child);
+            }
             // Where its other children are goes along, to stay right behind it.
             let old = self.old_of(child);
             for node in old.into_iter().chain([child]) {
@@ -243,10 +268,12 @@ impl<'a> Tree<'a> {
     /// `old` is in no tree now: it stays until the new one has them all, and nobody waits by it.
     ///
     /// # Errors
-    /// [`Error::Revoked`] when what is beneath it or beneath one above is being revoked.
+    /// [`Error::Revoked`] when what is beneath it or beneath one above is being revoked, also if that is only what has
+    /// some badge and it has none.
     ///
     /// # Safety
-    /// `old` is in this tree, and not arriving; `new` is of its object; both are there.
+    /// `old` is in this tree, and not arriving; `new` is of its object; both are there. The new one is filled before the
+    /// tree is unlocked.
     pub unsafe fn replace(&self, old: &Slot, new: &Slot) -> Result<bool, Error> {
         debug_assert!(!old.is_arriving(), "one is moved that has not arrived");
         if old.is_marked() {
@@ -255,7 +282,7 @@ impl<'a> Tree<'a> {
         let (before, parent) = (self.get(old, Link::Before), self.get(old, Link::Parent));
         if let Some(parent) = parent {
             // It has one above itself less than its child would have.
-            self.check(parent)?;
+            self.check(parent, Newcomer { badge: old.badge(), is_moved: true })?;
         }
         match (before, parent) {
             (Some(before), _) => self.set(before, Link::After, Some(new)),

@@ -73,9 +73,18 @@ enum Target<'a> {
     Locked(MutexGuard<'a, Entries>),
 }
 
-/// Places in the trees that have been found, of capabilities that are in no slot yet: each one's slot, and that of
-/// what it is derived from.
-pub struct Linked(ArrayVec<(NonNull<Slot>, NonNull<Slot>), MAX_CAPABILITIES>);
+/// Places in the trees that have been found, of capabilities that are in no slot yet.
+pub struct Linked(ArrayVec<Place, MAX_CAPABILITIES>);
+
+/// One of them.
+struct Place {
+    /// The slot, which has the badge already: whoever revokes by that looks for it without the table.
+    child: NonNull<Slot>,
+    /// That of what it is derived from.
+    parent: NonNull<Slot>,
+    /// The next slot that is set aside.
+    next: Option<u32>,
+}
 
 impl<'a> Passing<'a> {
     /// From `source`, whose entries are locked already, to `target`, if that is free now: so it may be asked for under
@@ -125,28 +134,29 @@ impl<'a> Passing<'a> {
     }
 
     #[inline(always)]
-    fn link_one(
-        &self,
-        slot: CapSlot,
-        next: &mut u32,
-    ) -> Result<(NonNull<Slot>, NonNull<Slot>), Error> {
+    fn link_one(&self, slot: CapSlot, next: &mut u32) -> Result<Place, Error> {
         let held = held(self.source, slot)?;
         let child = self.target().reserved(*next).ok_or(Error::NoRoom)?;
-        *next = child.next().unwrap_or_default();
+        let after = child.next();
+        child.set_badge(held.badge());
         // SAFETY: slots of tables that are locked: one of an entry to this object, and one that is set aside.
-        unsafe { Tree::of(held.object().header()).link(child, held.slot()) }?;
-        Ok((NonNull::from(child), NonNull::from(held.slot())))
+        let linked =
+            unsafe { Tree::of(held.object().header()).link(child, held.badge(), held.slot()) };
+        linked.inspect_err(|_| child.set_next(after))?;
+        *next = after.unwrap_or_default();
+        Ok(Place { child: child.into(), parent: held.slot().into(), next: after })
     }
 
     /// Takes the places back.
     #[cold]
     pub fn undo(&self, linked: Linked) {
-        for (child, parent) in linked.0 {
+        for Place { child, parent, next } in linked.0 {
             // SAFETY: slots of tables that are locked since the child was put into its parent's tree.
             unsafe {
                 if let Some(object) = parent.as_ref().object() {
                     Tree::of(object.header()).unlink(child.as_ref());
                 }
+                child.as_ref().set_next(next);
             }
         }
     }
@@ -155,13 +165,13 @@ impl<'a> Passing<'a> {
     #[inline(always)]
     pub fn fill(self, linked: Linked, reserved: &mut Reserved) -> Slots {
         let mut slots = Slots::new();
-        for (child, parent) in linked.0 {
+        for Place { child, parent, next } in linked.0 {
             // SAFETY: slots of tables that are locked since they were looked up.
             let (child, held) = unsafe { (child.as_ref(), parent.as_ref().held()) };
             let Some(held) = held else { continue };
             slots.push(CapSlot::new(index_of(child), child.generation()));
             // SAFETY: it was set aside, so nobody refers to what is there.
-            let next = unsafe { child.fill(held.to_capability()) };
+            unsafe { child.fill(held.to_capability()) };
             *reserved = Reserved { first: next.unwrap_or_default(), count: reserved.count - 1 };
         }
         slots

@@ -17,38 +17,59 @@
 //! **It ends.** Beneath a mark nothing is added, nor moved: children that are adopted come from beneath it
 //! too. So there is less with each kill, and a step that kills nothing has met someone else who did.
 //!
+//! **By badge.** A [cut](super::derivation) kills what has some badge alone. The mark refuses that alone then. An object has
+//! one cut at a time, which is ended by whoever comes first to its end; who wants another one helps that. So nobody waits for a
+//! thread that is suspended, or less urgent.
+//!
 //! **Races.** A step looks for a leaf, keeps that one's table by a reference, locks the table, then the tree,
 //! and looks again: what it kills it has found under both locks. A lookup that comes before that has its entry under
 //! the table's lock, one that comes later finds none. Two revokes whose trees overlap kill side by side. If
 //! one kills the entry that the other has marked, that leaves its place, but its slot and its mark stay until
 //! the other one has seen that nothing is beneath it any more.
 
-use core::ptr::NonNull;
+use core::{num::NonZeroU64, ptr::NonNull};
 
 use orbital_abi::{CapSlot, Error};
 
-use super::{Table, derivation::Tree, slot::Slot, slots::table_of, table::Closed};
+use super::{
+    Table,
+    derivation::{Look, Tree},
+    slot::Slot,
+    slots::table_of,
+    table::Closed,
+};
 use crate::object::{AnyRef, Ref};
 
 /// How many entries one step kills.
 const STEP: usize = 32;
+
+/// What came of the wish to cut off a badge.
+pub enum Begun {
+    /// It goes on.
+    Own(Revoking),
+    /// Another cut goes on: that is to be finished first. Whoever else does that, too, is helped.
+    Other(Revoking),
+    /// There is nothing with that badge, and can't be.
+    Nothing,
+}
 
 /// A revoke that goes on. If it is dropped before it has ended, it is abandoned: the process's reaper has to
 /// be woken.
 #[must_use = "a mark stays until the revoke has ended"]
 pub struct Revoking {
     table: Ref<Table>,
-    /// In the table, marked.
-    root: NonNull<Slot>,
+    /// In the table, marked; `None` when it has ended.
+    root: Option<NonNull<Slot>>,
     object: AnyRef,
-    has_ended: bool,
+    /// The number of the cut whose walk is to find what has to go; `None` where all has.
+    cut: Option<NonZeroU64>,
 }
 
 impl Revoking {
     /// Begins to revoke what was derived from the entry in `slot` of `table`.
     ///
     /// # Errors
-    /// Those of a lookup; [`Error::QuotaExceeded`] when 31 threads do that.
+    /// Those of a lookup; [`Error::QuotaExceeded`] when 15 threads do that.
     pub fn begin(table: &Ref<Table>, slot: CapSlot) -> Result<Self, Error> {
         let entries = table.lock();
         let held = entries.lookup(slot)?;
@@ -57,13 +78,44 @@ impl Revoking {
             let _tree = Tree::of(object.header());
             held.slot().mark()?;
         }
-        Ok(Self { table: table.clone(), root, object, has_ended: false })
+        Ok(Self { table: table.clone(), root: Some(root), object, cut: None })
+    }
+
+    /// Begins to revoke what was derived from the entry in `slot` of `table` and has `badge`.
+    ///
+    /// # Errors
+    /// As [`Revoking::begin`].
+    pub fn begin_cut(table: &Ref<Table>, slot: CapSlot, badge: u64) -> Result<Begun, Error> {
+        let entries = table.lock();
+        let held = entries.lookup(slot)?;
+        if held.badge() == badge {
+            // All have it that were derived from it.
+            drop(entries);
+            return Self::begin(table, slot).map(Begun::Own);
+        }
+        let object = held.object().clone();
+        let mut tree = Tree::of(object.header());
+        if held.badge() != 0 || !tree.has_badges() {
+            return Ok(Begun::Nothing);
+        }
+        if let Some((number, root)) = tree.goes_on() {
+            // SAFETY: as long as something in a table is marked, that has its process or a revoke.
+            let table = Ref::from_object(unsafe { table_of(root).cast::<Table>().as_ref() });
+            let (root, cut) = (Some(NonNull::from(root)), Some(number));
+            drop(tree);
+            return Ok(Begun::Other(Self { table, root, object, cut }));
+        }
+        held.slot().mark()?;
+        let cut = Some(tree.begin_cut(held.slot(), badge));
+        drop(tree);
+        let root = Some(NonNull::from(held.slot()));
+        Ok(Begun::Own(Self { table: table.clone(), root, object, cut }))
     }
 
     /// Goes on with one that was abandoned.
     pub fn abandoned(table: &Ref<Table>, index: u32) -> Option<Self> {
-        let (root, object) = table.lock().take_abandoned(index)?;
-        Some(Self { table: table.clone(), root, object, has_ended: false })
+        let (root, object, cut) = table.lock().take_abandoned(index)?;
+        Some(Self { table: table.clone(), root: Some(root), object, cut })
     }
 
     /// What the capabilities name that are revoked.
@@ -71,23 +123,39 @@ impl Revoking {
         &self.object
     }
 
-    fn root(&self) -> &Slot {
-        // SAFETY: what is marked is there.
-        unsafe { self.root.as_ref() }
+    /// The marked entry, as long as it is.
+    fn root(&self, tree: &Tree<'_>) -> Option<&Slot> {
+        let root = self.root.filter(|_| self.cut.is_none_or(|cut| tree.is_on(cut)))?;
+        // SAFETY: what is marked is there, and so is the root of a cut that goes on, for that has marked it.
+        Some(unsafe { root.as_ref() })
+    }
+
+    /// Something that is next.
+    #[inline]
+    fn look<'t>(&self, tree: &'t Tree<'_>, root: &Slot) -> Look<'t> {
+        match self.cut {
+            // SAFETY: the root is of this tree.
+            None => unsafe { tree.leaf_beneath(root) }.map_or(Look::Nothing, Look::Found),
+            Some(cut) => tree.look(cut),
+        }
     }
 
     /// Kills some of the entries; whether there may be more.
     pub fn step(&self) -> bool {
         let found = {
             let tree = Tree::of(self.object.header());
+            let Some(root) = self.root(&tree) else { return false };
             // SAFETY: the root is of this tree.
-            unsafe {
-                if tree.pull(self.root()) {
-                    return true;
-                }
-                let Some(leaf) = tree.leaf_beneath(self.root()) else { return false };
-                // What is in a tree that is locked is there, and so is its table.
-                Ref::<Table>::try_from_object(table_of(leaf).cast())
+            if unsafe { tree.pull(root) } {
+                return true;
+            }
+            match self.look(&tree, root) {
+                Look::Nothing => return false,
+                Look::More => return true,
+                // SAFETY: what is in a tree that is locked is there, and so is its table.
+                Look::Found(leaf) => unsafe {
+                    Ref::<Table>::try_from_object(table_of(leaf).cast())
+                },
             }
         };
         // Otherwise it is going, and its entries with it.
@@ -103,16 +171,15 @@ impl Revoking {
     fn kill_in(&self, table: &Table) -> usize {
         let mut entries = table.lock();
         let tree = Tree::of(self.object.header());
+        let Some(root) = self.root(&tree) else { return 0 };
         let mut killed = 0;
         for _ in 0..STEP {
-            // SAFETY: as in `step`; the table that is compared is the one that is locked.
-            let entry = unsafe {
-                let Some(leaf) = tree.leaf_beneath(self.root()) else { break };
-                if table_of(leaf).cast() != NonNull::from(table) {
-                    break;
-                }
-                entries.kill(leaf, &tree)
-            };
+            let Look::Found(leaf) = self.look(&tree, root) else { break };
+            if table_of(leaf).cast() != NonNull::from(table) {
+                break;
+            }
+            // SAFETY: it is in this tree, and in the table that is locked.
+            let entry = unsafe { entries.kill(leaf, &tree) };
             if let Closed::Entry(entry) | Closed::Leaving(Some(entry)) = entry {
                 entry.killed();
                 killed += 1;
@@ -122,10 +189,13 @@ impl Revoking {
     }
 
     /// All is over.
-    pub fn end(mut self) {
-        self.has_ended = true;
-        // SAFETY: the mark is this one's, and not used any more.
-        let closed = unsafe { self.table.lock().unmark(self.root()) };
+    pub fn end(&mut self) {
+        let Some(root) = self.root.take() else { return };
+        let closed = match self.cut {
+            // SAFETY: the mark is this one's, and not used any more.
+            None => unsafe { self.table.lock().unmark(root.as_ref()) },
+            Some(cut) => self.table.lock().end_cut(root, &self.object, cut),
+        };
         // Perhaps its object's last capability, after unlocking. What is left is the reaper's.
         drop(closed);
     }
@@ -133,9 +203,12 @@ impl Revoking {
 
 impl Drop for Revoking {
     fn drop(&mut self) {
-        if !self.has_ended {
+        let Some(root) = self.root else { return };
+        let mut entries = self.table.lock();
+        match self.cut {
             // SAFETY: the mark is this one's, and not used any more.
-            unsafe { self.table.lock().abandon(self.root()) };
+            None => unsafe { entries.abandon(root.as_ref()) },
+            Some(cut) => entries.abandon_cut(root, &self.object, cut),
         }
     }
 }

@@ -4,20 +4,23 @@
 //!
 //! | bytes | what | guarded by |
 //! |---|---|---|
-//! | 0–7 | the object; none, when it is free or its capability leaves: so no handle finds that | the table's lock |
-//! | 8–15 | the badge; of a free slot the next free one; the object, when its capability leaves | the table's lock |
+//! | 0–7 | the object; bit 0 is set where its capability leaves, or there is none: so no handle finds that | the table's lock |
+//! | 8–15 | the badge, which stays as long as it is in the tree: who has that locked may read it | the table's lock |
+//! | | of a free slot the next free one | the table's lock |
 //! | 16–19 | the generation | the table's lock |
 //! | 20–21 | the rights, in bits 0–13 | the table's lock |
 //! | | bit 14: a thread was [seen](Slot::see_waiter) that waits by it; bit 15: threads [may](Held::note_wait) | the table's lock |
 //! | 22 | which slot of its leaf it is | nobody: it stays |
-//! | 23 | bits 0 and 1: what is [to be done](Task) with it | the table's lock |
-//! | | bit 2: it is [arriving](Slot::is_arriving) | the tree's lock |
-//! | | bits 3–7: how many revokes go on beneath it | both: who has either may read it |
+//! | 23 | bits 0 to 2: what is [to be done](Task) with it | the table's lock |
+//! | | bit 3: it is [arriving](Slot::is_arriving) | the tree's lock |
+//! | | bits 4–7: how many revokes go on beneath it | both: who has either may read it |
 //! | 24–47 | four [links](super::links) of the tree, 6 bytes each | the tree's lock |
 
 use core::{
-    cell::{Cell, UnsafeCell},
-    sync::atomic::{AtomicU8, Ordering::Relaxed},
+    cell::Cell,
+    mem::ManuallyDrop,
+    ptr::{self, NonNull},
+    sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
 };
 
 use orbital_abi::{Error, Rights};
@@ -26,13 +29,14 @@ use super::{
     entry::{Capability, EntryGuard},
     links::Links,
 };
-use crate::object::{AnyRef, Object};
+use crate::object::{AnyRef, Header, Object};
 
 /// A place for a capability.
 #[repr(C)]
 pub struct Slot {
-    object: UnsafeCell<Option<AnyRef>>,
-    badge: Cell<u64>,
+    object: Cell<*mut Header>,
+    /// Atomic, as whoever has locked the tree reads it while it is filled with the badge that it has already.
+    badge: AtomicU64,
     generation: Cell<u32>,
     rights: Cell<u16>,
     place: u8,
@@ -41,6 +45,11 @@ pub struct Slot {
 }
 
 const _: () = assert!(size_of::<Slot>() == 48 && size_of::<AnyRef>() == size_of::<u64>());
+/// In the place of an object: no handle finds it.
+const HIDDEN: usize = 1;
+/// Of no object.
+const FREE: *mut Header = ptr::without_provenance_mut(HIDDEN);
+
 const SEEN: u16 = 1 << 14;
 const WAITED: u16 = 1 << 15;
 const _: () = assert!(Rights::all().bits() < SEEN as u32);
@@ -56,20 +65,22 @@ unsafe impl Sync for Slot {}
 pub enum Task {
     /// Its capability is closed, and stays in the tree until that can do without.
     Leaving = 1,
-    /// Whoever revoked what was derived from it has died. A mark is there still.
+    /// Whoever revoked all that was derived from it has died. A mark is there still.
     Abandoned = 2,
+    /// The same, of what has some badge.
+    AbandonedCut = 4,
 }
 
-const TASKS: u8 = Task::Leaving as u8 | Task::Abandoned as u8;
-const ARRIVING: u8 = 1 << 2;
-const MARK: u8 = 1 << 3;
+const TASKS: u8 = Task::Leaving as u8 | Task::Abandoned as u8 | Task::AbandonedCut as u8;
+const ARRIVING: u8 = 1 << 3;
+const MARK: u8 = 1 << 4;
 
 impl Slot {
     /// A free one in no tree, at the place `place` of its leaf. `next` is the next free one.
     pub const fn new(place: u8, next: Option<u32>) -> Self {
         Self {
-            object: UnsafeCell::new(None),
-            badge: Cell::new(encode(next)),
+            object: Cell::new(FREE),
+            badge: AtomicU64::new(encode(next)),
             generation: Cell::new(1),
             rights: Cell::new(0),
             place,
@@ -104,9 +115,12 @@ impl Slot {
     /// What it holds, unless that leaves.
     #[inline(always)]
     pub fn held(&self) -> Option<Held<'_>> {
-        // SAFETY: a slot is only to be had by who has its table's lock; who changes it sees to the rest.
-        let object = unsafe { &*self.object.get() }.as_ref()?;
-        Some(Held { slot: self, object })
+        if self.object.get().addr() & HIDDEN != 0 {
+            return None;
+        }
+        // SAFETY: a reference is there, which is nothing but the pointer. A slot is only to be had by who has its
+        // table's lock; who changes it sees to the rest.
+        Some(Held { slot: self, object: unsafe { &*self.object.as_ptr().cast::<AnyRef>() } })
     }
 
     /// Fills it, which is free. The next free one.
@@ -118,29 +132,39 @@ impl Slot {
         let Capability { object, rights, badge } = capability;
         object.header().capability_added();
         self.rights.set(rights.bits() as u16);
-        // SAFETY: the caller's. There was none, so nothing is dropped.
-        unsafe { self.object.get().write(Some(object)) };
-        decode(self.badge.replace(badge))
+        self.object.set(object.into_raw().as_ptr());
+        let next = self.next();
+        self.set_badge(badge);
+        next
     }
 
     /// The next of those that are free, or set aside, as this one is.
     pub fn next(&self) -> Option<u32> {
-        decode(self.badge.get())
+        decode(self.badge.load(Relaxed))
     }
 
     /// Lets another one be the next.
     pub fn set_next(&self, next: Option<u32>) {
-        self.badge.set(encode(next));
+        self.badge.store(encode(next), Relaxed);
+    }
+
+    /// It is about to be filled with a capability that has this badge; [`Slot::next`] was noted.
+    pub fn set_badge(&self, badge: u64) {
+        self.badge.store(badge, Relaxed);
     }
 
     /// The object of what is there, be that leaving or not.
     #[inline]
-    pub fn object(&self) -> Option<&AnyRef> {
-        if let Some(held) = self.held() {
-            return Some(held.object);
-        }
-        // SAFETY: as in `held`; `begin_leaving` has put one there.
-        self.is_to(Task::Leaving).then(|| unsafe { &*self.badge.as_ptr().cast::<AnyRef>() })
+    pub fn object(&self) -> Option<ManuallyDrop<AnyRef>> {
+        let object = NonNull::new(self.object.get().map_addr(|at| at & !HIDDEN))?;
+        // SAFETY: `fill` has put it there, who still owns it.
+        Some(ManuallyDrop::new(unsafe { AnyRef::from_raw(object) }))
+    }
+
+    /// The badge of what is there. For who has the table or, where it is in one, the tree locked.
+    #[inline]
+    pub fn badge(&self) -> u64 {
+        self.badge.load(Relaxed)
     }
 
     /// Its capability leaves, if it does not already. All handles are stale from here on, and it is counted out when
@@ -149,11 +173,8 @@ impl Slot {
     /// # Safety
     /// Nobody refers to what is there.
     pub unsafe fn begin_leaving(&self) -> Option<EntryGuard> {
-        // SAFETY: the caller's.
-        let object = unsafe { self.object.get().replace(None) }?;
-        let guard = EntryGuard::new(object.clone());
-        // SAFETY: a number is there, which need not be dropped.
-        unsafe { self.badge.as_ptr().cast::<AnyRef>().write(object) };
+        let guard = EntryGuard::new(self.held()?.object.clone());
+        self.object.update(|object| object.map_addr(|at| at | HIDDEN));
         self.set_task(Task::Leaving);
         self.end_generation();
         Some(guard)
@@ -165,21 +186,16 @@ impl Slot {
     /// Nobody refers to what is there.
     #[inline]
     pub unsafe fn empty(&self, next: Option<u32>) -> Option<AnyRef> {
-        // SAFETY: the caller's.
-        let object = match unsafe { self.object.get().replace(None) } {
-            Some(object) => {
-                self.end_generation();
-                object
-            }
-            // SAFETY: the caller's; `begin_leaving` has put it there.
-            None if self.is_to(Task::Leaving) => unsafe {
-                self.badge.as_ptr().cast::<AnyRef>().read()
-            },
-            None => return None,
-        };
-        self.badge.set(encode(next));
+        let object = self.object.replace(FREE);
+        let hidden = object.addr() & HIDDEN;
+        let object = NonNull::new(object.map_addr(|at| at ^ hidden))?;
+        if hidden == 0 {
+            self.end_generation();
+        }
+        self.badge.store(encode(next), Relaxed);
         self.state.store(0, Relaxed);
-        Some(object)
+        // SAFETY: `fill` has put it there, and it is not there any more.
+        Some(unsafe { AnyRef::from_raw(object) })
     }
 
     #[inline]
@@ -261,13 +277,19 @@ impl Slot {
     /// Whether it is marked or leaves.
     #[inline]
     pub fn is_marked_or_leaving(&self) -> bool {
-        self.state.load(Relaxed) & !(ARRIVING | Task::Abandoned as u8) != 0
+        let others = ARRIVING | Task::Abandoned as u8 | Task::AbandonedCut as u8;
+        self.state.load(Relaxed) & !others != 0
+    }
+
+    /// How many revokes go on beneath it.
+    pub fn marks(&self) -> u8 {
+        self.state.load(Relaxed) / MARK
     }
 
     /// One more revoke goes on beneath it.
     ///
     /// # Errors
-    /// [`Error::QuotaExceeded`] when 31 do.
+    /// [`Error::QuotaExceeded`] when 15 do.
     pub fn mark(&self) -> Result<(), Error> {
         if self.state.load(Relaxed).checked_add(MARK).is_none() {
             return Err(Error::QuotaExceeded);
@@ -330,7 +352,7 @@ impl<'a> Held<'a> {
     /// What its messages carry, or the bits that it may signal; 0 without a badge.
     #[inline]
     pub fn badge(self) -> u64 {
-        self.slot.badge.get()
+        self.slot.badge()
     }
 
     /// A thread of the table's process waits by it from now on: it stays in its tree for that.

@@ -1,5 +1,7 @@
 //! Tests of the table on the host.
 
+mod badges;
+mod badges_model;
 mod model;
 mod moves;
 mod overlaps;

@@ -85,11 +85,13 @@ pub fn copy(
     let held = pair.source().lookup(slot)?;
     let (parent, copy) = (NonNull::from(held.slot()), held.derive(rights, badge)?);
     let (child, index) = pair.target().reserve(quota)?;
-    // SAFETY: slots of tables that are locked: one of an entry to this object, and a free one, which was just
-    // reserved.
+    let header = NonNull::from(copy.object.header());
+    // SAFETY: slots of tables that are locked: one of an entry to this object, which keeps it, and a free one, which was
+    // just reserved.
     unsafe {
         let (parent, child) = (parent.as_ref(), child.as_ref());
-        Tree::of(copy.object.header()).link(child, parent)?;
+        let tree = Tree::of(header.as_ref());
+        tree.link(child, copy.badge, parent)?;
         Ok(pair.target().fill(child, index, copy))
     }
 }
@@ -116,19 +118,20 @@ pub fn relocate(
     let (new, index) = pair.target().reserve(quota)?;
     // SAFETY: as in `copy`.
     let (old, new) = unsafe { (old.as_ref(), new.as_ref()) };
-    let has_left = {
-        let tree = Tree::of(capability.object.header());
+    let header = NonNull::from(capability.object.header());
+    let (slot, has_left) = {
         // SAFETY: as in `copy`.
         unsafe {
+            let tree = Tree::of(header.as_ref());
             if tree.pull(old) {
                 return Ok(None);
             }
-            tree.replace(old, new)?
+            let has_left = tree.replace(old, new)?;
+            (pair.target().fill(new, index, capability), has_left)
         }
     };
-    // SAFETY: the new one was reserved; the old one is in its table, and in no tree any more if it has left.
+    // SAFETY: the old one is in its table, and in no tree any more if it has left.
     unsafe {
-        let slot = pair.target().fill(new, index, capability);
         let left = match has_left {
             true => pair.source().empty(old, index_of(old)),
             false => Closed::Leaving(pair.source().leave_later(old)),

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     capability::Held,
     lock::lock,
-    object::{Header, Object, Quota, Ref},
+    object::{Cut, Header, Object, Quota, Ref},
     sched::Completion,
     thread::{BlockReason, Claim, Current, Phase, Sending, Tcb, WaitingQueue},
 };
@@ -34,6 +34,7 @@ use crate::{
 #[repr(C)]
 pub struct Endpoint {
     header: Header,
+    cut: Cut,
     queues: Mutex<Queues>,
 }
 
@@ -57,6 +58,10 @@ unsafe impl Object for Endpoint {
         while let Some(claim) = self.close_one() {
             claim.complete(Err(Error::EndpointGone));
         }
+    }
+
+    fn cut(&self) -> Option<&Cut> {
+        Some(&self.cut)
     }
 }
 
@@ -112,6 +117,7 @@ impl Endpoint {
     pub fn new(quota: &Ref<Quota>) -> Result<Ref<Self>, Error> {
         let endpoint = Self {
             header: Header::new::<Self>(),
+            cut: Cut::new(),
             queues: Mutex::new(Queues {
                 senders: WaitingQueue::new(),
                 receivers: WaitingQueue::new(),

@@ -43,7 +43,7 @@ use super::{
     waiting::{Place, claim_first, wait},
 };
 use crate::{
-    object::{Header, Object, Quota, Ref},
+    object::{Cut, Header, Object, Quota, Ref},
     sched::Completion,
     thread::{BlockReason, Claim, Current, Phase, Sending, Tcb, WaitingQueue},
 };
@@ -52,6 +52,7 @@ use crate::{
 #[repr(C)]
 pub struct Notification {
     header: Header,
+    cut: Cut,
     state: Mutex<State>,
 }
 
@@ -88,6 +89,10 @@ unsafe impl Object for Notification {
         while let Some(claim) = self.close_one() {
             claim.complete(Err(Error::NotificationGone));
         }
+    }
+
+    fn cut(&self) -> Option<&Cut> {
+        Some(&self.cut)
     }
 }
 
@@ -152,7 +157,8 @@ impl Notification {
             sweeps: Sweeps::default(),
             closed: false,
         };
-        Ref::new_in(quota, Self { header: Header::new::<Self>(), state: Mutex::new(state) })
+        let (header, cut) = (Header::new::<Self>(), Cut::new());
+        Ref::new_in(quota, Self { header, cut, state: Mutex::new(state) })
     }
 
     /// Tells all who wait by a capability that is gone, in steps. When nobody comes by such a one any more.

@@ -8,15 +8,15 @@ use core::{
 use orbital_abi::ObjectKind;
 use spin::{Mutex, MutexGuard};
 
-use super::{reference, registry};
+use super::{Cut, reference, registry};
 
 /// What is known of an object without knowing its type.
 #[repr(C)]
 pub struct Header {
     /// `None` for objects that no capability names.
     kind: Option<ObjectKind>,
-    /// Guards how the capabilities to the object are derived from each other.
-    derivation: Mutex<()>,
+    /// Guards how the capabilities to the object are derived from each other; whether a [`Cut`] goes on.
+    derivation: Mutex<bool>,
     /// Counted references, those of capabilities included. At 0 the memory is freed.
     references: AtomicUsize,
     /// Table entries that name the object. At 0 it is of no more use to anyone: `orphaned`.
@@ -31,12 +31,24 @@ struct Methods {
     free: unsafe fn(NonNull<Header>),
     /// Called when the last capability is gone.
     orphaned: fn(&Header),
+    /// See [`Object::cut`].
+    cut: fn(&Header) -> Option<&Cut>,
 }
 
 /// Calls [`Object::orphaned`].
 fn orphaned<T: Object>(header: &Header) {
     // SAFETY: this header was made for a `T`, which starts with it.
     unsafe { NonNull::from(header).cast::<T>().as_ref() }.orphaned();
+}
+
+/// Calls [`Object::cut`].
+fn cut<T: Object>(header: &Header) -> Option<&Cut> {
+    // SAFETY: as in `orphaned`.
+    unsafe { NonNull::from(header).cast::<T>().as_ref() }.cut()
+}
+
+const fn methods<T: Object>(free: unsafe fn(NonNull<Header>)) -> Methods {
+    Methods { free, orphaned: orphaned::<T>, cut: cut::<T> }
 }
 
 /// A kernel object.
@@ -50,6 +62,11 @@ pub unsafe trait Object: Send + Sync + Sized + 'static {
     /// What happens when the last capability to it is gone: blocked threads are woken and the
     /// like. The memory stays as long as someone holds a reference.
     fn orphaned(&self) {}
+
+    /// Where it is noted how far a cut of its capabilities has come; `None` where they have no badges.
+    fn cut(&self) -> Option<&Cut> {
+        None
+    }
 }
 
 impl Header {
@@ -60,10 +77,10 @@ impl Header {
         }
         Self {
             kind: T::KIND,
-            derivation: Mutex::new(()),
+            derivation: Mutex::new(false),
             references: AtomicUsize::new(1),
             capabilities: AtomicUsize::new(0),
-            methods: const { &Methods { free: reference::free::<T>, orphaned: orphaned::<T> } },
+            methods: const { &methods::<T>(reference::free::<T>) },
         }
     }
 
@@ -73,9 +90,15 @@ impl Header {
     }
 
     /// Locks how the capabilities to the object are derived from each other. They stand in many tables, so
-    /// the lock is the object's. It is taken with a table's held, and only heap and frames under it.
-    pub fn lock_derivation(&self) -> MutexGuard<'_, ()> {
+    /// the lock is the object's. It is taken with a table's held, and only heap and frames under it. Gives whether a
+    /// [cut](Header::cut) goes on.
+    pub fn lock_derivation(&self) -> MutexGuard<'_, bool> {
         self.derivation.lock()
+    }
+
+    /// How far a cut has come of what is derived from each other; `None` where no capability has a badge.
+    pub fn cut(&self) -> Option<&Cut> {
+        (self.methods.cut)(self)
     }
 
     pub(super) fn retain(&self) {
@@ -102,8 +125,7 @@ impl Header {
 
     /// The object, a `T`, lies in a quota's memory and not on the heap.
     pub(super) fn set_paid<T: Object>(&mut self) {
-        self.methods =
-            const { &Methods { free: reference::free_paid::<T>, orphaned: orphaned::<T> } };
+        self.methods = const { &methods::<T>(reference::free_paid::<T>) };
     }
 
     pub(super) fn free_function(&self) -> unsafe fn(NonNull<Header>) {

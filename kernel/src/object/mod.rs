@@ -1,6 +1,7 @@
 //! What all kernel objects share: a header with kind and counts, counted references, and the quota
 //! that pays. Every object is made through this layer; `capability` knows objects only by it.
 
+pub mod cut;
 pub mod header;
 pub mod paid;
 pub mod quota;
@@ -10,6 +11,7 @@ pub mod registry;
 #[cfg(test)]
 mod tests;
 
+pub use cut::Cut;
 pub use header::{Header, Object};
 pub use paid::{Paid, PaidRoom};
 pub use quota::{Charge, Quota, Usage};

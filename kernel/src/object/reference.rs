@@ -24,7 +24,8 @@ unsafe impl<T: Object> Sync for Ref<T> {}
 /// A reference can be moved, whatever it leads to.
 impl<T: Object> Unpin for Ref<T> {}
 
-/// A counted reference to an object of any kind.
+/// A counted reference to an object of any kind: nothing but the pointer.
+#[repr(transparent)]
 pub struct AnyRef(NonNull<Header>);
 
 // SAFETY: as for `Ref`.
@@ -190,6 +191,21 @@ impl AnyRef {
     pub fn header(&self) -> &Header {
         // SAFETY: the object lives as long as this reference.
         unsafe { self.0.as_ref() }
+    }
+
+    /// Gives the counted reference away as a pointer; [`AnyRef::from_raw`] takes it back.
+    #[inline]
+    pub fn into_raw(self) -> NonNull<Header> {
+        ManuallyDrop::new(self).0
+    }
+
+    /// Takes back what [`AnyRef::into_raw`] gave.
+    ///
+    /// # Safety
+    /// The pointer came from `into_raw`. Of all that are made of it, one is dropped.
+    #[inline]
+    pub unsafe fn from_raw(pointer: NonNull<Header>) -> Self {
+        Self(pointer)
     }
 
     /// The reference as one to a `T`.

@@ -6,7 +6,11 @@ use orbital_executor::yield_now;
 
 use super::{Answer, done, value};
 use crate::{
-    capability::{revoke::Revoking, table::Closed, transfer},
+    capability::{
+        revoke::{Begun, Revoking},
+        table::Closed,
+        transfer,
+    },
     cause,
     object::Ref,
     process::Process,
@@ -30,12 +34,23 @@ fn other_process(
 }
 
 #[inline(always)]
-pub(super) fn copy(current: &Current, registers: &Registers) -> Answer {
+pub(super) fn copy(current: &Current, registers: &Registers) -> Completion {
+    match copied(current, registers) {
+        Ok(slot) => {
+            // Right where it belongs, as in `done`.
+            current.answer(Ok(value(slot.bits())));
+            Completion::Resumed
+        }
+        Err(error) => Completion::Done(Err(error)),
+    }
+}
+
+#[inline(always)]
+fn copied(current: &Current, registers: &Registers) -> Result<CapSlot, Error> {
     let CapabilityCopy { source, process, rights, badge } = CapabilityCopy::decode(registers)?;
     let (own, other) = (&current.process, other_process(&current.process, source, process)?);
     let to = other.as_ref().unwrap_or(own);
-    let copy = transfer::copy(&own.table, source, (rights, badge), &to.table, &to.quota)?;
-    Ok(value(copy.bits()))
+    transfer::copy(&own.table, source, (rights, badge), &to.table, &to.quota)
 }
 
 pub(super) fn relocate(current: &Current, registers: &Registers) -> Completion {
@@ -112,17 +127,38 @@ pub(super) fn inspect(current: &Current, registers: &Registers) -> Answer {
 }
 
 pub(super) fn revoke(current: &Current, registers: &Registers) -> Completion {
-    let slot = CapSlot::from_bits(registers.control[0]);
+    let [slot, badge, ..] = registers.control;
+    let slot = CapSlot::from_bits(slot);
     let unfinished = Unfinished(current.process.clone());
-    let revoking = match Revoking::begin(&current.process.table, slot) {
-        Ok(revoking) => revoking,
+    let mut begun = match begin_revoke(&current.process, slot, badge) {
+        Ok(Begun::Nothing) => return done(current),
+        Ok(begun) => begun,
         Err(error) => return Completion::Done(Err(error)),
     };
     block(current, BlockReason::Working, async move {
-        let _unfinished = unfinished;
-        revoke::finish(revoking).await;
-        Outcome::Answer(Ok(Registers::default()))
+        loop {
+            let is_own = matches!(begun, Begun::Own(_));
+            if let Begun::Own(revoking) | Begun::Other(revoking) = &mut begun {
+                revoke::finish(revoking).await;
+            }
+            if is_own {
+                return Outcome::Answer(Ok(Registers::default()));
+            }
+            begun = match begin_revoke(&unfinished.0, slot, badge) {
+                Ok(Begun::Nothing) => return Outcome::Answer(Ok(Registers::default())),
+                Ok(begun) => begun,
+                Err(error) => return Outcome::Answer(Err(error)),
+            };
+        }
     })
+}
+
+/// Begins to revoke what was derived from a capability, of which all has a `badge` that is 0.
+fn begin_revoke(process: &Process, slot: CapSlot, badge: u64) -> Result<Begun, Error> {
+    match badge {
+        0 => Revoking::begin(&process.table, slot).map(Begun::Own),
+        _ => Revoking::begin_cut(&process.table, slot, badge),
+    }
 }
 
 /// A process one of whose threads revokes. What is left to be done when that is over, or the thread is killed, is

@@ -1,7 +1,10 @@
 //! Entries that can't leave at once: those with many children, those beneath which a revoke goes on, and those by which
 //! threads wait. What a revoke does to the entries of a table, and what is left for the process's reaper.
 
-use core::ptr::NonNull;
+use core::{
+    num::NonZeroU64,
+    ptr::{self, NonNull},
+};
 
 use orbital_abi::CapSlot;
 
@@ -72,6 +75,39 @@ impl Entries {
         }
     }
 
+    /// A cut of what was derived from the entry in `slot` is over, if it is that with this number which goes on.
+    pub(in crate::capability) fn end_cut(
+        &mut self,
+        slot: NonNull<Slot>,
+        object: &AnyRef,
+        number: NonZeroU64,
+    ) -> Closed {
+        if !Tree::of(object.header()).end_cut(number) {
+            return Closed::All;
+        }
+        // SAFETY: the slot is there, for it was marked until now, and nobody else takes this mark.
+        unsafe {
+            let slot = slot.as_ref();
+            self.with_tasks(slot, || slot.clear_task(Task::AbandonedCut));
+            self.unmark(slot)
+        }
+    }
+
+    /// Nobody goes on with a cut, unless someone else helps.
+    pub(in crate::capability) fn abandon_cut(
+        &mut self,
+        slot: NonNull<Slot>,
+        object: &AnyRef,
+        number: NonZeroU64,
+    ) {
+        let is_on = Tree::of(object.header()).is_on(number);
+        if is_on {
+            // SAFETY: it is marked until that is over, which takes the table's lock.
+            let slot = unsafe { slot.as_ref() };
+            self.with_tasks(slot, || slot.set_task(Task::AbandonedCut));
+        }
+    }
+
     /// Nobody goes on with a revoke. Its mark stays for whoever tidies up, but one is enough.
     ///
     /// # Safety
@@ -84,14 +120,23 @@ impl Entries {
         }
     }
 
-    /// Takes over the mark of a revoke that was abandoned.
+    /// Takes over the mark of a revoke that was abandoned; and the number of that, if it is a cut.
     pub(in crate::capability) fn take_abandoned(
         &mut self,
         index: u32,
-    ) -> Option<(NonNull<Slot>, AnyRef)> {
-        let slot = self.slots.get(index).filter(|slot| slot.is_to(Task::Abandoned))?;
-        self.with_tasks(slot, || slot.clear_task(Task::Abandoned));
-        Some((NonNull::from(slot), slot.object()?.clone()))
+    ) -> Option<(NonNull<Slot>, AnyRef, Option<NonZeroU64>)> {
+        let slot = self.slots.get(index)?;
+        let object = AnyRef::clone(&*slot.object()?);
+        if slot.is_to(Task::Abandoned) {
+            self.with_tasks(slot, || slot.clear_task(Task::Abandoned));
+            return Some((NonNull::from(slot), object, None));
+        }
+        self.with_tasks(slot, || slot.clear_task(Task::AbandonedCut));
+        let number = {
+            let tree = Tree::of(object.header());
+            tree.goes_on().filter(|(_, root)| ptr::eq(*root, slot))?.0
+        };
+        Some((NonNull::from(slot), object, Some(number)))
     }
 
     /// Whether a thread that came by this handle waits by a capability that is in its tree: the thread was seen, then. It
@@ -127,7 +172,7 @@ impl Entries {
             slot.forget_waiters();
             // Where somebody waits, the next call would be no wiser.
             *from += 1;
-            return Tidied::Waits(*from - 1, object.clone());
+            return Tidied::Waits(*from - 1, AnyRef::clone(&object));
         }
         // SAFETY: it is in this table.
         match unsafe { self.leave(slot) } {
@@ -145,7 +190,7 @@ impl Entries {
         *from = self.first_unfinished.get().max(*from);
         for _ in 0..SEARCH {
             let Some(slot) = self.slots.get(*from) else { return Tidied::Nothing };
-            if slot.is_to(Task::Abandoned) {
+            if slot.is_to(Task::Abandoned) || slot.is_to(Task::AbandonedCut) {
                 return Tidied::Abandoned(*from);
             }
             // What is marked goes when it is so no more.

@@ -175,7 +175,7 @@ impl Model {
         if self.begun.is_empty() {
             return;
         }
-        let Begun { of, revoking, is_over } = self.begun.remove(0);
+        let Begun { of, mut revoking, is_over } = self.begun.remove(0);
         while !is_over && revoking.step() {}
         revoking.end();
         self.revoked(of);

@@ -14,7 +14,7 @@ fn nothing_comes_beneath_what_is_being_revoked() {
     let middle = tables.copy(0, root, 0).unwrap();
     let child = tables.copy(0, middle, 1).unwrap();
     let sibling = tables.copy(0, root, 1).unwrap();
-    let revoking = tables.begin(0, middle).unwrap();
+    let mut revoking = tables.begin(0, middle).unwrap();
     for (table, slot) in [(0, middle), (1, child)] {
         assert_eq!(tables.copy(table, slot, 0).err(), Some(Error::Revoked));
         assert_eq!(tables.relocate(table, slot, 0).err(), Some(Error::Revoked));
@@ -34,7 +34,8 @@ fn one_that_is_closed_while_it_is_revoked_leaves_when_that_is_over() {
     let root = tables.root(0);
     let middle = tables.copy(0, root, 0).unwrap();
     let child = tables.copy(0, middle, 1).unwrap();
-    let (first, second) = (tables.begin(0, middle).unwrap(), tables.begin(0, middle).unwrap());
+    let (mut first, mut second) =
+        (tables.begin(0, middle).unwrap(), tables.begin(0, middle).unwrap());
     tables.close(0, middle).unwrap();
     assert!(!tables.is_there(0, middle) && tables.is_there(1, child));
     while first.step() {}
@@ -53,7 +54,7 @@ fn an_inner_revoke_ends_when_an_outer_one_was_faster() {
     let root = tables.root(0);
     let middle = tables.copy(0, root, 1).unwrap();
     let child = tables.copy(1, middle, 0).unwrap();
-    let (inner, outer) = (tables.begin(1, middle).unwrap(), tables.begin(0, root).unwrap());
+    let (mut inner, mut outer) = (tables.begin(1, middle).unwrap(), tables.begin(0, root).unwrap());
     while outer.step() {}
     outer.end();
     assert!(!tables.is_there(1, middle) && !tables.is_there(0, child));
@@ -74,7 +75,8 @@ fn an_inner_revoke_of_one_that_arrives_is_not_over_before_its_children_are() {
         let children: Vec<_> = (0..40).map(|_| tables.copy(1, middle, 2).unwrap()).collect();
         let moved = tables.relocate(1, middle, 1).unwrap();
         assert_eq!(tables.tables[1].lock().unfinished(), 1, "some are still to come");
-        let (inner, outer) = (tables.begin(1, moved).unwrap(), tables.begin(0, root).unwrap());
+        let (mut inner, mut outer) =
+            (tables.begin(1, moved).unwrap(), tables.begin(0, root).unwrap());
         for _ in 0..outer_steps {
             outer.step();
         }

@@ -40,8 +40,18 @@ impl Tables {
     }
 
     pub(super) fn copy(&self, from: usize, slot: CapSlot, to: usize) -> Result<CapSlot, Error> {
+        self.mint(from, slot, 0, to)
+    }
+
+    pub(super) fn mint(
+        &self,
+        from: usize,
+        slot: CapSlot,
+        badge: u64,
+        to: usize,
+    ) -> Result<CapSlot, Error> {
         let (from, to) = (&self.tables[from], &self.tables[to]);
-        transfer::copy(from, slot, (Rights::all(), 0), to, &self.quota)
+        transfer::copy(from, slot, (Rights::all(), badge), to, &self.quota)
     }
 
     pub(super) fn relocate(&self, from: usize, slot: CapSlot, to: usize) -> Result<CapSlot, Error> {
@@ -68,7 +78,7 @@ impl Tables {
     }
 
     pub(super) fn revoke(&self, table: usize, slot: CapSlot) {
-        let revoking = self.begin(table, slot).unwrap();
+        let mut revoking = self.begin(table, slot).unwrap();
         while revoking.step() {}
         revoking.end();
     }
@@ -83,9 +93,11 @@ impl Tables {
                 Tidied::More | Tidied::Left(_) => {}
                 Tidied::Waits(index, _) => drop(self.tables[table].lock().waits_swept(index)),
                 Tidied::Abandoned(index) => {
-                    let revoking = Revoking::abandoned(&self.tables[table], index).unwrap();
-                    while revoking.step() {}
-                    revoking.end();
+                    let abandoned = Revoking::abandoned(&self.tables[table], index);
+                    if let Some(mut revoking) = abandoned {
+                        while revoking.step() {}
+                        revoking.end();
+                    }
                 }
             }
         }

@@ -320,7 +320,7 @@ fn what_can_t_be_copied_can_t_be_passed_on() {
             for sent in [&[deep][..], &[good, deep], &[good, good, deep, good]] {
                 is_refused(sender, sent, page, Error::TooDeep).await;
             }
-            let revoking = Revoking::begin(&process.table, root).unwrap();
+            let mut revoking = Revoking::begin(&process.table, root).unwrap();
             for sent in [&[root][..], &[good, root], &[good, good, root]] {
                 is_refused(sender, sent, page, Error::Revoked).await;
             }

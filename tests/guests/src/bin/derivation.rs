@@ -6,6 +6,7 @@
 extern crate alloc;
 
 use alloc::vec::Vec;
+use core::num::NonZeroU64;
 
 use guests::{
     children,
@@ -16,7 +17,7 @@ use guests::{
 };
 use orbital_user::{
     CapSlot, Endpoint, Error, IpcError, Notification, Process, Rights,
-    capability::{close, copy_to, inspect, move_to, revoke},
+    capability::{close, copy_to, cut_off, inspect, move_to, revoke},
     endpoint::reply,
     spawn::Child,
     start::{bootstrap, exit, take_granted},
@@ -29,6 +30,7 @@ suite! {
         descendants_die_and_others_live,
         a_moved_one_keeps_its_place,
         there_are_at_most_64_above_one,
+        a_client_is_cut_off_and_others_are_not,
         a_killed_thread_s_revoke_is_finished,
         nothing_is_left_behind,
     ],
@@ -37,7 +39,7 @@ suite! {
         a_killed_process_s_revoke_is_finished,
     ],
     on "icount": [many_die_in_short_steps],
-    roles: [passer, signaller, revoker],
+    roles: [passer, client, signaller, revoker],
 }
 
 const ALL: Rights = Rights::all();
@@ -139,6 +141,61 @@ fn there_are_at_most_64_above_one() {
     assert_eq!(copy_to(last, CapSlot::NULL, ALL, 0), Err(Error::TooDeep));
     revoke(endpoint.slot()).unwrap();
     is_dead(last);
+}
+
+/// Hands on what it was given, and calls by both until that fails: it says how often it was answered.
+fn client() {
+    let (given, gate) = (Endpoint::from_slot(take_granted(0).unwrap().into_slot()), granted(1));
+    let passed = Endpoint::from_slot(copy(given.slot()));
+    let mut count = 0;
+    let error = loop {
+        match given.call(&label(1)).and_then(|_| passed.call(&label(1))) {
+            Ok(_) => count += 1,
+            Err(error) => break error,
+        }
+    };
+    let was_told = matches!(error, IpcError::Revoked | IpcError::StaleCapability);
+    assert!(was_told, "{error}");
+    for slot in [given.slot(), passed.slot()] {
+        is_dead(slot);
+    }
+    gate.send(&orbital_user::Message::new(0, &[count]).unwrap()).unwrap();
+}
+
+/// One of three clients loses its capability, and what it has made of that; the others are served on.
+fn a_client_is_cut_off_and_others_are_not() {
+    let [endpoint, gate] = [(); 2].map(|()| Endpoint::create().unwrap());
+    let clients = [1, 2, 3].map(|badge| {
+        children::start("client", |spawn| {
+            let spawn = spawn.grant(endpoint.slot(), Rights::SEND | Rights::GRANT, badge);
+            spawn.grant(gate.slot(), Rights::SEND, 0)
+        })
+    });
+    let serve = |rounds: u64| {
+        let mut calls = [0; 4];
+        for _ in 0..rounds {
+            let request = endpoint.receive().unwrap();
+            calls[request.badge as usize] += 1;
+            reply(&label(0)).unwrap();
+        }
+        calls
+    };
+    assert!(serve(60)[1..].iter().all(|calls| *calls > 0));
+    for (number, client) in clients.iter().enumerate() {
+        let badge = NonZeroU64::new(number as u64 + 1).unwrap();
+        cut_off(endpoint.slot(), badge).unwrap();
+        assert!(gate.receive().unwrap().message.words()[0] > 0);
+        children::succeed(client);
+        if number < 2 {
+            let calls = serve(60);
+            assert_eq!(calls[..=number + 1].iter().sum::<u64>(), 0, "a call after the revoke");
+            assert!(calls[number + 2..].iter().all(|calls| *calls > 0));
+        }
+    }
+    assert_eq!(endpoint.try_send(&label(0)), Err(IpcError::WouldBlock), "it is there still");
+    assert_eq!(cut_off(CapSlot::NULL, NonZeroU64::MIN), Err(Error::EmptySlot));
+    cut_off(Notification::create().unwrap().slot(), NonZeroU64::MAX).unwrap();
+    cut_off(bootstrap().process, NonZeroU64::MAX).unwrap();
 }
 
 /// Signals through what it was given and copies of that, until there is nothing left to signal through.
