@@ -25,13 +25,15 @@ pub enum Command {
     Image(ImageOptions),
     /// Runs the tests with their full counts, again and again
     Soak(SoakOptions),
+    /// Makes system calls at random, from several threads and CPUs
+    Fuzz(FuzzOptions),
     /// Measures the kernel in executed instructions
     Bench(BenchOptions),
     /// Checks format, lints, documentation, file sizes and where `unsafe` stands
     Tidy,
 }
 
-const COMMANDS: [&str; 5] = ["run", "image", "soak", "bench", "tidy"];
+const COMMANDS: [&str; 6] = ["run", "image", "soak", "fuzz", "bench", "tidy"];
 
 /// `cargo run -- --smp 4` means `run --smp 4`.
 pub fn with_default_command(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
@@ -170,6 +172,20 @@ pub struct SoakOptions {
     /// What the guests' random tests start from [default: each test's own]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+}
+
+/// Options of `fuzz`.
+#[derive(Args, Clone, Debug)]
+pub struct FuzzOptions {
+    /// How many calls
+    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub iterations: u64,
+    /// Which calls: the same seed makes each thread draw the same
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// How many CPUs
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=16))]
+    pub smp: u32,
 }
 
 /// Options of `bench`.
@@ -321,6 +337,9 @@ mod tests {
             &["--boot", "floppy"],
             &["image"],
             &["soak", "--seed", "-1"],
+            &["fuzz", "--iterations", "0"],
+            &["fuzz", "--seed", "-1"],
+            &["fuzz", "--smp", "17"],
             &["bench", "stray"],
             &["bench", "--filter"],
             &["stray"],

@@ -7,12 +7,13 @@
 //! | [`setup`] | packages, the toolchain, paths |
 //! | [`build`] | the nested cargo build, the archive of programs, the bootable image |
 //! | [`machine`] | QEMU and Bochs: their command lines, and a running one |
-//! | [`run`], [`soak`], [`mod@bench`], [`tidy`] | the commands |
+//! | [`run`], [`soak`], [`mod@fuzz`], [`mod@bench`], [`tidy`] | the commands |
 
 pub mod bench;
 pub mod build;
 pub mod cli;
 pub mod failure;
+pub mod fuzz;
 pub mod machine;
 pub mod progress;
 pub mod run;
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
         cli::Command::Run(options) => run::run(&options),
         cli::Command::Image(options) => run::image(&options),
         cli::Command::Soak(options) => soak::soak(&options),
+        cli::Command::Fuzz(options) => fuzz::fuzz(&options),
         cli::Command::Bench(options) => bench::bench(&options),
         cli::Command::Tidy => tidy::tidy(),
     };

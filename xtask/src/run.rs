@@ -47,7 +47,7 @@ pub fn run(options: &RunOptions) -> Result<Status, Failure> {
 }
 
 /// Says in one line what became of the machine, where its own last line does not.
-fn explain(ending: Ending, running: &machine::Running) {
+pub(crate) fn explain(ending: Ending, running: &machine::Running) {
     match ending {
         Ending::Verdict(machine::ending::VERDICT_SUCCESS) => {}
         Ending::Verdict(machine::ending::VERDICT_FAILURE) => {

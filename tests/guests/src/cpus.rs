@@ -113,11 +113,13 @@ pub fn here() -> usize {
     known.expect("a CPU that was learnt")
 }
 
-/// A thread on each CPU that can be called.
-struct Visited(Vec<(Worker, Endpoint)>);
+/// A thread on each CPU that can be called when nobody else there has anything to do.
+pub struct Visited(Vec<(Worker, Endpoint)>);
 
 impl Visited {
-    fn new() -> Self {
+    /// One on each CPU.
+    #[expect(clippy::new_without_default, reason = "it starts threads")]
+    pub fn new() -> Self {
         let echoes = |own: &Own| {
             let mut received = endpoint(own.slot()).receive();
             while let Ok(call) = received {
@@ -133,10 +135,25 @@ impl Visited {
     }
 
     /// Each CPU does all that it has been told to.
-    fn round(&self) {
-        for (_, endpoint) in &self.0 {
-            endpoint.call(&label(0)).expect("an answer");
+    pub fn round(&self) {
+        (0..self.0.len()).for_each(|cpu| self.round_of(cpu));
+    }
+
+    /// This CPU does.
+    pub fn round_of(&self, cpu: usize) {
+        self.0[cpu].1.call(&label(0)).expect("an answer");
+    }
+
+    /// The counters are what they were, once everything that has ended is cleaned up.
+    #[track_caller]
+    pub fn find(&self, before: Counters) {
+        for _ in 0..10 {
+            self.round();
+            if Counters::now() == before {
+                return;
+            }
         }
+        assert_eq!(Counters::now(), before);
     }
 }
 
@@ -153,11 +170,5 @@ pub fn leave_nothing(rounds: u64, mut work: impl FnMut()) {
     for _ in 0..rounds {
         work();
     }
-    for _ in 0..10 {
-        visited.round();
-        if Counters::now() == before {
-            return;
-        }
-    }
-    assert_eq!(Counters::now(), before);
+    visited.find(before);
 }

@@ -5,4 +5,5 @@ mod bench;
 mod boot;
 mod commands;
 mod cpus;
+mod fuzz;
 mod support;

@@ -1,8 +1,11 @@
 //! Thousands of random system calls: whatever a program asks for, it gets an answer that the ABI
 //! allows, the others go on, and what it had comes back.
 #![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
 
 extern crate alloc;
+
+mod sides;
 
 use alloc::{format, vec::Vec};
 use core::mem::ManuallyDrop;
@@ -11,26 +14,26 @@ use guests::{
     bare::{PAGE, Program},
     children, code,
     counters::leaves_nothing,
-    fuzz::Fuzz,
-    option, places,
-    random::Random,
-    suite,
+    fuzz::{Fuzz, Handles},
+    option, places, suite,
 };
 use orbital_user::{
-    CapSlot, Endpoint, ExitReason, MemoryObject, Message, Process, Rights,
-    abi::{ObjectKind, Registers, Syscall},
+    Endpoint, ExitReason, MemoryObject, Message, Process, Rights,
+    abi::ObjectKind,
     capability::close,
     println,
     server::{Next, serve},
     spawn::Child,
     start::bootstrap,
-    syscall::raw,
     thread,
 };
 
+use sides::{calls_from_a_side, calls_from_all_sides_do_no_harm};
+
 suite! {
     cases: [random_calls_do_no_harm, random_calls_of_several_do_no_harm, pure_noise_does_no_harm],
-    roles: [calls_at_random, makes_noise],
+    on "cpus=1,2,4 memory=256M timeout=120": [calls_from_all_sides_do_no_harm],
+    roles: [calls_at_random, makes_noise, calls_from_a_side],
 }
 
 code! {
@@ -38,7 +41,7 @@ code! {
 }
 
 /// Calls that each child makes.
-const CALLS: u64 = 4000;
+const CALLS: usize = 4000;
 /// What a child is given, in this order.
 const GRANTED: [ObjectKind; 5] = [
     ObjectKind::Endpoint,
@@ -48,38 +51,27 @@ const GRANTED: [ObjectKind; 5] = [
     ObjectKind::MemoryObject,
 ];
 
+/// What this process was given, where it was given [`GRANTED`].
+fn given() -> Handles {
+    let mut handles = Handles::new();
+    for (slot, kind) in bootstrap().granted.iter().zip(GRANTED) {
+        handles.add(kind, slot.bits());
+    }
+    handles
+}
+
 /// Makes random calls with what it was given and what it makes.
 fn calls_at_random() {
     let seed = option("seed").and_then(|text| text.parse().ok()).expect("a seed");
     let block = bootstrap();
-    let granted = block.granted.iter().map(|slot| slot.bits());
-    let mut slots: Vec<_> = granted.zip(GRANTED).collect();
-    slots.push((block.system.bits(), ObjectKind::System));
     let endpoint =
         ManuallyDrop::new(Endpoint::from_slot(block.granted[0])).copy(Rights::all(), 0).unwrap();
     thread::spawn(move || serve(&endpoint, |call| Next::Reply(call.message))).unwrap().detach();
-    let mut fuzz =
-        Fuzz { random: Random::new(seed), slots, system: block.system.bits(), well: [0; _] };
+    let mut fuzz = Fuzz::new(seed, given());
     // With these it could end itself.
     close(block.thread).unwrap();
     close(block.process).unwrap();
-    let mut made = 0;
-    while made < CALLS {
-        let known = fuzz.random.pick(Syscall::ALL);
-        let number = if fuzz.random.once_in(50) { fuzz.random.bits() >> 40 } else { known as u64 };
-        let mut registers = fuzz.sensible(known);
-        // Sometimes one of the words is something else.
-        if fuzz.random.once_in(4) {
-            let place = fuzz.random.below(4) as usize;
-            registers.control[place] = fuzz.number();
-        }
-        let risky =
-            Syscall::from_number(number).is_some_and(|s| fuzz.is_too_dangerous(s, &registers));
-        if !risky {
-            fuzz.call(number, registers);
-            made += 1;
-        }
-    }
+    let made = (0..).filter(|index| fuzz.step(*index, |_, _| ())).take(CALLS).count();
     // If too few go well, the arguments are too wild to reach what lies behind the checks.
     println!("{made} calls, went well: {:?}", fuzz.well);
     assert!(fuzz.well.iter().sum::<u32>() > 500);
@@ -88,40 +80,8 @@ fn calls_at_random() {
 /// Nothing but noise in all registers, handles included.
 fn makes_noise() {
     let seed = option("seed").and_then(|text| text.parse().ok()).expect("a seed");
-    let mut random = Random::new(seed);
-    let fuzz = Fuzz {
-        random: random.clone(),
-        slots: Vec::new(),
-        system: bootstrap().system.bits(),
-        well: [0; _],
-    };
-    for number in (0..CALLS).map(|n| n % 128) {
-        let mut registers = Registers {
-            control: core::array::from_fn(|_| random.bits()),
-            words: core::array::from_fn(|_| random.bits()),
-        };
-        let syscall = Syscall::from_number(number);
-        if syscall.is_some_and(|syscall| fuzz.is_too_dangerous(syscall, &registers)) {
-            continue;
-        }
-        // SAFETY: as above; noise names no memory of its own.
-        let code = unsafe { raw(number, &mut registers) };
-        // Some take no arguments, or any, and so go well.
-        let harmless = [
-            Some(Syscall::Null),
-            Some(Syscall::ThreadYield),
-            Some(Syscall::EndpointCreate),
-            Some(Syscall::NotificationCreate),
-            Some(Syscall::ClockRead),
-        ];
-        assert!(code != 0 || harmless.contains(&syscall), "{syscall:?}");
-        let makes = [Some(Syscall::EndpointCreate), Some(Syscall::NotificationCreate)];
-        if makes.contains(&syscall) && code == 0 {
-            close(CapSlot::from_bits(registers.control[0])).unwrap();
-        } else if syscall != Some(Syscall::ClockRead) {
-            assert_eq!(registers, Registers::default(), "{number}");
-        }
-    }
+    let mut fuzz = Fuzz::new(seed, Handles::new());
+    (0..CALLS as u64).for_each(|index| fuzz.noise(index));
 }
 
 /// A process is started and a message sent: the system still works.

@@ -1,0 +1,292 @@
+//! Random calls from all sides: processes with a few threads each on all CPUs that share endpoints, memory
+//! and notifications, end and stop each other, and are looked after from outside.
+//!
+//! The case is the supervisor: it starts round after round of processes, each with a seed of its own, until
+//! so many calls have been made as were asked for (`iterations=`, `seed=`). After each round all counters of
+//! the kernel are what they were before it. What a thread is about to do stands in memory that it shares with
+//! its process's first thread and the supervisor: so they see who makes no progress, and where.
+#![forbid(unsafe_code)]
+
+use alloc::{format, vec::Vec};
+
+use guests::{
+    bare::PAGE,
+    children,
+    counters::Counters,
+    cpus::{self, ALL, Visited, scaled},
+    fuzz::{Fuzz, Handles},
+    mapped::{read, write},
+    option, places,
+    threads::MIDDLE,
+    workers::{Own, Worker},
+};
+use orbital_user::{
+    Endpoint, Error, ExitReason, MemoryObject, Notification, Process, Rights, Thread,
+    abi::{ObjectKind, Syscall},
+    clock,
+    memory::MappingMut,
+    println,
+    spawn::Child,
+    start::{bootstrap, exit, take_granted},
+};
+
+/// Processes of a round.
+const SIDES: u64 = 2;
+/// Calls of each thread in a round.
+const CALLS: u64 = 1000;
+/// One in so many of the calls that end or stop the thread that makes them is made.
+const RARELY: u64 = 200;
+/// How long someone may make no progress before others look what it is, in nanoseconds.
+const LOOK: u64 = 300_000_000;
+/// How long one may take for a call once all that could rightly keep it is out of its way, in nanoseconds.
+const PATIENCE: u64 = 10_000_000_000;
+/// What a process is given, in this order, and behind that the memory of its [`Progress`].
+const GRANTED: [ObjectKind; 6] = [
+    ObjectKind::Endpoint,
+    ObjectKind::MemoryObject,
+    ObjectKind::Process,
+    ObjectKind::Endpoint,
+    ObjectKind::MemoryObject,
+    ObjectKind::Notification,
+];
+
+/// How far a thread has come, where all who look can see it.
+#[derive(Clone, Copy)]
+struct Progress(u64);
+
+impl Progress {
+    /// The one of number `thread`, in a page that begins there.
+    fn of(page: u64, thread: u64) -> Self {
+        Self(page + 16 * thread)
+    }
+
+    /// The number of the thread.
+    fn thread(self) -> u64 {
+        self.0 % PAGE / 16
+    }
+
+    /// The thread is about to make this call, after so many others.
+    fn begin(self, made: u64, number: u64, is_endless: bool) {
+        write(self.0 + 8, number << 1 | u64::from(is_endless));
+        write(self.0, made);
+    }
+
+    /// How many calls it has made.
+    fn made(self) -> u64 {
+        read(self.0)
+    }
+
+    /// The call that it began last, and whether that may wait without an end.
+    fn last(self) -> (Option<Syscall>, bool) {
+        let noted = read(self.0 + 8);
+        (Syscall::from_number(noted >> 1), noted & 1 != 0)
+    }
+}
+
+fn number(key: &str) -> u64 {
+    option(key).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{key}=NUMBER"))
+}
+
+/// One process of a round.
+pub(super) fn calls_from_a_side() {
+    let memory = take_granted(GRANTED.len()).expect("memory for its progress");
+    let page = MemoryObject::from_slot(memory.into_slot()).map_write(PAGE).expect("its page");
+    let make = |thread| {
+        let progress = Progress::of(page.address(), thread);
+        (Worker::new(MIDDLE, makes_calls, progress.0), progress)
+    };
+    let workers: Vec<_> = (0..number("threads")).map(make).collect();
+    for (worker, _) in &workers {
+        // Those that began may have ended it.
+        let _ = worker.start();
+    }
+    for (worker, progress) in &workers {
+        see_to_its_end(worker, *progress);
+    }
+    // Without a drop of what others may have closed, and put something else in its place.
+    exit(0);
+}
+
+/// A thread that makes its calls.
+fn makes_calls(own: &Own) {
+    let progress = Progress(own.argument);
+    let mut handles = Handles::new();
+    for (slot, kind) in bootstrap().granted.iter().zip(GRANTED) {
+        handles.add(kind, slot.bits());
+    }
+    let seed = number("seed").wrapping_add(progress.thread() << 32);
+    let mut fuzz = Fuzz::new(seed, handles).ending(Thread::slot(own), RARELY);
+    let mut made = 0;
+    for index in 0.. {
+        let begin = |number, is_endless| progress.begin(made, number, is_endless);
+        made += u64::from(fuzz.step(index, begin));
+        if made == CALLS {
+            return progress.begin(made, Syscall::ThreadExit as u64, false);
+        }
+    }
+}
+
+/// Waits until the thread has ended. Where it makes no progress, all that the others may have done to it is
+/// undone; then it goes on, or waits without an end for an answer, and is killed.
+///
+/// # Panics
+/// When it hangs in a call; when it faults, as its memory is nobody else's.
+fn see_to_its_end(worker: &Worker, progress: Progress) {
+    let mut seen = u64::MAX;
+    loop {
+        match worker.wait_until(clock::now() + LOOK) {
+            Ok(ExitReason::Exited(_) | ExitReason::Killed) => return,
+            Ok(reason) => panic!("thread {}: {reason}", progress.thread()),
+            Err(Error::TimedOut) if progress.made() != seen => seen = progress.made(),
+            Err(Error::TimedOut) => {
+                set_free(worker);
+                let (call, is_endless) = progress.last();
+                let until = clock::now() + PATIENCE;
+                while !is_endless && progress.made() == seen && worker.try_wait().is_err() {
+                    assert!(clock::now() < until, "thread {} hangs in {call:?}", progress.thread());
+                    let _ = worker.wait_until(clock::now() + LOOK / 10);
+                }
+                if is_endless && progress.made() == seen {
+                    let _ = worker.kill();
+                }
+            }
+            // Someone has closed the capability: that ends it.
+            Err(_) => return,
+        }
+    }
+}
+
+/// Undoes what others may have done to a thread. Errors are theirs too: it may have ended.
+fn set_free(thread: &Thread) {
+    let _ = thread.set_priority(MIDDLE);
+    let _ = thread.set_affinity(ALL);
+    let _ = thread.clear_budget();
+    let _ = thread.resume();
+}
+
+/// What the processes of all rounds share, and what is looked at after each.
+struct Supervisor {
+    visited: Visited,
+    pages: Vec<(MemoryObject, MappingMut)>,
+    threads: u64,
+    made: u64,
+    /// Processes whose first thread was ended by the others.
+    leaderless: u64,
+}
+
+impl Supervisor {
+    fn new() -> Self {
+        let page = |_| {
+            let memory = MemoryObject::create(PAGE).expect("a page");
+            let mapping = memory.map_write(PAGE).expect("its place");
+            (memory, mapping)
+        };
+        Self {
+            visited: Visited::new(),
+            pages: (0..SIDES).map(page).collect(),
+            threads: 1 + cpus::count() as u64,
+            made: 0,
+            leaderless: 0,
+        }
+    }
+
+    /// How many calls the threads of process `side` have made.
+    fn made(&self, side: usize) -> u64 {
+        let page = self.pages[side].1.address();
+        (0..self.threads).map(|thread| Progress::of(page, thread).made()).sum()
+    }
+
+    /// One round, of this seed, at the end of which all is given back.
+    fn round(&mut self, seed: u64) {
+        places::pave(16 << 20);
+        self.visited.round();
+        let before = Counters::now();
+        self.play(seed);
+        self.made += (0..self.pages.len()).map(|side| self.made(side)).sum::<u64>();
+        self.visited.find(before);
+    }
+
+    fn play(&mut self, seed: u64) {
+        for (_, page) in &mut self.pages {
+            page.fill(0);
+        }
+        let endpoint = Endpoint::create().unwrap();
+        let memory = MemoryObject::create(8 * PAGE).unwrap();
+        let notification = Notification::create().unwrap();
+        let victim = Process::create("victim", 64, 32 * 1024).unwrap();
+        let start = |(side, (page, _)): (u64, &(MemoryObject, MappingMut))| {
+            let seed = seed.wrapping_add(side << 48);
+            let arguments = format!("seed={seed} threads={}", self.threads);
+            children::start_with_arguments("calls_from_a_side", &arguments, |spawn| {
+                spawn
+                    .quota(1024, 256 * 1024)
+                    .grant(endpoint.slot(), Rights::all(), 0)
+                    .grant(memory.slot(), Rights::all(), 0)
+                    .grant(victim.slot(), Rights::all(), 0)
+                    .grant(endpoint.slot(), Rights::SEND, 5)
+                    .grant(memory.slot(), Rights::READ, 0)
+                    .grant(notification.slot(), Rights::all(), 0)
+                    .grant(page.slot(), Rights::READ | Rights::WRITE, 0)
+            })
+        };
+        let sides: Vec<_> = (0..).zip(&self.pages).map(start).collect();
+        for (side, child) in sides.iter().enumerate() {
+            self.see_to_its_end(side, child);
+        }
+        // It may have a capability to itself by now; or it has ended.
+        let _ = victim.kill();
+        victim.wait().unwrap();
+    }
+
+    /// Waits until the process has ended; kills it when it makes no progress and its first thread, which would
+    /// find out why, has been ended.
+    fn see_to_its_end(&mut self, side: usize, child: &Child) {
+        let (mut seen, mut looks) = (u64::MAX, 0);
+        let reason = loop {
+            match child.process.wait_until(clock::now() + LOOK) {
+                Ok(reason) => break reason,
+                Err(error) => assert_eq!(error, Error::TimedOut),
+            }
+            looks = if self.made(side) == seen { looks + 1 } else { 0 };
+            seen = self.made(side);
+            if looks > 5 {
+                set_free(&child.thread);
+                if child.thread.try_wait().is_ok() {
+                    self.leaderless += 1;
+                    let _ = child.process.kill();
+                }
+            }
+            assert!(looks < 10 + 3 * PATIENCE / LOOK, "process {side} does not end");
+        };
+        // Everything but a panic: it may have ended itself, with any code.
+        assert_ne!(reason, ExitReason::Exited(101), "process {side} found something");
+    }
+}
+
+/// Rounds until so many calls were made: `iterations=` on the command line, else a tenth of
+/// 200,000, or all of them in a long run.
+pub(super) fn calls_from_all_sides_do_no_harm() {
+    let wanted = match option("iterations").and_then(|text| text.parse().ok()) {
+        Some(iterations) => iterations,
+        None => scaled(200_000),
+    };
+    let first = cpus::seed();
+    let mut supervisor = Supervisor::new();
+    // Its own tables and its heap grow.
+    supervisor.play(first);
+    supervisor.play(first);
+    let (mut rounds, mut told) = (0, 0);
+    while supervisor.made < wanted {
+        supervisor.round(first.wrapping_add(rounds));
+        rounds += 1;
+        let tenth = supervisor.made * 10 / wanted;
+        if tenth > told {
+            told = tenth;
+            println!("{} calls, {rounds} rounds", supervisor.made);
+        }
+    }
+    let Supervisor { made, leaderless, .. } = supervisor;
+    println!(
+        "{made} calls with seed {first} in {rounds} rounds; {leaderless} of their processes had no leader"
+    );
+}
