@@ -3,6 +3,7 @@
 use orbital_user::{
     CapSlot, Error,
     abi::{Registers, Syscall},
+    start::bootstrap,
     syscall::raw,
 };
 
@@ -63,6 +64,23 @@ pub fn control<const N: usize>(words: [u64; N]) -> Registers {
 pub fn call(syscall: Syscall, registers: Registers) -> Left {
     let touches = [Syscall::MemoryMap, Syscall::MemoryUnmap, Syscall::ThreadCreate];
     assert!(!touches.contains(&syscall), "{syscall:?}");
+    let mut left = Left { code: 0, registers };
+    // SAFETY: excluded above.
+    left.code = unsafe { raw(syscall as u64, &mut left.registers) };
+    left
+}
+
+/// Makes a call that touches no memory and starts no thread of this process, but perhaps another's.
+///
+/// # Panics
+/// For those that do.
+#[track_caller]
+pub fn call_elsewhere(syscall: Syscall, registers: Registers) -> Left {
+    let [first, ..] = registers.control;
+    let touches =
+        [Syscall::MemoryMap, Syscall::MemoryUnmap, Syscall::MemoryProtect, Syscall::ThreadCreate];
+    let is_own = first == 0 || first == bootstrap().process.bits();
+    assert!(!touches.contains(&syscall) || !is_own, "{syscall:?}");
     let mut left = Left { code: 0, registers };
     // SAFETY: excluded above.
     left.code = unsafe { raw(syscall as u64, &mut left.registers) };
