@@ -24,11 +24,9 @@ use handles::Place;
 /// No call may wait longer than this, in nanoseconds.
 const PATIENCE: u64 = 1_000_000;
 /// The exit code of a program that panicked: none that ends by chance has it.
-const PANICKED: u64 = 101;
+pub const PANICKED: u64 = 101;
 /// The third word beside a message that is a fault's.
 const FAULT_MARKS: u64 = 3;
-/// The third word beside signals.
-const SIGNAL_MARKS: u64 = 4;
 
 /// Makes calls, and looks at what they leave.
 #[derive(Clone, Debug)]
@@ -196,17 +194,18 @@ impl Fuzz {
         let syscall = Syscall::from_number(number).expect("an unknown call went well");
         let place = Syscall::ALL.iter().position(|other| *other == syscall);
         self.well[place.expect("a call of the list")] += 1;
-        // Nothing of the kernel's is in any register. These give back what programs put in, a fault the
-        // address that its thread made up.
+        // Nothing of the kernel's is in any register. Beside it stands what programs put there: signals and times;
+        // exit codes; badges; an affinity; what a thread that faulted made up.
         let given_back = match syscall {
             Syscall::NotificationWait | Syscall::TimerSet => 1,
-            // An affinity.
+            Syscall::ThreadWait | Syscall::ProcessWait => 2,
+            Syscall::CapabilityInspect => 3,
             Syscall::ThreadInspect => 4,
             Syscall::ThreadReadRegisters => usize::MAX,
             Syscall::Receive | Syscall::ReplyReceive if left.control[2] == FAULT_MARKS => {
                 usize::MAX
             }
-            Syscall::Receive | Syscall::ReplyReceive if left.control[2] == SIGNAL_MARKS => 1,
+            Syscall::Receive | Syscall::ReplyReceive => 1,
             _ => 0,
         };
         let mut all = left.control.iter().chain(&left.words).skip(given_back);

@@ -14,7 +14,7 @@ use guests::{
     children,
     counters::Counters,
     cpus::{self, ALL, Visited, scaled},
-    fuzz::{Fuzz, Handles},
+    fuzz::{Fuzz, Handles, PANICKED},
     mapped::{read, write},
     option, places,
     threads::MIDDLE,
@@ -143,7 +143,13 @@ fn see_to_its_end(worker: &Worker, progress: Progress) {
                 let (call, is_endless) = progress.last();
                 let until = clock::now() + PATIENCE;
                 while !is_endless && progress.made() == seen && worker.try_wait().is_err() {
-                    assert!(clock::now() < until, "thread {} hangs in {call:?}", progress.thread());
+                    assert!(
+                        clock::now() < until,
+                        "thread {} hangs in {call:?}: {:?}, {:?}",
+                        progress.thread(),
+                        worker.try_wait(),
+                        worker.inspect()
+                    );
                     let _ = worker.wait_until(clock::now() + LOOK / 10);
                 }
                 if is_endless && progress.made() == seen {
@@ -231,7 +237,7 @@ impl Supervisor {
         };
         let sides: Vec<_> = (0..).zip(&self.pages).map(start).collect();
         for (side, child) in sides.iter().enumerate() {
-            self.see_to_its_end(side, child);
+            self.see_to_its_end(side, child, seed);
         }
         // It may have a capability to itself by now; or it has ended.
         let _ = victim.kill();
@@ -240,7 +246,7 @@ impl Supervisor {
 
     /// Waits until the process has ended; kills it when it makes no progress and its first thread, which would
     /// find out why, has been ended.
-    fn see_to_its_end(&mut self, side: usize, child: &Child) {
+    fn see_to_its_end(&mut self, side: usize, child: &Child, seed: u64) {
         let (mut seen, mut looks) = (u64::MAX, 0);
         let reason = loop {
             match child.process.wait_until(clock::now() + LOOK) {
@@ -259,7 +265,14 @@ impl Supervisor {
             assert!(looks < 10 + 3 * PATIENCE / LOOK, "process {side} does not end");
         };
         // Everything but a panic: it may have ended itself, with any code.
-        assert_ne!(reason, ExitReason::Exited(101), "process {side} found something");
+        if reason == ExitReason::Exited(PANICKED) {
+            let page = self.pages[side].1.address();
+            for progress in (0..self.threads).map(|thread| Progress::of(page, thread)) {
+                let (call, _) = progress.last();
+                println!("thread {}: {call:?} after {} calls", progress.thread(), progress.made());
+            }
+            panic!("process {side} of seed {seed} found what it says above");
+        }
     }
 }
 
