@@ -43,9 +43,11 @@ struct Own {
     /// Its way to say what went wrong.
     system: u64,
     process: u64,
+    /// Its first thread, which may look after the others.
+    leader: u64,
     /// The thread that makes the calls.
     thread: u64,
-    /// How seldom one that ends or stops that thread is made: once in so many that are drawn.
+    /// How seldom one that ends or stops either is made: once in so many that are drawn.
     rarely: Option<u64>,
 }
 
@@ -53,7 +55,7 @@ struct Own {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Harm {
     None,
-    /// End or stop the calling thread.
+    /// End or stop the calling thread, or the one that looks after it.
     Ends,
     /// Change memory that it uses, make it wait too long, or leave it speechless.
     Breaks,
@@ -67,7 +69,7 @@ impl Fuzz {
         handles.add(ObjectKind::System, block.system.bits());
         let [system, process, thread] =
             [block.system, block.process, block.thread].map(CapSlot::bits);
-        let own = Own { system, process, thread, rarely: None };
+        let own = Own { system, process, leader: thread, thread, rarely: None };
         Self { draw: Draw::new(seed, handles), own, well: [0; _] }
     }
 
@@ -152,8 +154,8 @@ impl Fuzz {
             Syscall::CapabilityClose | Syscall::CapabilityMove => {
                 first == own.system || first == own.process
             }
-            // By another name it would not be known.
-            Syscall::CapabilityCopy => first == own.process,
+            // By another name they would not be known.
+            Syscall::CapabilityCopy => first == own.process || first == own.leader,
             Syscall::Send | Syscall::Receive | Syscall::Call | Syscall::ReplyReceive => {
                 is_late(third)
             }
@@ -171,7 +173,7 @@ impl Fuzz {
             | Syscall::ThreadKill
             | Syscall::ThreadSetBudget
             | Syscall::CapabilityClose
-            | Syscall::CapabilityMove => first == own.thread,
+            | Syscall::CapabilityMove => first == own.thread || first == own.leader,
             _ => false,
         };
         match (breaks, ends) {
@@ -231,7 +233,7 @@ impl Fuzz {
             _ => return,
         };
         let place = Place::new(kind, self.draw.random.bits() >> 20);
-        let own = [self.own.system, self.own.process, self.own.thread];
+        let own = [self.own.system, self.own.process, self.own.leader, self.own.thread];
         if let Some(old) = self.draw.handles.put(place, handle)
             && !own.contains(&old)
             && !self.draw.random.once_in(8)

@@ -16,7 +16,7 @@ use guests::{
     cpus::{self, ALL, Visited, scaled},
     fuzz::{Fuzz, Handles, PANICKED},
     mapped::{read, write},
-    option, places,
+    option, own_thread, places,
     threads::MIDDLE,
     workers::{Own, Worker},
 };
@@ -28,6 +28,7 @@ use orbital_user::{
     println,
     spawn::Child,
     start::{bootstrap, exit, take_granted},
+    system,
 };
 
 /// Processes of a round.
@@ -138,26 +139,36 @@ fn see_to_its_end(worker: &Worker, progress: Progress) {
             Ok(ExitReason::Exited(_) | ExitReason::Killed) => return,
             Ok(reason) => panic!("thread {}: {reason}", progress.thread()),
             Err(Error::TimedOut) if progress.made() != seen => seen = progress.made(),
-            Err(Error::TimedOut) => {
-                set_free(worker);
-                let (call, is_endless) = progress.last();
-                let until = clock::now() + PATIENCE;
-                while !is_endless && progress.made() == seen && worker.try_wait().is_err() {
-                    assert!(
-                        clock::now() < until,
-                        "thread {} hangs in {call:?}: {:?}, {:?}",
-                        progress.thread(),
-                        worker.try_wait(),
-                        worker.inspect()
-                    );
-                    let _ = worker.wait_until(clock::now() + LOOK / 10);
-                }
-                if is_endless && progress.made() == seen {
-                    let _ = worker.kill();
-                }
-            }
+            Err(Error::TimedOut) => match progress.last() {
+                (_, true) => drop(worker.kill()),
+                (call, false) => set_free_until_it_goes_on(worker, progress, call),
+            },
             // Someone has closed the capability: that ends it.
             Err(_) => return,
+        }
+    }
+}
+
+/// Undoes what others do to the thread until it has begun another call, or has ended.
+///
+/// # Panics
+/// When it does not, though nobody keeps it: it hangs in `call`.
+fn set_free_until_it_goes_on(worker: &Worker, progress: Progress, call: Option<Syscall>) {
+    let (seen, until) = (progress.made(), clock::now() + PATIENCE);
+    while progress.made() == seen {
+        // As often as they do it.
+        set_free(worker);
+        match worker.wait_until(clock::now() + LOOK / 10) {
+            Err(Error::TimedOut) if clock::now() < until => (),
+            Err(Error::TimedOut) => {
+                let threads = [("it", worker.inspect()), ("this one", own_thread().inspect())];
+                println!("now {}: {threads:?}; resumed: {:?}", clock::now(), worker.resume());
+                for wait in system::waits() {
+                    println!("{wait:?}");
+                }
+                panic!("thread {} hangs in {call:?} after {seen} calls", progress.thread());
+            }
+            _ => return,
         }
     }
 }
@@ -226,6 +237,7 @@ impl Supervisor {
             children::start_with_arguments("calls_from_a_side", &arguments, |spawn| {
                 spawn
                     .quota(1024, 256 * 1024)
+                    .system(Rights::LOG | Rights::STATISTICS)
                     .grant(endpoint.slot(), Rights::all(), 0)
                     .grant(memory.slot(), Rights::all(), 0)
                     .grant(victim.slot(), Rights::all(), 0)
