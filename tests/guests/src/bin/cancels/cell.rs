@@ -9,9 +9,9 @@ use guests::{
     workers::{Own, Worker},
 };
 use orbital_user::{
-    CapSlot, Endpoint, Error, ExitReason, IpcError, Reply,
+    CapSlot, Endpoint, Error, ExitReason, IpcError, Reply, Rights,
     abi::{Registers, Syscall},
-    capability::close,
+    capability::{close, revoke},
     clock,
     syscall::harmless,
 };
@@ -28,8 +28,9 @@ const TURNS: u32 = 2000;
 /// What the client was told, and what the server's last act gave; 0 as long as there is nothing.
 static CLIENT: AtomicU64 = AtomicU64::new(0);
 static SERVER: AtomicU64 = AtomicU64::new(0);
-/// The endpoint of both, and where the server is told what to do.
+/// The endpoint, and the capability derived from that by which the client calls.
 static SLOT: AtomicU64 = AtomicU64::new(0);
+static DERIVED: AtomicU64 = AtomicU64::new(0);
 /// The slot of the call that the server has kept; 0 while it has kept none.
 static KEPT: AtomicU64 = AtomicU64::new(0);
 
@@ -57,7 +58,8 @@ pub(super) fn shared() -> impl core::ops::Deref<Target = Endpoint> {
 
 /// Calls, until the time that is its argument.
 fn calls(own: &Own) {
-    let answer = shared().call_until(own.argument, &label(1));
+    let derived = endpoint(CapSlot::from_bits(DERIVED.load(SeqCst)));
+    let answer = derived.call_until(own.argument, &label(1));
     if let Ok(answer) = answer {
         assert_eq!(answer, label(ANSWER));
     }
@@ -104,6 +106,28 @@ fn serves(own: &Own) {
     }
 }
 
+/// What client and server meet at.
+pub(super) struct Shared {
+    /// Where the server receives.
+    pub(super) own: Endpoint,
+    /// By which the client calls.
+    pub(super) derived: Endpoint,
+}
+
+impl Shared {
+    /// A new endpoint.
+    pub(super) fn new() -> Self {
+        let own = Endpoint::create().unwrap();
+        let derived = own.copy(Rights::SEND, 0).unwrap();
+        Self { own, derived }
+    }
+
+    /// Takes the client's capability away.
+    pub(super) fn revoke(&self) {
+        revoke(self.own.slot()).unwrap();
+    }
+}
+
 /// A client, a server, and what they meet at.
 pub(super) struct Cell {
     from: usize,
@@ -111,8 +135,8 @@ pub(super) struct Cell {
     // The threads first: they end before what they wait at is gone.
     pub(super) client: Worker,
     pub(super) server: Worker,
-    /// `None` once it is closed.
-    pub(super) endpoint: Option<Endpoint>,
+    /// `None` once both capabilities to it are closed.
+    pub(super) endpoint: Option<Shared>,
     orders: Endpoint,
     /// When the client's patience ends.
     deadline: u64,
@@ -126,8 +150,9 @@ impl Cell {
         SERVER.store(0, SeqCst);
         KEPT.store(0, SeqCst);
         let deadline = patience.map_or(u64::MAX, |patience| clock::now() + patience);
-        let [endpoint, orders] = [(); 2].map(|()| Endpoint::create().unwrap());
-        SLOT.store(endpoint.slot().bits(), SeqCst);
+        let (endpoint, orders) = (Shared::new(), Endpoint::create().unwrap());
+        SLOT.store(endpoint.own.slot().bits(), SeqCst);
+        DERIVED.store(endpoint.derived.slot().bits(), SeqCst);
         let server = Worker::on(bit(to), MIDDLE, serves, orders.slot().bits());
         let client = Worker::new(MIDDLE, calls, deadline);
         client.set_affinity(bit(from)).unwrap();
@@ -173,6 +198,11 @@ impl Cell {
     pub(super) fn call(&self) -> bool {
         self.client.start().unwrap();
         self.until(|| self.client.inspect().unwrap().state == BLOCKED)
+    }
+
+    /// Takes the client's capability away.
+    pub(super) fn revoke(&self) {
+        self.endpoint.as_ref().expect("not closed").revoke();
     }
 
     /// Tells the server what to do.
@@ -225,7 +255,7 @@ impl Cell {
     /// Nobody waits at the endpoint, neither to send nor to receive.
     #[track_caller]
     pub(super) fn nobody_waits(&self) {
-        let endpoint = self.endpoint.as_ref().expect("not closed");
+        let endpoint = &self.endpoint.as_ref().expect("not closed").own;
         assert_eq!(endpoint.try_receive().map(drop), Err(IpcError::WouldBlock));
         assert_eq!(endpoint.try_send(&label(2)), Err(IpcError::WouldBlock));
     }

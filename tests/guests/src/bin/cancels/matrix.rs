@@ -9,7 +9,7 @@ use guests::{
 };
 use orbital_user::{Error, ExitReason, IpcError};
 
-use super::cell::{Cell, Order, WELL, answer, shared};
+use super::cell::{Cell, Order, WELL, answer, forget, shared};
 
 /// How far a call has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,17 +33,19 @@ enum Cut {
     KillClient,
     KillServer,
     Close,
+    Revoke,
     SuspendClient,
     SuspendServer,
 }
 
 const STATES: [State; 5] =
     [State::Queued, State::Taken, State::TakenAtOnce, State::Kept, State::Answered];
-const CUTS: [Cut; 6] = [
+const CUTS: [Cut; 7] = [
     Cut::Deadline,
     Cut::KillClient,
     Cut::KillServer,
     Cut::Close,
+    Cut::Revoke,
     Cut::SuspendClient,
     Cut::SuspendServer,
 ];
@@ -72,7 +74,13 @@ fn bring_about(from: usize, to: usize, state: State, patience: Option<u64>) -> O
                 && cell.serve(Order::Answer, WELL)
         }
     };
-    is_there.then_some(cell)
+    if is_there {
+        return Some(cell);
+    }
+    // It may just have been kept.
+    drop(cell);
+    forget();
+    None
 }
 
 fn play(from: usize, to: usize, state: State, cut: Cut) {
@@ -130,6 +138,11 @@ fn of_a_queued_call(cell: &mut Cell, cut: Cut) {
             // The server too learns of it.
             cell.serve(Order::Take, IpcError::StaleCapability as u64);
         }
+        Cut::Revoke => {
+            cell.revoke();
+            cell.client_is_told(IpcError::Revoked as u64);
+            cell.nobody_waits();
+        }
         Cut::SuspendClient => {
             cell.client.suspend().unwrap();
             cell.serve(Order::Take, WELL);
@@ -178,8 +191,11 @@ fn of_a_taken_call(cell: &mut Cell, cut: Cut, is_kept: bool) {
             }
             cell.client_is_told(if is_kept { WELL } else { IpcError::PeerGone as u64 });
         }
-        Cut::Close => {
-            cell.endpoint = None;
+        Cut::Close | Cut::Revoke => {
+            match cut {
+                Cut::Close => cell.endpoint = None,
+                _ => cell.revoke(),
+            }
             cell.client_waits();
             cell.serve(Order::Answer, WELL);
             cell.client_is_told(WELL);
@@ -217,6 +233,7 @@ fn of_an_answered_call(cell: &mut Cell, cut: Cut) {
             is_killed(cell.server.try_wait());
         }
         Cut::Close => cell.endpoint = None,
+        Cut::Revoke => cell.revoke(),
         Cut::SuspendClient => cell.client.suspend().unwrap(),
         Cut::SuspendServer => {
             cell.server.suspend().unwrap();

@@ -10,9 +10,11 @@ use guests::{
     threads::{MIDDLE, endpoint, label},
     workers::{Own, Worker},
 };
-use orbital_user::{CapSlot, Endpoint, ExitReason, IpcError, clock, println, thread::yield_now};
+use orbital_user::{
+    CapSlot, Endpoint, ExitReason, IpcError, capability::close, clock, println, thread::yield_now,
+};
 
-use super::cell::{WELL, answer, forget, keep, outcome};
+use super::cell::{Shared, WELL, answer, forget, keep, outcome};
 
 /// How long anything may take until it hangs, in nanoseconds.
 const PATIENCE: u64 = 20_000_000_000;
@@ -23,13 +25,22 @@ enum Cut {
     KillClient,
     KillServer,
     Close,
+    Revoke,
     SuspendClient,
     SuspendServer,
 }
 
-const CUTS: [Cut; 5] =
-    [Cut::KillClient, Cut::KillServer, Cut::Close, Cut::SuspendClient, Cut::SuspendServer];
+const CUTS: [Cut; 6] = [
+    Cut::KillClient,
+    Cut::KillServer,
+    Cut::Close,
+    Cut::Revoke,
+    Cut::SuspendClient,
+    Cut::SuspendServer,
+];
 
+/// The endpoint, and the capability derived from that by which the client calls.
+static DERIVED: AtomicU64 = AtomicU64::new(0);
 static SLOT: AtomicU64 = AtomicU64::new(0);
 static DEADLINE: AtomicU64 = AtomicU64::new(0);
 /// What each was told; 0 as long as it was told nothing.
@@ -38,17 +49,19 @@ static TAKEN: AtomicU64 = AtomicU64::new(0);
 static ANSWERED: AtomicU64 = AtomicU64::new(0);
 
 /// All that a client can be told, and how many were.
-const TOLD: [u64; 5] = [
+const TOLD: [u64; 6] = [
     WELL,
     IpcError::TimedOut as u64,
     IpcError::Unanswered as u64,
     IpcError::PeerGone as u64,
     IpcError::EndpointGone as u64,
+    IpcError::Revoked as u64,
 ];
-static TALLY: [AtomicU64; 5] = [const { AtomicU64::new(0) }; 5];
+static TALLY: [AtomicU64; 6] = [const { AtomicU64::new(0) }; 6];
 
-fn shared() -> impl core::ops::Deref<Target = Endpoint> {
-    endpoint(CapSlot::from_bits(SLOT.load(SeqCst)))
+/// The handle of what fills a slot next that is empty by now.
+fn filled_next(slot: CapSlot) -> CapSlot {
+    CapSlot::new(slot.index(), slot.generation() + 1)
 }
 
 /// A moment, in which others may have their turn.
@@ -61,14 +74,15 @@ fn pause(random: &mut Random) {
 
 fn calls(own: &Own) {
     pause(&mut Random::new(own.argument));
-    let answer = shared().call_until(DEADLINE.load(SeqCst), &label(1));
+    let derived = endpoint(CapSlot::from_bits(DERIVED.load(SeqCst)));
+    let answer = derived.call_until(DEADLINE.load(SeqCst), &label(1));
     CALLED.store(outcome(answer), SeqCst);
 }
 
 fn answers(own: &Own) {
     let mut random = Random::new(own.argument);
     pause(&mut random);
-    let taken = shared().receive();
+    let taken = endpoint(CapSlot::from_bits(SLOT.load(SeqCst))).receive();
     TAKEN.store(outcome(taken), SeqCst);
     if taken.is_ok() {
         pause(&mut random);
@@ -86,16 +100,26 @@ fn interleave(random: &mut Random) {
     for noted in [&CALLED, &TAKEN, &ANSWERED] {
         noted.store(0, SeqCst);
     }
-    let mut endpoint = Some(Endpoint::create().unwrap());
-    SLOT.store(endpoint.as_ref().map_or(0, |endpoint| endpoint.slot().bits()), SeqCst);
+    let shared = Shared::new();
+    let slots = [shared.own.slot(), shared.derived.slot()];
+    SLOT.store(slots[0].bits(), SeqCst);
+    DERIVED.store(slots[1].bits(), SeqCst);
     let is_patient = random.once_in(2);
     let deadline = if is_patient { u64::MAX } else { clock::now() + random.below(300_000) };
     DEADLINE.store(deadline, SeqCst);
-    let mut start = |body| {
+    let mut make = |body| {
+        let worker = Worker::new(MIDDLE, body, random.bits() >> 8);
         let cpu = random.below(cpus::count() as u64) as usize;
-        Worker::on(bit(cpu), MIDDLE, body, random.bits() >> 8)
+        worker.set_affinity(bit(cpu)).unwrap();
+        worker
     };
-    let (client, server) = (start(calls), start(answers));
+    let (client, server) = (make(calls), make(answers));
+    // From here on nobody fills a slot but the server, which keeps a call: the one that was emptied last.
+    let emptied = Endpoint::create().unwrap().slot();
+    let may_keep = [slots[0], slots[1], emptied].map(filled_next);
+    let mut endpoint = Some(shared);
+    client.start().unwrap();
+    server.start().unwrap();
     let cuts = [random.pick(&CUTS), random.pick(&CUTS)];
     let cuts = &cuts[..1 + random.below(2) as usize];
     for cut in cuts {
@@ -104,6 +128,11 @@ fn interleave(random: &mut Random) {
             Cut::KillClient => drop(client.kill()),
             Cut::KillServer => drop(server.kill()),
             Cut::Close => endpoint = None,
+            Cut::Revoke => {
+                if let Some(endpoint) = &endpoint {
+                    endpoint.revoke();
+                }
+            }
             Cut::SuspendClient => drop(client.suspend()),
             Cut::SuspendServer => drop(server.suspend()),
         }
@@ -115,8 +144,11 @@ fn interleave(random: &mut Random) {
     drop(endpoint);
     let end = |worker: &Worker| worker.wait_until(clock::now() + PATIENCE);
     let server_end = end(&server);
-    // A call that a killed server has kept.
+    // A call that a killed server has kept; it may have had no time to note where.
     forget();
+    for slot in may_keep {
+        let _ = close(slot);
+    }
     let ends = [end(&client), server_end];
     check(cuts, is_patient, ends);
     let called = CALLED.load(SeqCst);
@@ -148,6 +180,8 @@ fn check<E: core::fmt::Debug>(cuts: &[Cut], is_patient: bool, ends: [Result<Exit
         !is_patient && may_have_taken && answered != WELL
     } else if is(called, IpcError::PeerGone) {
         server_killed && answered == 0
+    } else if is(called, IpcError::Revoked) {
+        cuts.contains(&Cut::Revoke) && has_not_taken
     } else if is(called, IpcError::EndpointGone) || is(called, IpcError::StaleCapability) {
         has_not_taken
     } else {
@@ -177,7 +211,7 @@ pub(super) fn random_cuts_have_outcomes_that_agree() {
         (0..interleavings).for_each(|_| interleave(&mut random));
     });
     let told = TALLY.each_ref().map(|tally| tally.load(SeqCst));
-    println!("answered, too late, unanswered, partner gone, endpoint gone: {told:?}");
+    println!("answered, too late, unanswered, partner gone, endpoint gone, revoked: {told:?}");
     let is_enough = count < 10_000 || told.iter().all(|tally| *tally > 0);
     assert!(is_enough, "the moments are not random enough");
 }
