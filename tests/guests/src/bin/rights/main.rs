@@ -10,17 +10,21 @@ mod world;
 
 use guests::{code, places, raw, suite};
 use orbital_user::{
-    CapSlot, Error, Rights,
-    abi::Registers,
+    CapSlot, Error, Reply, Rights,
+    abi::{Registers, Syscall},
     capability::{close, copy_to},
     println,
 };
 
-use table::{Operation, Outcome, table};
+use table::{Operation, Outcome, Thing, table};
 use world::World;
 
 suite! {
-    on "pinned timeout=120": [what_is_refused_changes_nothing, what_is_allowed_has_its_effect],
+    on "pinned timeout=120": [
+        what_is_refused_changes_nothing,
+        what_is_allowed_has_its_effect,
+        a_call_is_kept_without_a_capability,
+    ],
     roles: [],
 }
 
@@ -29,14 +33,15 @@ code! {
     sleeps: ["test rdi, rdi", "jnz 2f", "mov rdi, -1", "mov eax, 27", "syscall", "2:"] ["ud2"];
 }
 
-/// All sets of rights out of `all`.
-fn subsets(all: Rights) -> impl Iterator<Item = Rights> {
-    let within = move |bits: &u32| bits & !all.bits() == 0;
+/// All sets of rights that a capability to it can have: a Reply is never copied, so it has what it has.
+fn sets(world: &World, thing: Thing) -> impl Iterator<Item = Rights> + use<> {
+    let (all, is_whole) = (world.rights(thing), thing == Thing::Kept);
+    let within = move |bits: &u32| bits & !all.bits() == 0 && (!is_whole || *bits == all.bits());
     (0..=all.bits()).filter(within).map(Rights::from_bits_truncate)
 }
 
-/// The call's registers, with these rights on one of the capabilities that it takes and all on the others; and that
-/// capability.
+/// The call's registers, with these rights on the capability `index` of those that it takes and all on the others;
+/// and that capability.
 fn registers(
     world: &World,
     operation: &Operation,
@@ -45,12 +50,14 @@ fn registers(
 ) -> (Registers, CapSlot) {
     let mut registers = raw::control(operation.control);
     registers.words[..2].copy_from_slice(&operation.words);
-    let slots = operation.takes.iter().map(|taken| world.slot(taken.thing));
-    for (taken, slot) in operation.takes.iter().zip(slots) {
-        registers.control[taken.word] = slot.bits();
+    for taken in operation.takes {
+        registers.control[taken.word] = world.slot(taken.thing).bits();
     }
     let taken = &operation.takes[index];
-    let slot = copy_to(world.slot(taken.thing), CapSlot::NULL, has, 0).unwrap();
+    let slot = match taken.thing {
+        Thing::Kept => world.slot(Thing::Kept),
+        thing => copy_to(world.slot(thing), CapSlot::NULL, has, 0).unwrap(),
+    };
     registers.control[taken.word] = slot.bits();
     (registers, slot)
 }
@@ -63,7 +70,7 @@ fn what_is_refused_changes_nothing() {
     for operation in table() {
         for (index, taken) in operation.takes.iter().enumerate() {
             let lacks = |has: &Rights| !has.contains(taken.needed);
-            for has in subsets(world.rights(taken.thing)).filter(lacks) {
+            for has in sets(&world, taken.thing).filter(lacks) {
                 let (registers, slot) = registers(&world, &operation, index, has);
                 let before = world.look();
                 raw::refuse(operation.syscall, registers, Error::MissingRights);
@@ -83,8 +90,8 @@ fn what_is_allowed_has_its_effect() {
     let mut allowed = 0;
     for operation in table().into_iter().filter(|operation| operation.outcome != Outcome::Untried) {
         for (index, taken) in operation.takes.iter().enumerate() {
-            let rights = World::new(sleeps).rights(taken.thing);
-            for has in subsets(rights).filter(|has| has.contains(taken.needed)) {
+            let sets = sets(&World::new(sleeps), taken.thing);
+            for has in sets.filter(|has| has.contains(taken.needed)) {
                 let world = World::new(sleeps);
                 let (registers, _) = registers(&world, &operation, index, has);
                 let before = world.look();
@@ -101,4 +108,17 @@ fn what_is_allowed_has_its_effect() {
         }
     }
     println!("{allowed} allowed");
+}
+
+/// The call that a thread owes is its own: to keep it takes no capability. It goes well once, and that can be seen.
+fn a_call_is_kept_without_a_capability() {
+    places::pave(1 << 30);
+    let world = World::new(sleeps);
+    let before = world.look();
+    let kept = Reply::keep().unwrap();
+    assert_ne!(world.look(), before);
+    let before = world.look();
+    raw::refuse(Syscall::ReplyKeep, raw::NOISE, Error::NoReplyOwed);
+    assert_eq!(world.look(), before);
+    world.goes_on_with(|answer| kept.answer(answer));
 }

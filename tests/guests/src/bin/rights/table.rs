@@ -16,6 +16,8 @@ pub(super) enum Thing {
     Awaited,
     /// One where someone waits to be received.
     Calling,
+    /// A call that is kept.
+    Kept,
     /// A process that goes on, its thread, one that was not started, and one that waits for its fault handler.
     Process,
     Thread,
@@ -119,6 +121,22 @@ pub(super) fn table() -> Vec<Operation> {
         well(S::Call, &[takes(0, Thing::Awaited, SEND)], [0; 4]),
         well(S::Receive, &[takes(0, Thing::Calling, RECEIVE)], [0; 4]),
         well(S::ReplyReceive, &[takes(0, Thing::Calling, RECEIVE)], [0; 4]),
+        well(
+            S::ReplyReceive,
+            &[takes(0, Thing::Calling, RECEIVE), takes(3, Thing::Kept, NONE)],
+            [0; 4],
+        ),
+        well(S::Reply, &[takes(0, Thing::Kept, NONE)], [0; 4]),
+        well(
+            S::EndpointBind,
+            &[takes(0, Thing::Calling, RECEIVE), takes(1, Thing::New, MANAGE)],
+            [0; 4],
+        ),
+        well(
+            S::NotificationBind,
+            &[takes(0, Thing::Signalled, RECEIVE), takes(1, Thing::New, MANAGE)],
+            [0; 4],
+        ),
         words(
             S::ThreadCreate,
             &[takes(0, Thing::Process, MANAGE)],
@@ -179,6 +197,7 @@ pub(super) fn table() -> Vec<Operation> {
             [0, Statistic::Threads as u64, 0, 0],
             Silent,
         ),
+        other(S::SystemWaits, &[takes(0, Thing::System, Rights::STATISTICS)], [0; 4], Silent),
         other(
             S::SystemInterruptsOff,
             &[takes(0, Thing::System, Rights::STATISTICS)],

@@ -8,14 +8,15 @@ use guests::{
     threads::{self, MIDDLE, at, caller, label, settle},
 };
 use orbital_user::{
-    CapSlot, Endpoint, Error, ExitReason, IpcError, MemoryObject, Message, Notification, Rights,
-    Thread, Timer,
-    abi::{Registers, Syscall, fault::RegisterBank},
+    CapSlot, Endpoint, Error, ExitReason, IpcError, MemoryObject, Message, Notification, Reply,
+    Rights, Thread, Timer,
+    abi::{Registers, Syscall, fault::RegisterBank, waits::Wait},
     capability::inspect,
     endpoint::reply,
     process::Usage,
     start::bootstrap,
     syscall::harmless,
+    system,
     thread::{Inspection, JoinHandle},
 };
 
@@ -28,6 +29,9 @@ const SIGNAL: u64 = 4;
 /// The label of all answers.
 const ANSWER: u32 = 9;
 
+/// More threads than wait in a world.
+const WAITS: usize = 16;
+
 type Call = JoinHandle<Result<Message, IpcError>>;
 
 /// All objects, and the threads that wait.
@@ -36,6 +40,9 @@ pub(super) struct World {
     caller: Call,
     /// The case owes it an answer.
     owed: Call,
+    /// The case has kept the call of this one.
+    keeping: Call,
+    kept: Reply,
     waiter: JoinHandle<Result<u64, Error>>,
     _handler: JoinHandle<()>,
     bare: Bare,
@@ -54,7 +61,10 @@ pub(super) struct World {
 /// What can be seen.
 #[derive(Debug, PartialEq)]
 pub(super) struct Look {
-    threads: [(Result<Inspection, Error>, Result<ExitReason, Error>); 7],
+    threads: [(Result<Inspection, Error>, Result<ExitReason, Error>); 8],
+    /// What any thread waits for.
+    waits: [Option<Wait>; WAITS],
+    bound: [Result<(), Error>; 2],
     registers: [Result<[u64; RegisterBank::VALUES], Error>; 2],
     usage: Usage,
     mapping: Result<Registers, Error>,
@@ -78,6 +88,9 @@ impl World {
             }
             Ok(received.message)
         });
+        let keeping = caller(taken.slot(), 4);
+        assert!(taken.receive().unwrap().is_call);
+        let kept = Reply::keep().unwrap();
         let caller_of_case = caller(taken.slot(), 1);
         assert!(taken.receive().unwrap().is_call);
         let handler = at(MIDDLE, move || {
@@ -109,6 +122,8 @@ impl World {
             receiver,
             caller,
             owed: caller_of_case,
+            keeping,
+            kept,
             waiter,
             _handler: handler,
             bare,
@@ -130,6 +145,7 @@ impl World {
         match thing {
             Thing::Awaited => self.awaited.slot(),
             Thing::Calling => self.calling.slot(),
+            Thing::Kept => self.kept.slot(),
             Thing::Process => self.bare.process.slot(),
             Thing::Thread => self.bare.thread.slot(),
             Thing::New => self.new.slot(),
@@ -154,6 +170,7 @@ impl World {
             self.receiver.thread(),
             self.caller.thread(),
             self.owed.thread(),
+            self.keeping.thread(),
             self.waiter.thread(),
             &self.bare.thread,
             &self.new,
@@ -162,10 +179,24 @@ impl World {
         let query = Registers::control([self.bare.process.slot().bits(), DATA, 0, 0]);
         let signals = self.signalled.poll();
         self.signalled.signal(SIGNAL).unwrap();
+        // Whether they are bound: if not, they are not afterwards.
+        let own = bootstrap().thread;
+        let bound = [self.calling.bind(own), self.signalled.bind(own)];
+        if bound[0].is_ok() {
+            self.calling.bind(CapSlot::NULL).unwrap();
+        }
+        if bound[1].is_ok() {
+            self.signalled.bind(CapSlot::NULL).unwrap();
+        }
+        let mut waits = system::waits();
+        let all = core::array::from_fn(|_| waits.next().map(|wait| wait.unwrap()));
+        assert!(waits.next().is_none(), "more threads than a look has room for");
         let banks = [RegisterBank::First, RegisterBank::Second];
         let counters = Counters::now();
         Look {
             threads: threads.map(|thread| (thread.inspect(), thread.try_wait())),
+            waits: all,
+            bound,
             registers: banks.map(|bank| self.stopped.read_registers(bank)),
             usage: self.bare.process.usage().unwrap(),
             mapping: harmless(Syscall::MemoryQuery, &query),
@@ -184,7 +215,14 @@ impl World {
 
     /// All goes on as if nothing had been.
     pub(super) fn goes_on(self) {
-        reply(&label(ANSWER)).unwrap();
+        self.goes_on_with(reply);
+    }
+
+    /// The same, where the call that the case has taken last is answered so.
+    pub(super) fn goes_on_with(self, answer: impl FnOnce(&Message) -> Result<(), IpcError>) {
+        answer(&label(ANSWER)).unwrap();
+        self.kept.answer(&label(ANSWER)).unwrap();
+        assert_eq!(self.keeping.join().unwrap(), Ok(label(ANSWER)));
         assert_eq!(self.owed.join().unwrap(), Ok(label(ANSWER)));
         assert_eq!(self.awaited.call(&label(3)), Ok(label(ANSWER)));
         assert_eq!(self.receiver.join().unwrap(), Ok(label(3)));
