@@ -1,5 +1,5 @@
-//! The kernel takes no memory for a message, a signal, a wait or the end of one: a million operations of all kinds on
-//! all CPUs.
+//! The kernel takes no memory for a message, a signal, a fault, a wait or the end of one: a million operations of all
+//! kinds on all CPUs.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![forbid(unsafe_code)]
 
@@ -13,14 +13,26 @@ use core::{
 
 use guests::{
     cpus::{self, bit, scaled, seed},
+    mapped::{READ_WRITE, do_protect, write},
     random::Random,
     suite,
     threads::{MIDDLE, endpoint, label},
     workers::{Own, Worker},
 };
 use orbital_user::{
-    CapSlot, Endpoint, ExitReason, IpcError, Notification, Timer, abi::statistics::Statistic,
-    clock, endpoint::reply, println, system, thread::yield_now,
+    CapSlot, Endpoint, ExitReason, IpcError, MemoryObject, Notification, Rights, Timer,
+    abi::{
+        FaultKind, Received,
+        fault::{FAULT, FaultMessage, RESUME},
+        layout::PAGE_SIZE,
+        message::MAX_WORDS,
+        statistics::Statistic,
+    },
+    clock,
+    endpoint::reply,
+    message_page::MessagePage,
+    println, system,
+    thread::yield_now,
 };
 
 suite! {
@@ -38,14 +50,20 @@ mod wish {
     pub const ANSWER_AND_TAKE: u32 = 2;
     /// Owes the answer until it takes another call.
     pub const FORGET: u32 = 3;
+    /// Answers it with as many words as there can be.
+    pub const ANSWER_AT_LENGTH: u32 = 4;
     /// Ends.
-    pub const END: u32 = 4;
+    pub const END: u32 = 5;
 }
 
 /// Clients of each server.
 const CLIENTS: usize = 2;
 /// Threads that wait until they are killed.
 const VICTIMS: usize = 30;
+/// The words of a long message.
+const LONG: [u64; MAX_WORDS] = [7; _];
+/// Pages that each client uses for the first time.
+const FRESH: u64 = 64;
 /// The signal that ends who waits for signals.
 const LAST: u64 = 1 << 63;
 
@@ -55,6 +73,9 @@ static OPERATIONS: AtomicU64 = AtomicU64::new(0);
 /// How many operations ended in each way.
 static WELL: AtomicU64 = AtomicU64::new(0);
 static REFUSED: AtomicU64 = AtomicU64::new(0);
+/// Receives that ended by a signal, and faults that were handled.
+static SIGNALS: AtomicU64 = AtomicU64::new(0);
+static FAULTS: AtomicU64 = AtomicU64::new(0);
 
 /// What stands behind a client, in slots.
 #[derive(Clone, Copy)]
@@ -68,22 +89,26 @@ struct Place {
     /// Which someone waits for.
     waited: CapSlot,
     timer: CapSlot,
+    /// Whose signals end its receives.
+    bound: CapSlot,
 }
 
 /// Those of all clients: written before they start.
-static PLACES: [[AtomicU64; 5]; cpus::MOST * CLIENTS] =
-    [const { [const { AtomicU64::new(0) }; 5] }; _];
+static PLACES: [[AtomicU64; 6]; cpus::MOST * CLIENTS] =
+    [const { [const { AtomicU64::new(0) }; 6] }; _];
+/// Where the pages of all clients are that may be read alone, and behind each those that nobody has used.
+static PAGES: [AtomicU64; cpus::MOST * CLIENTS] = [const { AtomicU64::new(0) }; _];
 
 impl Place {
     fn store(self, client: usize) {
-        let slots = [self.server, self.silent, self.own, self.waited, self.timer];
+        let slots = [self.server, self.silent, self.own, self.waited, self.timer, self.bound];
         PLACES[client].iter().zip(slots).for_each(|(place, slot)| place.store(slot.bits(), SeqCst));
     }
 
     fn load(client: usize) -> Self {
         let slots = PLACES[client].each_ref().map(|slot| CapSlot::from_bits(slot.load(SeqCst)));
-        let [server, silent, own, waited, timer] = slots;
-        Self { server, silent, own, waited, timer }
+        let [server, silent, own, waited, timer, bound] = slots;
+        Self { server, silent, own, waited, timer, bound }
     }
 }
 
@@ -117,12 +142,15 @@ fn uses(own: &Own) {
     let place = Place::load(own.part(0));
     let (server, silent) = (endpoint(place.server), endpoint(place.silent));
     let timer = ManuallyDrop::new(Timer::from_slot(place.timer));
+    let (long, page) = (message_page(), PAGES[own.part(0)].load(SeqCst));
     // Who shares its server may take a call while this one's is owed.
     let either = [PeerGone];
     for round in 0..ROUNDS.load(SeqCst) {
         ends(server.send(&label(wish::NOTHING)), &[]);
         ends(server.call(&label(wish::ANSWER)), &either);
         ends(server.call(&label(wish::ANSWER_AND_TAKE)), &either);
+        ends(server.send(&long.message(wish::NOTHING, &LONG).expect("a message")), &[]);
+        ends(server.call(&label(wish::ANSWER_AT_LENGTH)), &either);
         ends(server.try_send(&label(wish::NOTHING)), &[WouldBlock]);
         ends(server.try_call(&label(wish::ANSWER)), &[WouldBlock, PeerGone]);
         ends(server.send_until(soon(), &label(wish::NOTHING)), &[TimedOut]);
@@ -132,6 +160,15 @@ fn uses(own: &Own) {
         ends(silent.send_until(soon(), &label(wish::NOTHING)), &[TimedOut]);
         ends(silent.receive_until(soon()), &[TimedOut]);
         ends(silent.try_receive(), &[WouldBlock]);
+        ends(notification(place.bound).signal(1), &[]);
+        let received = silent.receive();
+        SIGNALS.fetch_add(u64::from(received.is_ok_and(|received| received.signals != 0)), SeqCst);
+        ends(received, &[]);
+        ends(do_protect(page, PAGE_SIZE, Rights::READ), &[]);
+        write(page, round);
+        if round < FRESH {
+            write(page + (1 + round) * PAGE_SIZE, round);
+        }
         ends(reply(&label(0)), &[NoReplyOwed]);
         ends(notification(place.waited).signal(1 << (round % 60)), &[]);
         ends(timer.set(soon()), &[]);
@@ -141,16 +178,39 @@ fn uses(own: &Own) {
     }
 }
 
+/// The thread's page, which it has by now.
+fn message_page() -> MessagePage {
+    MessagePage::of_thread().expect("its page")
+}
+
+/// The client may write there, and tries again.
+fn resume(received: &Received) {
+    let fault = FaultMessage::decode(&received.message).expect("a fault").fault;
+    assert_eq!(fault.kind, FaultKind::PageWrite);
+    ends(do_protect(fault.address & !(PAGE_SIZE - 1), PAGE_SIZE, READ_WRITE), &[]);
+    ends(reply(&label(RESUME)), &[IpcError::PeerGone]);
+    FAULTS.fetch_add(1, SeqCst);
+}
+
 fn serves(own: &Own) {
-    let endpoint = endpoint(own.slot());
+    let (endpoint, long) = (endpoint(own.slot()), message_page());
     let mut taken = endpoint.receive();
     loop {
         count(&taken);
         let received = taken.expect("a message");
         taken = match received.message.label() {
+            FAULT => {
+                resume(&received);
+                endpoint.receive()
+            }
             wish::END => return,
             wish::ANSWER => {
                 ends(reply(&label(0)), &[IpcError::PeerGone]);
+                endpoint.receive()
+            }
+            wish::ANSWER_AT_LENGTH => {
+                let answer = long.message(0, &LONG).expect("a message");
+                ends(reply(&answer), &[IpcError::PeerGone]);
                 endpoint.receive()
             }
             wish::ANSWER_AND_TAKE => {
@@ -193,12 +253,17 @@ fn a_million_operations_take_no_memory() {
     let (wanted, mut random) = (scaled(1_000_000), Random::new(seed()));
     let cpus = cpus::count();
     let clients = cpus * CLIENTS;
-    // Seventeen of its own, and at least nine of its partners.
-    ROUNDS.store(wanted / (26 * clients as u64) + 1, SeqCst);
+    // Twenty-two of its own, and at least fourteen of its partners.
+    ROUNDS.store(wanted / (36 * clients as u64) + 1, SeqCst);
     let endpoint = || Endpoint::create().unwrap();
     let (servers, silent): (Vec<_>, _) = ((0..cpus).map(|_| endpoint()).collect(), endpoint());
     let waited: Vec<_> = (0..cpus).map(|_| Notification::create().unwrap()).collect();
-    let own: Vec<_> = (0..clients).map(|_| Notification::create().unwrap()).collect();
+    let [own, bound] =
+        [(); 2].map(|()| (0..clients).map(|_| Notification::create().unwrap()).collect::<Vec<_>>());
+    let memory: Vec<_> = (0..clients)
+        .map(|_| MemoryObject::create((1 + FRESH) * PAGE_SIZE).unwrap())
+        .map(|memory| memory.map_write((1 + FRESH) * PAGE_SIZE).unwrap())
+        .collect();
     let timers: Vec<_> = own.iter().map(|own| Timer::create(own, 1).unwrap()).collect();
     let on = |cpu: usize, body, argument| {
         let worker = Worker::new(MIDDLE, body, argument);
@@ -207,7 +272,9 @@ fn a_million_operations_take_no_memory() {
     };
     let mut others = Vec::new();
     for cpu in 0..cpus {
-        others.push(on(cpu, serves, servers[cpu].slot().bits()));
+        let server = on(cpu, serves, servers[cpu].slot().bits());
+        server.give_message_page(0).unwrap();
+        others.push(server);
         others.push(on(cpu + 1, waits, waited[cpu].slot().bits()));
     }
     let client = |client: usize| {
@@ -218,10 +285,19 @@ fn a_million_operations_take_no_memory() {
             own: own[client].slot(),
             waited: waited[cpu].slot(),
             timer: timers[client].slot(),
+            bound: bound[client].slot(),
         };
         place.store(client);
+        let page = memory[client].address();
+        PAGES[client].store(page, SeqCst);
+        // A mapping is parted in two, which takes memory once.
+        do_protect(page, PAGE_SIZE, Rights::READ).unwrap();
         // One beside its server, the others elsewhere.
-        on(cpu + client % CLIENTS, uses, client as u64)
+        let worker = on(cpu + client % CLIENTS, uses, client as u64);
+        worker.give_message_page(0).unwrap();
+        worker.set_fault_handler(place.server).unwrap();
+        bound[client].bind(worker.slot()).unwrap();
+        worker
     };
     let clients: Vec<_> = (0..clients).map(client).collect();
     let alone = endpoint();
@@ -256,8 +332,11 @@ fn a_million_operations_take_no_memory() {
     assert_eq!(allocations(), before, "taken since");
 
     let [made, well, refused] = [&OPERATIONS, &WELL, &REFUSED].map(|tally| tally.load(SeqCst));
+    let [signals, faults] = [&SIGNALS, &FAULTS].map(|tally| tally.load(SeqCst));
     println!("{made} operations, {well} went well, {refused} did not");
+    println!("{signals} receives ended by a signal, {faults} faults");
     assert!(made >= wanted && well > made / 3 && refused > made / 10);
+    assert!(signals > made / 100 && faults > made / 100);
     drop(endpoint());
     assert!(allocations() > before, "what is made is counted");
 }
