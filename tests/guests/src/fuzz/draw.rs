@@ -29,6 +29,18 @@ pub const AREA_BYTES: u64 = 64 << 20;
 /// The longest wait that is drawn, in nanoseconds.
 const SOON: u64 = 200_000;
 
+/// Calls by which programs meet: drawn more often than others, as they do so at the same moment alone.
+const MEETINGS: [Syscall; 8] = [
+    Syscall::Send,
+    Syscall::Receive,
+    Syscall::Call,
+    Syscall::Reply,
+    Syscall::ReplyReceive,
+    Syscall::ReplyKeep,
+    Syscall::NotificationSignal,
+    Syscall::NotificationWait,
+];
+
 /// A stream of calls.
 #[derive(Clone, Debug)]
 pub struct Draw {
@@ -51,7 +63,8 @@ impl Draw {
         // Far apart (the multiplier is SplitMix64's second).
         self.random = Random::new(self.seed ^ index.wrapping_mul(0xbf58_476d_1ce4_e5b9));
         self.random.bits();
-        let known = self.random.pick(Syscall::ALL);
+        let any = self.random.pick(Syscall::ALL);
+        let known = if self.random.once_in(3) { self.random.pick(&MEETINGS) } else { any };
         let number = if self.random.once_in(50) { self.random.bits() >> 40 } else { known as u64 };
         let mut registers = self.sensible(known);
         // Sometimes one of the words is something else.
@@ -113,7 +126,9 @@ impl Draw {
     pub fn place(&mut self, kind: ObjectKind) -> Place {
         let any = self.random.pick(&ObjectKind::ALL);
         let kind = if self.random.once_in(3) { any } else { kind };
-        Place::new(kind, self.random.bits() >> 20)
+        // What was given stands in the first places.
+        let number = self.random.bits() >> 20;
+        Place::new(kind, if self.random.once_in(2) { number % 2 } else { number })
     }
 
     /// A handle, more often than not of this kind.
@@ -143,7 +158,7 @@ impl Draw {
     fn address(&mut self) -> u64 {
         match self.random.once_in(4) {
             true => self.number(),
-            false => AREA + self.random.below(64) * PAGE,
+            false => AREA + self.random.below(16) * PAGE,
         }
     }
 
@@ -162,7 +177,7 @@ impl Draw {
 
     /// Now, or soon.
     fn deadline(&mut self) -> u64 {
-        if self.random.once_in(2) { 0 } else { clock::now() + self.random.below(SOON) }
+        if self.random.once_in(4) { 0 } else { clock::now() + self.random.below(SOON) }
     }
 
     fn words(&mut self) -> [u64; 8] {

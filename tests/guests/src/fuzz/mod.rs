@@ -47,7 +47,9 @@ struct Own {
     leader: u64,
     /// The thread that makes the calls.
     thread: u64,
-    /// How seldom one that ends or stops either is made: once in so many that are drawn.
+    /// Where it meets others.
+    endpoint: u64,
+    /// How seldom one that ends or stops any of these is made: once in so many that are drawn.
     rarely: Option<u64>,
 }
 
@@ -55,7 +57,7 @@ struct Own {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Harm {
     None,
-    /// End or stop the calling thread, or the one that looks after it.
+    /// End or stop the calling thread or the one that looks after it, or part it from those that it meets.
     Ends,
     /// Change memory that it uses, make it wait too long, or leave it speechless.
     Breaks,
@@ -69,7 +71,8 @@ impl Fuzz {
         handles.add(ObjectKind::System, block.system.bits());
         let [system, process, thread] =
             [block.system, block.process, block.thread].map(CapSlot::bits);
-        let own = Own { system, process, leader: thread, thread, rarely: None };
+        let endpoint = handles.first(ObjectKind::Endpoint);
+        let own = Own { system, process, leader: thread, thread, endpoint, rarely: None };
         Self { draw: Draw::new(seed, handles), own, well: [0; _] }
     }
 
@@ -100,6 +103,13 @@ impl Fuzz {
             self.call(number, registers);
         }
         is_made
+    }
+
+    /// How many calls went well by which messages came through.
+    pub fn met(&self) -> u64 {
+        let parts = [Syscall::Send, Syscall::Receive, Syscall::Call, Syscall::Reply];
+        let well = Syscall::ALL.iter().zip(&self.well);
+        well.filter(|(syscall, _)| parts.contains(syscall)).map(|(_, well)| u64::from(*well)).sum()
     }
 
     /// Makes a call with noise in all registers.
@@ -169,11 +179,12 @@ impl Fuzz {
         let ends = match syscall {
             Syscall::ThreadExit | Syscall::ProcessExit => true,
             Syscall::ProcessKill => first == own.process,
-            Syscall::ThreadSuspend
-            | Syscall::ThreadKill
-            | Syscall::ThreadSetBudget
-            | Syscall::CapabilityClose
-            | Syscall::CapabilityMove => first == own.thread || first == own.leader,
+            Syscall::ThreadSuspend | Syscall::ThreadKill | Syscall::ThreadSetBudget => {
+                [own.thread, own.leader].contains(&first)
+            }
+            Syscall::CapabilityClose | Syscall::CapabilityMove => {
+                [own.thread, own.leader, own.endpoint].contains(&first)
+            }
             _ => false,
         };
         match (breaks, ends) {
