@@ -139,6 +139,12 @@ impl<T: 'static, const BYTES: usize> FutureSlot<T, BYTES> {
         self.functions.is_some_and(|functions| functions.kind == kind)
     }
 
+    /// The future, if it is an `F`.
+    pub fn get<F: Future<Output = T> + 'static>(&self) -> Option<&F> {
+        // SAFETY: the room holds an `F`.
+        self.holds::<F>().then(|| unsafe { &*self.room.as_ptr().cast::<F>() })
+    }
+
     /// Takes the future out, if it is an `F`: one that does not mind to be moved.
     #[inline]
     pub fn take<F: Future<Output = T> + Unpin + 'static>(self: Pin<&mut Self>) -> Option<F> {

@@ -26,7 +26,7 @@ use crate::{
     capability::Held,
     lock::lock,
     object::{Cut, Header, Object, Quota, Ref},
-    sched::Completion,
+    sched::{Completion, leave_slice_to},
     thread::{BlockReason, Claim, Current, Phase, Sending, Tcb, WaitingQueue},
 };
 
@@ -73,9 +73,19 @@ impl Place for Endpoint {
         let queue = if senders.is_empty() { receivers } else { senders };
         // SAFETY: a thread that waits here is in the queue that is not empty or, claimed, in none.
         let removed = unsafe { queue.remove(thread) };
+        queues.lend();
         drop(queues);
         drop(removed);
         left(thread);
+    }
+
+    fn stand_anew(&self, thread: &Tcb) {
+        let mut queues = self.queues.lock();
+        let Queues { senders, receivers, .. } = &mut *queues;
+        let queue = if senders.is_empty() { receivers } else { senders };
+        // SAFETY: as above.
+        unsafe { queue.stand_anew(thread) };
+        queues.lend();
     }
 
     /// Perhaps signals, which are given back as the thread is unbound.
@@ -86,8 +96,20 @@ impl Place for Endpoint {
 
 impl Swept for Endpoint {
     fn with_queues<R>(&self, f: impl FnOnce(&mut Sweeps, &mut [&mut WaitingQueue]) -> R) -> R {
-        let Queues { senders, receivers, sweeps, .. } = &mut *self.queues.lock();
-        f(sweeps, &mut [senders, receivers])
+        let mut queues = self.queues.lock();
+        let Queues { senders, receivers, sweeps, .. } = &mut *queues;
+        let done = f(sweeps, &mut [senders, receivers]);
+        queues.lend();
+        done
+    }
+}
+
+impl Queues {
+    /// Those who wait to be received lend their priority to whom the endpoint is bound. Whenever they may be others.
+    fn lend(&self) {
+        if let Some(bound) = &self.bound {
+            bound.set_lent_by_queue(self.senders.top().unwrap_or_default());
+        }
     }
 }
 
@@ -194,6 +216,7 @@ impl Endpoint {
             admit(first)?;
         }
         if let Some(partner) = claim_first(others) {
+            queues.lend();
             return Ok(Found::Partner(partner));
         }
         if deadline == Deadline::Now {
@@ -204,6 +227,7 @@ impl Endpoint {
         }
         current.begin_wait(Phase::Queued, sending, accepts);
         mine.insert(current.to_ref());
+        queues.lend();
         if let Some(capability) = by {
             capability.note_wait();
         }
@@ -273,6 +297,9 @@ impl Endpoint {
         match found {
             Found::Partner(claim) => {
                 let first = first(&claim);
+                if is_call {
+                    leave_slice_to(claim.thread().clone());
+                }
                 hand(current, claim, badge, message, sending, first);
                 if !is_call {
                     return Completion::Done(Ok(Default::default()));
@@ -306,6 +333,7 @@ impl Endpoint {
             }
             Found::Partner(claim) => {
                 let message = FaultMessage { fault: *fault, thread: current.id.0 }.encode();
+                leave_slice_to(claim.thread().clone());
                 hand(current, claim, badge, &message, Sending::Fault, CapSlot::NULL);
                 Some(Waiting::begun(current, None))
             }

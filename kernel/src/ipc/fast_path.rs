@@ -159,7 +159,7 @@ pub fn fault_at_once(current: &Current, fault: &Fault) -> Option<Quick<SavedRegi
     let (handler, next, badge) = current.with_fault_handler(|handler| {
         let endpoint: &Endpoint = handler.endpoint.get().ok()?;
         let (thread, next) =
-            endpoint.take_receiver(|thread| receiver(thread, cpu).filter(start_of))?;
+            endpoint.take_receiver(|thread| receiver(current, thread, cpu).filter(start_of))?;
         Some((thread, next, handler.badge))
     })?;
     current.set_fault(badge, fault);
@@ -176,8 +176,10 @@ pub fn fault_at_once(current: &Current, fault: &Fault) -> Option<Quick<SavedRegi
 /// A thread that waits at an endpoint for a message and may get it at once, if [`start_of`] it succeeds. Not one whose capability may be kept in its
 /// tree for its wait: that is let go where the general way ends it.
 #[inline(always)]
-fn receiver(thread: &Tcb, cpu: usize) -> Option<Current> {
-    let next = direct::candidate(thread, cpu)?;
+fn receiver(current: &Current, thread: &Tcb, cpu: usize) -> Option<Current> {
+    // It works for the current one, whose priority it is lent.
+    let priority = thread.priority().max(current.priority());
+    let next = direct::candidate(thread, priority, cpu)?;
     let is_ready = next.is_in::<Waiting<Endpoint>>()
         && !next.owed().is_some()
         && !next.process.table.lingers();
@@ -202,7 +204,7 @@ fn call<const LONG: bool>(
         let endpoint: &Endpoint = capability.allows(Rights::SEND)?;
         let (thread, next) = endpoint.take_receiver(|thread| {
             let has_room = !LONG || thread.has_message_page();
-            has_room.then(|| receiver(thread, cpu).filter(start_of))?
+            has_room.then(|| receiver(current, thread, cpu).filter(start_of))?
         })?;
         Some((thread, next, capability.badge()))
     });
@@ -227,6 +229,7 @@ fn taken(current: &Current, sending: Sending, accepts: usize, next: &Current) {
     }
     let sequence = current.begin_wait(Phase::Taken, sending, accepts);
     next.owe_first(direct::leave(current), sequence);
+    next.set_priority(next.priority().max(current.priority()));
 }
 
 /// The proof for a caller that was answered, the endpoint where the current thread waits, and whether the caller had
@@ -265,7 +268,7 @@ fn answering(
     tag: Tag,
     has_room: impl FnOnce(&Tcb) -> bool,
 ) -> Option<(Current, bool)> {
-    let next = direct::candidate(&owed.caller, arch::cpu_index())?;
+    let next = direct::candidate(&owed.caller, owed.caller.priority(), arch::cpu_index())?;
     let is_fault = next.sends_fault();
     let is_ready = match is_fault {
         true => tag.label() == fault::RESUME && next.is_in::<Handled>(),
@@ -293,6 +296,7 @@ fn answer<const LONG: bool>(
                 next.unclaim(owed.sequence);
                 return None;
             }
+            current.settle_blocking();
             // Before the current thread is found in the queue, and its registers and its page are another's.
             if !is_fault {
                 deliver::<LONG>(current, &next, [0, tag.bits(), 0], tag);

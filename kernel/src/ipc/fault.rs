@@ -10,7 +10,10 @@ use core::{
 
 use orbital_abi::{ExitReason, Fault};
 
-use super::{Endpoint, waiting::Waiting};
+use super::{
+    Endpoint,
+    waiting::{Waiting, Waits},
+};
 use crate::{
     object::Ref,
     sched::{Completion, block},
@@ -32,6 +35,12 @@ impl Handled {
     /// Forgets the wait, which whoever has claimed it has ended: the thread goes on.
     pub(super) fn resumed(self) {
         self.waiting.ended();
+    }
+}
+
+impl Waits for Handled {
+    fn stand_anew(&self) {
+        self.waiting.stand_anew();
     }
 }
 

@@ -5,6 +5,7 @@ mod deadlock;
 pub mod endpoint;
 mod fast_path;
 pub mod fault;
+mod lending;
 pub mod notification;
 pub mod receive;
 pub mod reply;

@@ -103,6 +103,11 @@ impl Place for Notification {
         drop(removed);
     }
 
+    fn stand_anew(&self, thread: &Tcb) {
+        // SAFETY: as above.
+        unsafe { self.state.lock().waiters.stand_anew(thread) };
+    }
+
     /// What it was given goes to someone else. Where it was told of the notification's end instead, there
     /// is nobody, and what is noted does not matter.
     fn unseen(&self, thread: &Tcb) {

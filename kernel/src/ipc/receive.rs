@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     object::Ref,
-    sched::Completion,
+    sched::{Completion, settle},
     thread::{BlockReason, Claim, Current, Sending},
 };
 
@@ -35,7 +35,9 @@ pub fn receive(current: &Current, slot: CapSlot, tag: Tag, deadline: Deadline) -
                 return wait(current, BlockReason::Receiving, Some(&endpoint), deadline);
             }
             Ok(Ok(Found::Partner(claim))) => {
-                if let Some(registers) = take(current, accepts, claim) {
+                let taken = take(current, accepts, claim);
+                settle(current);
+                if let Some(registers) = taken {
                     return Completion::Done(Ok(registers));
                 }
             }

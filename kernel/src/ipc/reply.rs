@@ -11,7 +11,8 @@ use super::transfer;
 use crate::{
     capability::Capability,
     object::{Header, Object, Ref},
-    thread::{Claim, Current, Found, Holder, OwedCell},
+    sched::settle,
+    thread::{Claim, Current, Found, Holder, OwedCell, Tcb},
 };
 
 /// Whether a sender waits for an answer.
@@ -63,23 +64,27 @@ pub fn keep(current: &Current) -> Result<CapSlot, Error> {
     if slot.is_err() {
         reply.call.move_to(Holder::Thread(current));
     }
+    settle(current);
     slot
 }
 
-/// Answers the call that the current thread owes, where `kept` is null, or the one that its process has kept there.
+/// Answers the call that the current thread owes, where `kept` is null, or the one that its process has kept there. Gives
+/// whose it was.
 ///
 /// # Errors
 /// [`Error::NoReplyOwed`] when it owes none; those of the slot; [`Error::PeerGone`] when the caller has given up or
 /// ended: then the reply is used up. [`Error::NoRoom`] when the caller has no room for the message, and those of
 /// [`transfer::pass`]: then it is to be answered still.
-pub fn reply(current: &Current, kept: CapSlot, message: &Message) -> Result<(), Error> {
+pub fn reply(current: &Current, kept: CapSlot, message: &Message) -> Result<Ref<Tcb>, Error> {
     if kept.is_null() {
-        return answer(current, Holder::Thread(current), message, Error::NoReplyOwed);
+        let answered = answer(current, Holder::Thread(current), message, Error::NoReplyOwed);
+        settle(current);
+        return answered;
     }
     let reply: Ref<Reply> = current.process.capability(kept)?.object(Rights::empty())?;
     // Perhaps another thread was quicker.
     let answered = answer(current, Holder::Kept(&reply.call), message, Error::StaleCapability);
-    if matches!(answered, Ok(()) | Err(Error::PeerGone)) {
+    if matches!(answered, Ok(_) | Err(Error::PeerGone)) {
         // Perhaps closed meanwhile.
         let _ = current.process.close(kept);
     }
@@ -92,7 +97,7 @@ fn answer(
     holder: Holder<'_>,
     message: &Message,
     nothing: Error,
-) -> Result<(), Error> {
+) -> Result<Ref<Tcb>, Error> {
     let call = match holder.cell().take() {
         Found::Nothing => return Err(nothing),
         Found::Gone => return Err(Error::PeerGone),
@@ -109,8 +114,9 @@ fn answer(
             }
         }
     }
+    let caller = claim.thread().clone();
     claim.complete(Ok(transfer::replied(message, first)));
-    Ok(())
+    Ok(caller)
 }
 
 /// Gives the caller what does not go from register to register. Gives the slot of its first capability.

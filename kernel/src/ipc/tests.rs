@@ -9,6 +9,7 @@ mod differential;
 mod ends;
 mod faults;
 mod kept;
+mod lending;
 mod long;
 mod long_pages;
 mod notifications;

@@ -27,6 +27,10 @@ pub(super) trait Place: Object {
     /// is over.
     fn forget(&self, thread: &Tcb);
 
+    /// A thread that waits nowhere else, and perhaps is still in a queue here, has another priority: it stands there by
+    /// that from now on, behind its equals.
+    fn stand_anew(&self, thread: &Tcb);
+
     /// The wait of a thread was completed, and the thread ends without having seen that.
     fn unseen(&self, _thread: &Tcb) {}
 }
@@ -53,7 +57,7 @@ pub(super) struct Waiting<P: Place> {
 impl<P: Place> Unpin for Waiting<P> {}
 
 /// The same, with one. Pinned with its timer.
-struct WaitingUntil<P: Place> {
+pub(super) struct WaitingUntil<P: Place> {
     waiting: Waiting<P>,
     sleep: Sleep<'static>,
 }
@@ -122,6 +126,26 @@ impl<P: Place> Waiting<P> {
 pub(super) fn release(thread: &Tcb) {
     if thread.process.table.lingers() {
         thread.process.reap_at(thread.priority());
+    }
+}
+
+/// Where an operation's thread waits.
+pub(super) trait Waits {
+    /// Its thread has another priority.
+    fn stand_anew(&self);
+}
+
+impl<P: Place> Waits for Waiting<P> {
+    fn stand_anew(&self) {
+        if let Some(place) = &self.place {
+            place.stand_anew(self.thread());
+        }
+    }
+}
+
+impl<P: Place> Waits for WaitingUntil<P> {
+    fn stand_anew(&self) {
+        self.waiting.stand_anew();
     }
 }
 

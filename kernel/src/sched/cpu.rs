@@ -51,6 +51,8 @@ pub(super) struct Cpu {
     pub slice_over: Cell<bool>,
     /// When the current thread's slice ends, in nanoseconds since boot.
     pub slice_end: Cell<u64>,
+    /// Who goes on with the rest of that slice where the current thread waits.
+    pub heir: Cell<Option<Ref<Tcb>>>,
     /// When the current thread's budget is used up, if it goes on; [`NEVER`] without one.
     pub budget_end: Cell<u64>,
     /// Up to when it was charged.
@@ -72,6 +74,7 @@ impl Cpu {
             ready: RefCell::new(RunQueue::new()),
             slice_over: Cell::new(false),
             slice_end: Cell::new(0),
+            heir: Cell::new(None),
             budget_end: Cell::new(NEVER),
             charged_until: Cell::new(0),
             timer: Cell::new(NEVER),

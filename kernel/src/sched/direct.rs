@@ -25,12 +25,11 @@ pub fn is_possible() -> bool {
     wake::nothing_is_in_the_way()
 }
 
-/// The proof for `thread`, if it is blocked, this CPU's (which is `cpu`), and may run in the current one's place.
-/// Nothing is changed. May be asked under a lock.
+/// The proof for `thread`, if it is blocked, this CPU's (which is `cpu`), and may run in the current one's place with
+/// that `priority`, by which it is scheduled then. Nothing is changed. May be asked under a lock.
 #[inline(always)]
-pub fn candidate(thread: &Tcb, cpu: usize) -> Option<Current> {
-    let may_run =
-        thread.is_blocked_plain(cpu) && wake::is_as_urgent_as_published(thread.priority(), cpu);
+pub fn candidate(thread: &Tcb, priority: u8, cpu: usize) -> Option<Current> {
+    let may_run = thread.is_blocked_plain(cpu) && wake::is_as_urgent_as_published(priority, cpu);
     // SAFETY: this CPU has it, and it neither runs nor is it being polled: so there is no other proof.
     may_run.then(|| unsafe { Current::new(thread) })
 }

@@ -15,7 +15,7 @@ pub use super::cpu::{counters, current, describe_current, timer_came};
 use super::{
     Completion, balance, budget, clock as deadlines,
     cpu::{CPU, CURRENT, NEVER, count_switch, running, set_timer},
-    irq_off,
+    heir, irq_off,
     place::{SLICE_NS, after_pending_step, block, end, heed, put_off},
     requests, sleepers, wake,
 };
@@ -122,6 +122,7 @@ pub fn next() -> *mut SavedRegisters {
         deadlines::fire_due();
         take_woken();
         requests::serve();
+        heir::inherit();
         if tasks_go_first() {
             poll_task();
             continue;
@@ -155,6 +156,7 @@ pub fn next() -> *mut SavedRegisters {
 /// what this CPU has published, which covers everybody here, goes on.
 fn next_covered() -> Option<*mut SavedRegisters> {
     let priority = wake::published_priority().filter(|_| wake::nothing_is_left())?;
+    heir::inherit();
     let cpu = CPU.here();
     let thread = cpu.ready.borrow_mut().pop_first(priority)?;
     let Some(registers) = switch_to(thread) else {

@@ -7,6 +7,7 @@ pub mod clock;
 mod cpu;
 pub mod direct;
 pub mod dispatch;
+mod heir;
 pub mod irq_off;
 mod place;
 mod requests;
@@ -22,5 +23,7 @@ mod tests;
 
 pub use block::{Completion, block};
 pub use dispatch::{current, init};
+pub use heir::leave_slice_to;
+pub use place::settle;
 pub use tasks::{spawn, spawn_in};
 pub use wake::{leave_for_dispatcher, set_short_cuts, switch_fast_path_off};

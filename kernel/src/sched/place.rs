@@ -62,6 +62,7 @@ fn has_more_to_do(thread: &Current, otherwise: fn(&Current)) -> bool {
         return false;
     }
     thread.set_state(ThreadState::Woken);
+    thread.set_priority(thread.due_priority());
     otherwise(thread);
     true
 }
@@ -83,6 +84,17 @@ fn goes_on(thread: &Current) {
     }
     thread.set_slice_left(left);
     make_ready(thread.to_ref(), End::Front);
+}
+
+/// The current thread has taken or answered a call, so it may be scheduled otherwise.
+#[inline]
+pub fn settle(current: &Current) {
+    let (before, now) = (current.priority(), current.due_priority());
+    if now != before {
+        current.set_priority(now);
+        // Others may be more urgent now.
+        wake::leave_for_dispatcher();
+    }
 }
 
 /// Ends a thread that this CPU has.
@@ -127,6 +139,13 @@ pub(super) fn make_ready(thread: Ref<Tcb>, end: End) {
             End::Front => ready.push_front(thread),
         }
     }
+}
+
+/// Lets a thread that this CPU has, and that has just been ready, go on before its equals, for so many nanoseconds.
+pub(super) fn make_ready_for(thread: Ref<Tcb>, nanoseconds: u64) {
+    // SAFETY: this CPU has the thread, and nobody else below on the stack uses a proof for it.
+    unsafe { Current::new(&thread) }.set_slice_left(nanoseconds);
+    make_ready(thread, End::Front);
 }
 
 /// Whether a thread of this CPU, which does not run, has to wait for its next period.

@@ -71,7 +71,7 @@ fn serve_one(thread: &Ref<Tcb>) {
 fn is_as_asked(thread: &Tcb) -> bool {
     !(thread.is_killed() || thread.is_suspended() || thread.is_parked())
         && thread.may_run_on(arch::cpu_index())
-        && thread.wanted_priority() == thread.priority()
+        && thread.due_priority() == thread.priority()
         && !thread.budget_changes()
 }
 
@@ -89,19 +89,32 @@ pub fn arrived(thread: Ref<Tcb>) {
     place::make_ready(thread, place::End::Back);
 }
 
+unsafe extern "Rust" {
+    /// A thread of this CPU, which is blocked, has another priority. In `ipc`.
+    safe fn orbital_thread_reprioritized(thread: &Current);
+}
+
 /// Gives a thread of this CPU the priority and the budget that it shall have. It is in no run queue.
 fn change(thread: &Ref<Tcb>) {
-    thread.set_priority(thread.wanted_priority());
+    let priority = thread.due_priority();
+    if priority == thread.priority() && !thread.budget_changes() {
+        return;
+    }
+    // SAFETY: this CPU has the thread, and nobody else below on the stack uses a proof for it.
+    let thread = unsafe { Current::new(thread) };
+    thread.set_priority(priority);
+    let state = thread.state();
     if thread.budget_changes() {
-        // SAFETY: this CPU has the thread, and nobody else below on the stack uses a proof for it.
-        let thread = unsafe { Current::new(thread) };
-        if thread.state() == ThreadState::Running {
+        if state == ThreadState::Running {
             budget::stop(&thread);
             thread.take_budget();
             budget::begin(&thread);
         } else {
             thread.take_budget();
         }
+    }
+    if state == ThreadState::Blocked {
+        orbital_thread_reprioritized(&thread);
     }
 }
 

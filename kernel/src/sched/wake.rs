@@ -164,7 +164,7 @@ fn tell(cpu: usize, urgency: usize) {
 
 /// Leaves a woken thread to the dispatcher of the CPU that has it.
 pub fn hand_to_dispatcher(thread: Ref<Tcb>) {
-    let (cpu, priority) = (thread.home(), thread.priority());
+    let (cpu, priority) = (thread.home(), thread.due_priority());
     // SAFETY: the task's state word lets one push happen until it is taken; the queue keeps the
     // reference that is forgotten here.
     unsafe { WOKEN.of(cpu).push(thread.task_pointer()) };

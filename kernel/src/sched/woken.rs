@@ -29,7 +29,8 @@ fn orbital_thread_woken(thread: Ref<Tcb>) {
 
 fn make_ready(thread: Ref<Tcb>, cpu_index: usize) {
     let cpu = CPU.here();
-    let priority = thread.priority();
+    let priority = thread.due_priority();
+    thread.set_priority(priority);
     thread.set_state(ThreadState::Woken);
     let waiting = {
         let mut ready = cpu.ready.borrow_mut();

@@ -12,7 +12,7 @@ use crate::{
         transfer,
     },
     object::Ref,
-    sched::Completion,
+    sched::{Completion, leave_slice_to},
     thread::{Current, Tcb},
 };
 
@@ -141,16 +141,20 @@ pub(super) fn reply_receive(current: &Current, registers: &Registers) -> Complet
         0 => CapSlot::from_bits(registers.control[3]),
         _ => CapSlot::NULL,
     };
+    let receive = || match receive::receive(current, slot, message.tag, deadline(registers)) {
+        // It was there before the answer.
+        Completion::Done(Err(Error::StaleCapability)) => Completion::Done(Err(Error::Revoked)),
+        received => received,
+    };
     match reply::reply(current, kept, &message) {
-        Ok(()) | Err(Error::PeerGone) => {
-            match receive::receive(current, slot, message.tag, deadline(registers)) {
-                // It was there before the answer.
-                Completion::Done(Err(Error::StaleCapability)) => {
-                    Completion::Done(Err(Error::Revoked))
-                }
-                received => received,
+        Ok(caller) => {
+            let received = receive();
+            if let Completion::Blocked = received {
+                leave_slice_to(caller);
             }
+            received
         }
+        Err(Error::PeerGone) => receive(),
         Err(error) => Completion::Done(Err(error)),
     }
 }

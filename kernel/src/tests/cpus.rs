@@ -297,7 +297,7 @@ impl Cpus {
             };
             assert!(waits, "thread {} is {:?} while all sleep", thread.id, thread.state());
             assert!(!thread.is_killed() || thread.is_ended(), "thread {} lives on", thread.id);
-            let has_its_priority = thread.priority() == thread.wanted_priority();
+            let has_its_priority = thread.priority() == thread.due_priority();
             assert!(has_its_priority || thread.is_ended(), "thread {}: a wish", thread.id);
         }
     }

@@ -34,6 +34,8 @@ pub struct Control {
     pub(super) changes: WaitQueue,
     priority: AtomicU8,
     wanted_priority: AtomicU8,
+    /// What is [lent](super::lending) to it by those who wait at the endpoint that is bound to it.
+    lent_by_queue: AtomicU8,
     /// The highest priority that it can be given.
     ceiling: u8,
     /// The CPUs that it may run on, a bit each.
@@ -61,6 +63,7 @@ impl Control {
             changes: WaitQueue::new(),
             priority: AtomicU8::new(priority),
             wanted_priority: AtomicU8::new(priority),
+            lent_by_queue: AtomicU8::new(0),
             ceiling: priority,
             affinity: AtomicU64::new(affinity),
             wanted_budget: Mutex::new(Wanted::AsItIs),
@@ -99,7 +102,7 @@ impl Tcb {
         self.announce()
     }
 
-    /// Asks its CPU to give it another priority, at most its ceiling.
+    /// Asks its CPU to give it another priority of its own, at most its ceiling.
     pub fn ask_priority(&self, priority: u8) -> Ticket {
         self.control.wanted_priority.store(priority, Release);
         self.announce()
@@ -181,7 +184,7 @@ impl Tcb {
         self.control.affinity.load(Acquire)
     }
 
-    /// 0 to 255, the greater the more urgent.
+    /// 0 to 255, the greater the more urgent: its own, or what is [lent](super::lending) to it.
     #[inline]
     pub fn priority(&self) -> u8 {
         self.control.priority.load(Relaxed)
@@ -192,12 +195,23 @@ impl Tcb {
         self.control.ceiling
     }
 
-    /// The priority that it shall have.
+    /// Its own priority.
+    #[inline]
     pub fn wanted_priority(&self) -> u8 {
         self.control.wanted_priority.load(Acquire)
     }
 
-    /// Gives it that priority. For its CPU, which has it in no run queue.
+    #[inline]
+    pub(super) fn lent_by_queue(&self) -> u8 {
+        self.control.lent_by_queue.load(Acquire)
+    }
+
+    pub(super) fn exchange_lent_by_queue(&self, lent: u8) -> u8 {
+        self.control.lent_by_queue.swap(lent, AcqRel)
+    }
+
+    /// Lets it be scheduled by that priority. For its CPU, which has it in no run queue.
+    #[inline]
     pub fn set_priority(&self, priority: u8) {
         self.control.priority.store(priority, Relaxed);
     }

@@ -51,6 +51,14 @@ impl Current {
         self.with_home(|home| home.slot().holds::<F>())
     }
 
+    /// Runs `f` on its operation, if that is an `F`.
+    pub fn with_operation<F: Future<Output = Outcome> + 'static, R>(
+        &self,
+        f: impl FnOnce(&F) -> R,
+    ) -> Option<R> {
+        self.with_home(|home| home.slot().get().map(f))
+    }
+
     /// Takes its operation, if that is an `F`, out of the slot.
     #[inline]
     pub fn take_operation<F: Future<Output = Outcome> + Unpin + 'static>(&self) -> Option<F> {

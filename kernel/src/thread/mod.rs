@@ -3,6 +3,7 @@
 pub mod budget;
 pub mod control;
 mod home;
+mod lending;
 mod local;
 mod owed;
 mod page;

@@ -9,7 +9,8 @@
 //!   └─────────────────────┘      not counted         └──────────┘
 //! ```
 //! So a caller that gives up or ends takes itself out at once, and nothing keeps it that it does not know of.
-//! The cell remembers that there was one, for whoever answers it.
+//! The cell remembers that there was one, for whoever answers it. Beside the caller stands the priority that it
+//! [lends](super::lending).
 //!
 //! Who may do what:
 //! - A call is put into a cell, and moved to another one, while the caller's wait is claimed, or by the caller
@@ -88,7 +89,27 @@ fn refuse(caller: &Tcb, sequence: u64) {
 /// No call.
 const NOTHING: *mut Tcb = ptr::null_mut();
 /// A call whose caller has given up, or ended.
-const GONE: *mut Tcb = ptr::without_provenance_mut(1);
+const GONE: *mut Tcb = ptr::without_provenance_mut(1 << LENT_BITS);
+/// Below the caller's address stands the priority that it lends: the eight bits above are all alike in an address.
+const LENT_BITS: u32 = u8::BITS;
+
+/// The caller, and what it lends.
+#[inline]
+fn pack(caller: *mut Tcb, lends: u8) -> *mut Tcb {
+    caller.map_addr(|address| address << LENT_BITS | usize::from(lends))
+}
+
+/// The caller.
+#[inline]
+fn caller(word: *mut Tcb) -> *mut Tcb {
+    word.map_addr(|bits| (bits.cast_signed() >> LENT_BITS).cast_unsigned())
+}
+
+/// What it lends.
+#[inline]
+fn lends(word: *mut Tcb) -> u8 {
+    word.addr() as u8
+}
 
 /// Whose cell it is.
 #[derive(Clone, Copy)]
@@ -142,9 +163,31 @@ impl<'a> Holder<'a> {
         })
     }
 
-    /// Takes `caller` out, if it is there, and notes that it was.
+    /// Takes `caller` out, if it is there, and notes that it was. Its wait is claimed.
     pub(super) fn leave(self, caller: &Tcb) -> Option<Ref<Tcb>> {
-        self.cell().leave(caller)
+        self.exchange(caller, GONE)?;
+        // SAFETY: the reference that `hook` gave away, and that nobody else takes back.
+        Some(unsafe { Ref::from_raw(NonNull::from(caller)) })
+    }
+
+    /// `caller` lends that from now on, if it is there. Its wait is claimed.
+    pub(super) fn lend(self, caller: &Tcb, lends: u8) {
+        self.exchange(caller, pack(ptr::from_ref(caller).cast_mut(), lends));
+    }
+
+    /// Puts `new` in the place of `caller`, if that is there, and tells the thread what is lent to it.
+    fn exchange(self, own: &Tcb, new: *mut Tcb) -> Option<()> {
+        let word = &self.cell().caller;
+        let old = word.load(Ordering::Relaxed);
+        if caller(old) != ptr::from_ref(own).cast_mut() {
+            return None;
+        }
+        // What it lends is changed by whoever has claimed its wait, so it is out when this fails.
+        word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        if let Self::Thread(thread) = self {
+            thread.lent_otherwise(lends(old), lends(new));
+        }
+        Some(())
     }
 
     /// Puts a call in, whose caller's wait is claimed, or has just been begun by the caller itself. Gives what was
@@ -164,14 +207,15 @@ impl<'a> Holder<'a> {
         let cell = self.cell();
         debug_assert!(!cell.is_some(), "the call that it owed is lost");
         caller.set_holder(self);
+        let lends = caller.lends();
         cell.sequence.store(sequence, Ordering::Relaxed);
-        cell.caller.store(caller.into_raw().as_ptr(), Ordering::Release);
+        cell.caller.store(pack(caller.into_raw().as_ptr(), lends), Ordering::Release);
     }
 }
 
 /// The place for one.
 pub struct OwedCell {
-    /// Counted, where it is a thread.
+    /// Counted, where it is a thread; and what it lends.
     caller: AtomicPtr<Tcb>,
     /// Which of its waits. The holder's alone.
     sequence: AtomicU64,
@@ -205,18 +249,18 @@ impl OwedCell {
         match self.caller.swap(NOTHING, Ordering::AcqRel) {
             NOTHING => Found::Nothing,
             GONE => Found::Gone,
-            caller => Found::Call(self.owed(caller)),
+            word => Found::Call(self.owed(word)),
         }
     }
 
     /// Takes out a call whose caller waits, if there is one.
     #[inline]
     pub fn take_call(&self) -> Option<Owed<'_>> {
-        let caller = self.caller.swap(NOTHING, Ordering::AcqRel);
-        if caller.addr() > GONE.addr() {
-            return Some(self.owed(caller));
+        let word = self.caller.swap(NOTHING, Ordering::AcqRel);
+        if word.addr() > GONE.addr() {
+            return Some(self.owed(word));
         }
-        self.caller.store(caller, Ordering::Relaxed);
+        self.caller.store(word, Ordering::Relaxed);
         None
     }
 
@@ -244,19 +288,17 @@ impl OwedCell {
         !self.caller.load(Ordering::Relaxed).is_null()
     }
 
-    /// What was just taken out.
-    fn owed(&self, caller: *mut Tcb) -> Owed<'_> {
-        // SAFETY: neither of the two other values, so it is the reference that `hook` gave away.
-        let caller = unsafe { Ref::from_raw(NonNull::new_unchecked(caller)) };
-        Owed { caller, sequence: self.sequence.load(Ordering::Relaxed), cell: PhantomData }
+    /// The priority that its caller lends; 0 without one.
+    #[inline]
+    pub(super) fn lent(&self) -> u8 {
+        lends(self.caller.load(Ordering::Acquire))
     }
 
-    /// Takes `caller` out, if it is there, and notes that it was.
-    fn leave(&self, caller: &Tcb) -> Option<Ref<Tcb>> {
-        let own = ptr::from_ref(caller).cast_mut();
-        self.caller.compare_exchange(own, GONE, Ordering::AcqRel, Ordering::Relaxed).ok()?;
-        // SAFETY: the reference that `hook` gave away, and that nobody else takes back.
-        Some(unsafe { Ref::from_raw(NonNull::from(caller)) })
+    /// What was just taken out.
+    fn owed(&self, word: *mut Tcb) -> Owed<'_> {
+        // SAFETY: neither of the two other values, so it is the reference that `hook` gave away.
+        let caller = unsafe { Ref::from_raw(NonNull::new_unchecked(caller(word))) };
+        Owed { caller, sequence: self.sequence.load(Ordering::Relaxed), cell: PhantomData }
     }
 }
 

@@ -343,6 +343,12 @@ impl Claim {
         self.thread
     }
 
+    /// Runs `f` on who has to answer, where the call was taken.
+    pub(super) fn with_holder<R>(&self, f: impl FnOnce(Holder<'_>) -> R) -> Option<R> {
+        // SAFETY: the wait is claimed, and was taken.
+        unsafe { self.thread.holder() }.map(f)
+    }
+
     /// The number of the wait.
     pub fn sequence(&self) -> u64 {
         self.sequence

@@ -11,8 +11,7 @@
 //! one that comes is found by way of the levels, of which there are at most 256, and not of the threads.
 //! So is who stands below one that was the last of its level and goes.
 //!
-//! A thread stands by the priority that it had when it came. Another one that it is given later counts when it
-//! comes the next time.
+//! A thread stands by the priority that it had when it came, or last [stood anew](WaitingQueue::stand_anew).
 
 use core::{cell::UnsafeCell, ptr::NonNull};
 
@@ -194,6 +193,23 @@ impl WaitingQueue {
         // SAFETY: its place is this queue's or nobody's, by the caller's word.
         let is_here = unsafe { (*level(thread)).is_some() };
         is_here.then(|| self.unlink(thread))
+    }
+
+    /// Puts `thread` behind those that are as urgent as it is now, if it is in this queue.
+    ///
+    /// # Safety
+    /// As for [`WaitingQueue::remove`].
+    pub unsafe fn stand_anew(&mut self, thread: &Tcb) {
+        // SAFETY: the caller's.
+        if let Some(thread) = unsafe { self.remove(thread) } {
+            self.insert(thread);
+        }
+    }
+
+    /// The priority by which the first thread stands there.
+    pub fn top(&self) -> Option<u8> {
+        // SAFETY: the queue holds a reference to each thread in it.
+        self.first.and_then(|first| unsafe { *level(first) })
     }
 
     #[inline]

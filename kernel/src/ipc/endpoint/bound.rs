@@ -40,6 +40,7 @@ impl Endpoint {
         };
         // SAFETY: it waits in that queue.
         let queued = unsafe { queues.senders.remove(current) };
+        queues.lend();
         drop(queues);
         current.end_claimed();
         drop((claim.into_thread(), queued));
@@ -69,6 +70,7 @@ impl Endpoint {
             return Err(Error::AlreadyBound);
         }
         queues.bound = Some(thread.clone());
+        queues.lend();
         Ok(())
     }
 
@@ -86,7 +88,10 @@ impl Endpoint {
     }
 
     fn take_bound(&self, wanted: impl FnOnce(&Ref<Tcb>) -> bool) -> Option<Ref<Tcb>> {
-        self.queues.lock().bound.take_if(|bound| wanted(bound))
+        let mut queues = self.queues.lock();
+        let bound = queues.bound.take_if(|bound| wanted(bound))?;
+        bound.set_lent_by_queue(0);
+        Some(bound)
     }
 
     /// Takes the wait `sequence` of `thread`, if that waits here for a message, to be ended by signals.

@@ -98,7 +98,7 @@ fn call(current: &Current, slot: CapSlot, tag: Tag) -> Option<(Ref<Tcb>, Current
         if !transfer::has_room(thread, tag) {
             return None;
         }
-        let next = receiver(thread, cpu)?;
+        let next = receiver(current, thread, cpu)?;
         if sent.is_empty() {
             return start_of(&next).then(|| (next, Slots::new()));
         }
@@ -142,6 +142,7 @@ fn answer(current: &Current, owed: &Owed<'_>, slot: CapSlot, tag: Tag) -> Option
             }
             Some(passing.fill(linked, reserved))
         })?;
+        current.settle_blocking();
         // Before the current thread is found in the queue, and its registers and its page are another's.
         deliver_with(current, &next, [0, 0], tag, &passed);
         next.end_claimed();

@@ -17,7 +17,10 @@ use orbital_abi::{
 
 use super::plan::{Deed, ENDPOINTS, PROCESSES, Plan, Slot, Thread, Wait, Way};
 use crate::{
-    arch::{Trap, host::clock},
+    arch::{
+        Trap,
+        host::{clock, timer},
+    },
     ipc::{Endpoint, Notification},
     object::Ref,
     process::Process,
@@ -162,6 +165,8 @@ impl World {
             }
             Deed::Yield => control(Syscall::ThreadYield, [0; 4]).await,
             Deed::Interrupted => {
+                // Which has come then, and comes no more.
+                timer::disarm();
                 user::trap(Trap::Timer).await;
                 Ok(Registers::default())
             }

@@ -1,0 +1,34 @@
+//! The rest of a slice goes along with a call and with its answer: who has called and waits, or has answered and
+//! waits for the next call, leaves it to the other one, if that is a thread of the same CPU. That goes on before its equals,
+//! as after a [direct switch](super::direct), which does the same at once.
+#![forbid(unsafe_code)]
+
+use super::{
+    cpu::CPU,
+    place::{make_ready_for, take_from_ready},
+};
+use crate::{
+    arch::{self, clock},
+    object::Ref,
+    thread::Tcb,
+};
+
+/// The current thread is about to wait, and leaves the rest of its slice to `heir`, which it has just woken.
+pub fn leave_slice_to(heir: Ref<Tcb>) {
+    if heir.home() == arch::cpu_index() {
+        CPU.here().heir.set(Some(heir));
+    }
+}
+
+/// The current thread has left the CPU to wait; all who were woken stand in the run queue.
+pub(super) fn inherit() {
+    let cpu = CPU.here();
+    let Some(heir) = cpu.heir.take() else { return };
+    if heir.home() != arch::cpu_index() {
+        return;
+    }
+    // Unless it runs already, was suspended, or has no budget left.
+    if let Some(thread) = take_from_ready(&heir) {
+        make_ready_for(thread, cpu.slice_end.get().saturating_sub(clock::nanoseconds()));
+    }
+}
