@@ -8,11 +8,13 @@
 
 mod bound;
 mod passing;
+mod queues;
 
 use orbital_abi::{
     CapSlot, Deadline, Error, Fault, Message, ObjectKind, Rights, Tag, fault::FaultMessage,
 };
 use orbital_executor::yield_now;
+use queues::Queues;
 use spin::Mutex;
 
 use super::{
@@ -36,16 +38,6 @@ pub struct Endpoint {
     header: Header,
     cut: Cut,
     queues: Mutex<Queues>,
-}
-
-struct Queues {
-    senders: WaitingQueue,
-    receivers: WaitingQueue,
-    /// The only one that may receive.
-    bound: Option<Ref<Tcb>>,
-    sweeps: Sweeps,
-    /// The last capability is gone.
-    closed: bool,
 }
 
 // SAFETY: `repr(C)`, and the header comes first.
@@ -104,15 +96,6 @@ impl Swept for Endpoint {
     }
 }
 
-impl Queues {
-    /// Those who wait to be received lend their priority to whom the endpoint is bound. Whenever they may be others.
-    fn lend(&self) {
-        if let Some(bound) = &self.bound {
-            bound.set_lent_by_queue(self.senders.top().unwrap_or_default());
-        }
-    }
-}
-
 /// What an endpoint had for someone who came.
 pub(super) enum Found {
     Partner(Claim),
@@ -140,13 +123,7 @@ impl Endpoint {
         let endpoint = Self {
             header: Header::new::<Self>(),
             cut: Cut::new(),
-            queues: Mutex::new(Queues {
-                senders: WaitingQueue::new(),
-                receivers: WaitingQueue::new(),
-                bound: None,
-                sweeps: Sweeps::default(),
-                closed: false,
-            }),
+            queues: Mutex::new(Queues::new()),
         };
         Ref::new_in(quota, endpoint)
     }

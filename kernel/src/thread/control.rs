@@ -184,7 +184,7 @@ impl Tcb {
         self.control.affinity.load(Acquire)
     }
 
-    /// 0 to 255, the greater the more urgent: its own, or what is [lent](super::lending) to it.
+    /// 0 to 255, the greater the more urgent: its own, or what is lent to it.
     #[inline]
     pub fn priority(&self) -> u8 {
         self.control.priority.load(Relaxed)

@@ -1,0 +1,38 @@
+//! What an endpoint keeps under its lock.
+#![forbid(unsafe_code)]
+
+use super::super::sweep::Sweeps;
+use crate::{
+    object::Ref,
+    thread::{Tcb, WaitingQueue},
+};
+
+/// Those who wait, and who alone may receive.
+pub(super) struct Queues {
+    pub(super) senders: WaitingQueue,
+    pub(super) receivers: WaitingQueue,
+    /// The only one that may receive.
+    pub(super) bound: Option<Ref<Tcb>>,
+    pub(super) sweeps: Sweeps,
+    /// The last capability is gone.
+    pub(super) closed: bool,
+}
+
+impl Queues {
+    pub(super) fn new() -> Self {
+        Self {
+            senders: WaitingQueue::new(),
+            receivers: WaitingQueue::new(),
+            bound: None,
+            sweeps: Sweeps::default(),
+            closed: false,
+        }
+    }
+
+    /// Those who wait to be received lend their priority to whom the endpoint is bound. Whenever they may be others.
+    pub(super) fn lend(&self) {
+        if let Some(bound) = &self.bound {
+            bound.set_lent_by_queue(self.senders.top().unwrap_or_default());
+        }
+    }
+}
