@@ -229,7 +229,6 @@ fn taken(current: &Current, sending: Sending, accepts: usize, next: &Current) {
     }
     let sequence = current.begin_wait(Phase::Taken, sending, accepts);
     next.owe_first(direct::leave(current), sequence);
-    next.set_priority(next.priority().max(current.priority()));
 }
 
 /// The proof for a caller that was answered, the endpoint where the current thread waits, and whether the caller had

@@ -5,7 +5,7 @@
 
 use super::{
     cpu::CPU,
-    place::{make_ready_for, take_from_ready},
+    place::{self, End},
 };
 use crate::{
     arch::{self, clock},
@@ -27,8 +27,13 @@ pub(super) fn inherit() {
     if heir.home() != arch::cpu_index() {
         return;
     }
-    // Unless it runs already, was suspended, or has no budget left.
-    if let Some(thread) = take_from_ready(&heir) {
-        make_ready_for(thread, cpu.slice_end.get().saturating_sub(clock::nanoseconds()));
+    let left = cpu.slice_end.get().saturating_sub(clock::nanoseconds());
+    let is_first = cpu.ready.borrow().first(heir.priority()).is_some_and(|first| heir.is(first));
+    if is_first {
+        place::set_slice_left(&heir, left);
+    } else if let Some(thread) = place::take_from_ready(&heir) {
+        // Else it runs already, was suspended, or has no budget left.
+        place::set_slice_left(&thread, left);
+        place::make_ready(thread, End::Front);
     }
 }

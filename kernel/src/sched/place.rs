@@ -141,11 +141,10 @@ pub(super) fn make_ready(thread: Ref<Tcb>, end: End) {
     }
 }
 
-/// Lets a thread that this CPU has, and that has just been ready, go on before its equals, for so many nanoseconds.
-pub(super) fn make_ready_for(thread: Ref<Tcb>, nanoseconds: u64) {
+/// A thread that this CPU has, and that is ready, has so many nanoseconds of a slice.
+pub(super) fn set_slice_left(thread: &Ref<Tcb>, nanoseconds: u64) {
     // SAFETY: this CPU has the thread, and nobody else below on the stack uses a proof for it.
-    unsafe { Current::new(&thread) }.set_slice_left(nanoseconds);
-    make_ready(thread, End::Front);
+    unsafe { Current::new(thread) }.set_slice_left(nanoseconds);
 }
 
 /// Whether a thread of this CPU, which does not run, has to wait for its next period.

@@ -71,6 +71,7 @@ impl Current {
     /// It has answered the call that it owed, and begins to wait: what was lent by that is over.
     #[inline(always)]
     pub fn settle_blocking(&self) {
-        self.set_priority(self.wanted_priority().max(self.lent_by_queue()));
+        let (own, by_queue) = (self.wanted_priority(), self.lent_by_queue());
+        self.set_priority(if by_queue > own { by_queue } else { own });
     }
 }

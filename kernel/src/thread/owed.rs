@@ -204,10 +204,16 @@ impl<'a> Holder<'a> {
     /// The same, where no call is.
     #[inline]
     fn hook_first(self, caller: Ref<Tcb>, sequence: u64) {
+        let lends = caller.lends();
+        self.hook_lending(caller, sequence, lends);
+    }
+
+    /// The same of a caller that lends that.
+    #[inline]
+    fn hook_lending(self, caller: Ref<Tcb>, sequence: u64, lends: u8) {
         let cell = self.cell();
         debug_assert!(!cell.is_some(), "the call that it owed is lost");
         caller.set_holder(self);
-        let lends = caller.lends();
         cell.sequence.store(sequence, Ordering::Relaxed);
         cell.caller.store(pack(caller.into_raw().as_ptr(), lends), Ordering::Release);
     }
@@ -329,10 +335,15 @@ impl Current {
         Holder::Thread(self).hook(caller, sequence)
     }
 
-    /// The same, where it owed none.
+    /// The same, where it owed none, of a caller without a budget. It is as urgent as that from here on: for this CPU,
+    /// which has it in no run queue.
     #[inline]
     pub fn owe_first(&self, caller: Ref<Tcb>, sequence: u64) {
-        Holder::Thread(self).hook_first(caller, sequence);
+        let lends = caller.priority();
+        Holder::Thread(self).hook_lending(caller, sequence, lends);
+        if self.priority() < lends {
+            self.set_priority(lends);
+        }
     }
 }
 
