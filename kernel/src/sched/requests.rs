@@ -85,8 +85,12 @@ pub fn arrived(thread: Ref<Tcb>) {
         return end(&thread);
     }
     change(&thread);
-    thread.set_fulfilled(ticket);
+    let is_asked = thread.is_unfulfilled(ticket).then(|| thread.clone());
     place::make_ready(thread, place::End::Back);
+    // Only now it may have gone to the CPU where it is wanted.
+    if let Some(thread) = is_asked {
+        thread.set_fulfilled(ticket);
+    }
 }
 
 unsafe extern "Rust" {

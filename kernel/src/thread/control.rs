@@ -146,10 +146,16 @@ impl Tcb {
         Ticket(self.control.announced.load(Acquire))
     }
 
-    /// All wishes up to `ticket` hold from here on. For its CPU.
+    /// Whether not all wishes up to `ticket` hold yet, as far as its CPU knows.
+    #[inline]
+    pub fn is_unfulfilled(&self, ticket: Ticket) -> bool {
+        self.control.fulfilled.load(Relaxed) < ticket.0
+    }
+
+    /// All wishes up to `ticket` hold from here on. For its CPU, or the one that has just given it away.
     pub fn set_fulfilled(&self, ticket: Ticket) {
-        if self.control.fulfilled.load(Relaxed) < ticket.0 {
-            self.control.fulfilled.store(ticket.0, Release);
+        if self.is_unfulfilled(ticket) {
+            self.control.fulfilled.fetch_max(ticket.0, Release);
             self.control.changes.wake_all();
         }
     }

@@ -41,6 +41,9 @@ const MEETINGS: [Syscall; 8] = [
     Syscall::NotificationWait,
 ];
 
+/// Where a tag says how many capabilities are accepted.
+const ACCEPTS: u64 = 7 << 44;
+
 /// A stream of calls.
 #[derive(Clone, Debug)]
 pub struct Draw {
@@ -220,7 +223,12 @@ impl Draw {
             S::Send | S::Receive | S::Call | S::Reply | S::ReplyReceive => {
                 let kept = self.slot_or_null(K::Reply).bits();
                 let first = if syscall == S::Reply { kept } else { self.slot(K::Endpoint).bits() };
-                let control = [first, self.tag(), self.deadline(), kept];
+                let mut tag = self.tag();
+                if syscall == S::Receive && self.random.below(8) > 0 {
+                    // Of one that receives nothing but what it accepts may stand there.
+                    tag &= ACCEPTS;
+                }
+                let control = [first, tag, self.deadline(), kept];
                 Registers { control, words: self.words() }
             }
             S::EndpointBind | S::NotificationBind => {
