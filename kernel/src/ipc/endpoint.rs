@@ -274,15 +274,19 @@ impl Endpoint {
         match found {
             Found::Partner(claim) => {
                 let first = first(&claim);
-                if is_call {
-                    leave_slice_to(claim.thread().clone());
-                }
-                hand(current, claim, badge, message, sending, first);
                 if !is_call {
+                    hand(current, claim, badge, message, sending, first);
                     return Completion::Done(Ok(Default::default()));
                 }
+                let receiver = claim.thread().clone();
+                hand(current, claim, badge, message, sending, first);
                 let reason = BlockReason::WaitingReply { from: None };
-                wait::<Self>(current, reason, None, deadline)
+                let waits = wait::<Self>(current, reason, None, deadline);
+                // Its deadline may have come by now.
+                if let Completion::Blocked = waits {
+                    leave_slice_to(receiver);
+                }
+                waits
             }
             Found::Queued(endpoint) | Found::Bound(endpoint) => {
                 let reason = match is_call {

@@ -13,7 +13,7 @@ use crate::{
     thread::Tcb,
 };
 
-/// The current thread is about to wait, and leaves the rest of its slice to `heir`, which it has just woken.
+/// The current thread waits from now on, and leaves the rest of its slice to `heir`, which it has just woken.
 pub fn leave_slice_to(heir: Ref<Tcb>) {
     if heir.home() == arch::cpu_index() {
         CPU.here().heir.set(Some(heir));

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bound;
+mod cut;
 mod kept;
 mod rooms;
 
