@@ -65,8 +65,9 @@ impl Place for Endpoint {
         let queue = if senders.is_empty() { receivers } else { senders };
         // SAFETY: a thread that waits here is in the queue that is not empty or, claimed, in none.
         let removed = unsafe { queue.remove(thread) };
-        queues.lend();
+        let relent = queues.lend();
         drop(queues);
+        relent.announce();
         drop(removed);
         left(thread);
     }
@@ -77,7 +78,9 @@ impl Place for Endpoint {
         let queue = if senders.is_empty() { receivers } else { senders };
         // SAFETY: as above.
         unsafe { queue.stand_anew(thread) };
-        queues.lend();
+        let relent = queues.lend();
+        drop(queues);
+        relent.announce();
     }
 
     /// Perhaps signals, which are given back as the thread is unbound.
@@ -91,7 +94,9 @@ impl Swept for Endpoint {
         let mut queues = self.queues.lock();
         let Queues { senders, receivers, sweeps, .. } = &mut *queues;
         let done = f(sweeps, &mut [senders, receivers]);
-        queues.lend();
+        let relent = queues.lend();
+        drop(queues);
+        relent.announce();
         done
     }
 }
@@ -193,7 +198,9 @@ impl Endpoint {
             admit(first)?;
         }
         if let Some(partner) = claim_first(others) {
-            queues.lend();
+            let relent = queues.lend();
+            drop(queues);
+            relent.announce();
             return Ok(Found::Partner(partner));
         }
         if deadline == Deadline::Now {
@@ -204,7 +211,9 @@ impl Endpoint {
         }
         current.begin_wait(Phase::Queued, sending, accepts);
         mine.insert(current.to_ref());
-        queues.lend();
+        let relent = queues.lend();
+        drop(queues);
+        relent.announce();
         if let Some(capability) = by {
             capability.note_wait();
         }

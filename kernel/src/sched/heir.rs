@@ -32,7 +32,7 @@ pub(super) fn inherit() {
     if is_first {
         place::set_slice_left(&heir, left);
     } else if let Some(thread) = place::take_from_ready(&heir) {
-        // Else it runs already, was suspended, or has no budget left.
+        // One that is not there was suspended, or has no budget left.
         place::set_slice_left(&thread, left);
         place::make_ready(thread, End::Front);
     }

@@ -25,6 +25,24 @@
 use core::sync::atomic::{Ordering::SeqCst, fence};
 
 use super::{Current, Tcb};
+use crate::object::Ref;
+
+/// To whom something else is lent, if that may matter: to be announced when no wait is claimed, and no lock of
+/// an endpoint held.
+#[must_use = "who is not told is scheduled as before"]
+pub struct Relent(Option<Ref<Tcb>>);
+
+impl Relent {
+    /// To nobody.
+    pub const NOBODY: Self = Self(None);
+
+    /// Asks its CPU to look what it is due.
+    pub fn announce(self) {
+        if let Some(thread) = self.0 {
+            thread.announce_request();
+        }
+    }
+}
 
 impl Tcb {
     /// What it lends to whoever has to answer it.
@@ -40,10 +58,9 @@ impl Tcb {
     }
 
     /// Something else is lent to it: it may have to be scheduled otherwise.
-    pub(super) fn lent_otherwise(&self, before: u8, now: u8) {
-        if before.max(now) > self.wanted_priority() {
-            self.announce_request();
-        }
+    pub(super) fn lent_otherwise(&self, before: u8, now: u8) -> Relent {
+        let may_matter = before.max(now) > self.wanted_priority();
+        Relent(may_matter.then(|| Ref::from_object(self)))
     }
 
     /// Its priority has changed: so does what it lends, if its call was taken. For its CPU, while it is blocked. Whether
@@ -53,17 +70,18 @@ impl Tcb {
         fence(SeqCst);
         let Some(claim) = self.claim_taken(self.wait_number()) else { return false };
         let lends = self.lends();
-        claim.with_holder(|holder| holder.lend(self, lends));
+        let relent = claim.with_holder(|holder| holder.lend(self, lends)).flatten();
         claim.taken();
+        if let Some(relent) = relent {
+            relent.announce();
+        }
         true
     }
 
     /// Those who wait at the endpoint that is bound to it lend that, 0 where nobody does. Under the endpoint's lock.
-    pub fn set_lent_by_queue(&self, lent: u8) {
+    pub fn set_lent_by_queue(&self, lent: u8) -> Relent {
         let before = self.exchange_lent_by_queue(lent);
-        if before != lent {
-            self.lent_otherwise(before, lent);
-        }
+        if before == lent { Relent::NOBODY } else { self.lent_otherwise(before, lent) }
     }
 }
 

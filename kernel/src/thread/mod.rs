@@ -21,6 +21,7 @@ mod waiting_queue;
 mod tests;
 
 pub use home::SLOT_BYTES;
+pub use lending::Relent;
 pub use owed::{Found, Holder, Owed, OwedCell};
 pub use ready_queue::ReadyQueue;
 pub use registers::Current;

@@ -30,7 +30,7 @@ use core::{
 
 use orbital_abi::Error;
 
-use super::{Claim, Current, Tcb};
+use super::{Claim, Current, Tcb, lending::Relent};
 use crate::object::Ref;
 
 /// The right and duty to answer a call: one-shot, and worth nothing once the caller is gone. It was taken out of a
@@ -163,20 +163,21 @@ impl<'a> Holder<'a> {
         })
     }
 
-    /// Takes `caller` out, if it is there, and notes that it was. Its wait is claimed.
-    pub(super) fn leave(self, caller: &Tcb) -> Option<Ref<Tcb>> {
-        self.exchange(caller, GONE)?;
+    /// Takes `caller` out, if it is there, and notes that it was. Its wait is claimed. Gives its reference, and what has
+    /// to be announced.
+    pub(super) fn leave(self, caller: &Tcb) -> Option<(Ref<Tcb>, Relent)> {
+        let relent = self.exchange(caller, GONE)?;
         // SAFETY: the reference that `hook` gave away, and that nobody else takes back.
-        Some(unsafe { Ref::from_raw(NonNull::from(caller)) })
+        Some((unsafe { Ref::from_raw(NonNull::from(caller)) }, relent))
     }
 
     /// `caller` lends that from now on, if it is there. Its wait is claimed.
-    pub(super) fn lend(self, caller: &Tcb, lends: u8) {
-        self.exchange(caller, pack(ptr::from_ref(caller).cast_mut(), lends));
+    pub(super) fn lend(self, caller: &Tcb, lends: u8) -> Option<Relent> {
+        self.exchange(caller, pack(ptr::from_ref(caller).cast_mut(), lends))
     }
 
-    /// Puts `new` in the place of `caller`, if that is there, and tells the thread what is lent to it.
-    fn exchange(self, own: &Tcb, new: *mut Tcb) -> Option<()> {
+    /// Puts `new` in the place of `caller`, if that is there.
+    fn exchange(self, own: &Tcb, new: *mut Tcb) -> Option<Relent> {
         let word = &self.cell().caller;
         let old = word.load(Ordering::Relaxed);
         if caller(old) != ptr::from_ref(own).cast_mut() {
@@ -184,10 +185,10 @@ impl<'a> Holder<'a> {
         }
         // What it lends is changed by whoever has claimed its wait, so it is out when this fails.
         word.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed).ok()?;
-        if let Self::Thread(thread) = self {
-            thread.lent_otherwise(lends(old), lends(new));
-        }
-        Some(())
+        Some(match self {
+            Self::Thread(thread) => thread.lent_otherwise(lends(old), lends(new)),
+            Self::Kept(_) => Relent::NOBODY,
+        })
     }
 
     /// Puts a call in, whose caller's wait is claimed, or has just been begun by the caller itself. Gives what was

@@ -287,10 +287,12 @@ impl Tcb {
                 Phase::Claimed => core::hint::spin_loop(),
                 Phase::Taken if self.try_claim_taken(sequence) => {
                     // SAFETY: it is claimed by itself.
-                    let own = unsafe { self.holder() }.and_then(|holder| holder.leave(self));
+                    let left = unsafe { self.holder() }.and_then(|holder| holder.leave(self));
                     self.end_claimed();
-                    // Not the last one: whoever calls has another.
-                    drop(own);
+                    // Not the last reference: whoever calls has another.
+                    if let Some((_, relent)) = left {
+                        relent.announce();
+                    }
                     return phase;
                 }
                 Phase::Taken => {}

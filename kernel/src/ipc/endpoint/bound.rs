@@ -40,9 +40,10 @@ impl Endpoint {
         };
         // SAFETY: it waits in that queue.
         let queued = unsafe { queues.senders.remove(current) };
-        queues.lend();
+        let relent = queues.lend();
         drop(queues);
         current.end_claimed();
+        relent.announce();
         drop((claim.into_thread(), queued));
         true
     }
@@ -70,7 +71,9 @@ impl Endpoint {
             return Err(Error::AlreadyBound);
         }
         queues.bound = Some(thread.clone());
-        queues.lend();
+        let relent = queues.lend();
+        drop(queues);
+        relent.announce();
         Ok(())
     }
 
@@ -90,7 +93,9 @@ impl Endpoint {
     fn take_bound(&self, wanted: impl FnOnce(&Ref<Tcb>) -> bool) -> Option<Ref<Tcb>> {
         let mut queues = self.queues.lock();
         let bound = queues.bound.take_if(|bound| wanted(bound))?;
-        bound.set_lent_by_queue(0);
+        let relent = bound.set_lent_by_queue(0);
+        drop(queues);
+        relent.announce();
         Some(bound)
     }
 

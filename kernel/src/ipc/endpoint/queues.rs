@@ -4,7 +4,7 @@
 use super::super::sweep::Sweeps;
 use crate::{
     object::Ref,
-    thread::{Tcb, WaitingQueue},
+    thread::{Relent, Tcb, WaitingQueue},
 };
 
 /// Those who wait, and who alone may receive.
@@ -30,9 +30,10 @@ impl Queues {
     }
 
     /// Those who wait to be received lend their priority to whom the endpoint is bound. Whenever they may be others.
-    pub(super) fn lend(&self) {
-        if let Some(bound) = &self.bound {
-            bound.set_lent_by_queue(self.senders.top().unwrap_or_default());
+    pub(super) fn lend(&self) -> Relent {
+        match &self.bound {
+            Some(bound) => bound.set_lent_by_queue(self.senders.top().unwrap_or_default()),
+            None => Relent::NOBODY,
         }
     }
 }
