@@ -48,12 +48,13 @@ fn kernel_cpu_main() -> ! {
 /// Starts init, the kernel's own tasks, and the dispatcher.
 #[cfg(target_os = "none")]
 fn start(init: kernel::object::Ref<kernel::process::Process>, thread: &kernel::thread::Tcb) -> ! {
-    use kernel::{log, sched, shutdown, vm::reclaim};
+    use kernel::{ipc, log, sched, shutdown, vm::reclaim};
 
     // Nobody waits for these: what they do is short, and comes from the machine itself.
     let started = sched::spawn(u8::MAX, log::drain())
         .and_then(|_| sched::spawn(0, reclaim::run()))
         .map(reclaim::set_task)
+        .and_then(|()| ipc::start_tasks())
         .and_then(|_| sched::spawn(u8::MAX, shutdown::watch(init)))
         .and_then(|_| thread.start());
     match started {

@@ -8,6 +8,7 @@
 
 mod bound;
 mod passing;
+mod place;
 mod queues;
 
 use orbital_abi::{
@@ -18,19 +19,22 @@ use queues::Queues;
 use spin::Mutex;
 
 use super::{
-    deadlock::left,
+    ending::Endings,
     reply::Expects,
-    sweep::{Sweep, Sweeps, Swept},
+    sweep::Sweep,
     transfer,
-    waiting::{Place, Waiting, claim_first, wait},
+    waiting::{Waiting, claim_first, wait},
 };
 use crate::{
     capability::Held,
     lock::lock,
     object::{Cut, Header, Object, Quota, Ref},
     sched::{Completion, leave_slice_to},
-    thread::{BlockReason, Claim, Current, Phase, Sending, Tcb, WaitingQueue},
+    thread::{BlockReason, Claim, Current, Phase, Sending, Tcb},
 };
+
+/// Those that are ending.
+pub(super) static ENDINGS: Endings<Endpoint> = Endings::new();
 
 /// A communication point.
 #[repr(C)]
@@ -47,57 +51,11 @@ unsafe impl Object for Endpoint {
     /// Nobody can come any more: everyone who waits is told.
     fn orphaned(&self) {
         self.unbind();
-        while let Some(claim) = self.close_one() {
-            claim.complete(Err(Error::EndpointGone));
-        }
+        ENDINGS.begin(self);
     }
 
     fn cut(&self) -> Option<&Cut> {
         Some(&self.cut)
-    }
-}
-
-impl Place for Endpoint {
-    fn forget(&self, thread: &Tcb) {
-        let mut queues = self.queues.lock();
-        let Queues { senders, receivers, .. } = &mut *queues;
-        // One of the two is empty, always.
-        let queue = if senders.is_empty() { receivers } else { senders };
-        // SAFETY: a thread that waits here is in the queue that is not empty or, claimed, in none.
-        let removed = unsafe { queue.remove(thread) };
-        let relent = queues.lend();
-        drop(queues);
-        relent.announce();
-        drop(removed);
-        left(thread);
-    }
-
-    fn stand_anew(&self, thread: &Tcb) {
-        let mut queues = self.queues.lock();
-        let Queues { senders, receivers, .. } = &mut *queues;
-        let queue = if senders.is_empty() { receivers } else { senders };
-        // SAFETY: as above.
-        unsafe { queue.stand_anew(thread) };
-        let relent = queues.lend();
-        drop(queues);
-        relent.announce();
-    }
-
-    /// Perhaps signals, which are given back as the thread is unbound.
-    fn unseen(&self, thread: &Tcb) {
-        thread.set_unseen();
-    }
-}
-
-impl Swept for Endpoint {
-    fn with_queues<R>(&self, f: impl FnOnce(&mut Sweeps, &mut [&mut WaitingQueue]) -> R) -> R {
-        let mut queues = self.queues.lock();
-        let Queues { senders, receivers, sweeps, .. } = &mut *queues;
-        let done = f(sweeps, &mut [senders, receivers]);
-        let relent = queues.lend();
-        drop(queues);
-        relent.announce();
-        done
     }
 }
 
@@ -139,13 +97,6 @@ impl Endpoint {
         while sweep.step(self) {
             yield_now().await;
         }
-    }
-
-    fn close_one(&self) -> Option<Claim> {
-        let mut queues = self.queues.lock();
-        queues.closed = true;
-        let Queues { senders, receivers, .. } = &mut *queues;
-        claim_first(senders).or_else(|| claim_first(receivers))
     }
 
     /// Takes a partner off the other queue, or puts the comer into its own. It comes by a capability, whose table is

@@ -2,6 +2,7 @@
 
 pub mod binding;
 mod deadlock;
+mod ending;
 pub mod endpoint;
 mod fast_path;
 pub mod fault;
@@ -16,6 +17,8 @@ mod waiting;
 
 #[cfg(test)]
 mod tests;
+
+use orbital_abi::Error;
 
 use crate::{boot::CommandLine, sched};
 
@@ -37,4 +40,15 @@ pub fn init(command_line: &CommandLine) {
     }
     let path = if has_fast_path { "with a fast path" } else { "the general path alone" };
     log::debug!("messages of up to {} words, {path}", orbital_abi::message::MAX_WORDS);
+}
+
+/// Starts the kernel's tasks that end endpoints and notifications, on this CPU.
+///
+/// # Errors
+/// [`Error::QuotaExceeded`] without memory.
+pub fn start_tasks() -> Result<(), Error> {
+    // Nobody waits for them yet.
+    endpoint::ENDINGS.set_task(sched::spawn(0, endpoint::ENDINGS.run())?);
+    notification::ENDINGS.set_task(sched::spawn(0, notification::ENDINGS.run())?);
+    Ok(())
 }

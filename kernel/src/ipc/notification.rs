@@ -38,6 +38,7 @@ use spin::Mutex;
 
 use super::{
     Endpoint,
+    ending::{Endings, Ends},
     endpoint::Found,
     sweep::{Sweep, Sweeps, Swept},
     waiting::{Place, claim_first, wait},
@@ -47,6 +48,9 @@ use crate::{
     sched::Completion,
     thread::{BlockReason, Claim, Current, Phase, Sending, Tcb, WaitingQueue},
 };
+
+/// Those that are ending.
+pub(super) static ENDINGS: Endings<Notification> = Endings::new();
 
 /// A word of signals.
 #[repr(C)]
@@ -65,6 +69,8 @@ struct State {
     bound: Option<Bound>,
     /// The last capability is gone.
     closed: bool,
+    /// Which notification ends after this one, while it ends.
+    next_ending: Option<Ref<Notification>>,
 }
 
 /// The endpoint of a receive, and the number of that wait.
@@ -86,9 +92,7 @@ unsafe impl Object for Notification {
     /// Nobody can signal or wait any more: everyone who waits is told.
     fn orphaned(&self) {
         self.unbind();
-        while let Some(claim) = self.close_one() {
-            claim.complete(Err(Error::NotificationGone));
-        }
+        ENDINGS.begin(self);
     }
 
     fn cut(&self) -> Option<&Cut> {
@@ -112,6 +116,24 @@ impl Place for Notification {
     /// is nobody, and what is noted does not matter.
     fn unseen(&self, thread: &Tcb) {
         let _ = self.signal(thread.take_back_signals());
+    }
+}
+
+impl Ends for Notification {
+    const TOLD: Error = Error::NotificationGone;
+
+    fn claim_one(&self) -> Option<Claim> {
+        let mut state = self.state.lock();
+        state.closed = true;
+        claim_first(&mut state.waiters)
+    }
+
+    fn is_ending(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    fn with_next<R>(&self, f: impl FnOnce(&mut Option<Ref<Self>>) -> R) -> R {
+        f(&mut self.state.lock().next_ending)
     }
 }
 
@@ -161,6 +183,7 @@ impl Notification {
             bound: None,
             sweeps: Sweeps::default(),
             closed: false,
+            next_ending: None,
         };
         let (header, cut) = (Header::new::<Self>(), Cut::new());
         Ref::new_in(quota, Self { header, cut, state: Mutex::new(state) })
@@ -172,12 +195,6 @@ impl Notification {
         while sweep.step(self) {
             yield_now().await;
         }
-    }
-
-    fn close_one(&self) -> Option<Claim> {
-        let mut state = self.state.lock();
-        state.closed = true;
-        claim_first(&mut state.waiters)
     }
 
     /// Adds `bits` to the word; the first thread that waits takes them. From any CPU, with no lock held,

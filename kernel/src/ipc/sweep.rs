@@ -20,7 +20,7 @@
 use arrayvec::ArrayVec;
 use orbital_abi::{CapSlot, Error};
 
-use super::waiting::Place;
+use super::ending::Ends;
 use crate::{
     object::Ref,
     thread::{Claim, Tcb, WaitingQueue},
@@ -40,7 +40,7 @@ pub(super) struct Sweeps {
 }
 
 /// Where sweeps go through.
-pub(super) trait Swept: Place {
+pub(super) trait Swept: Ends {
     /// Runs `f` on its sweeps and the queues of those who wait, under its lock.
     fn with_queues<R>(&self, f: impl FnOnce(&mut Sweeps, &mut [&mut WaitingQueue]) -> R) -> R;
 }
@@ -58,7 +58,7 @@ impl Sweep {
     }
 
     /// Does a step of it, or of the one that goes on; whether there may be more.
-    pub(super) fn step(&self, place: &impl Swept) -> bool {
+    pub(super) fn step<P: Swept>(&self, place: &P) -> bool {
         let mut found = ArrayVec::<Waiter, STEP>::new();
         let is_over = place.with_queues(|sweeps, queues| {
             if sweeps.over >= self.0 {
@@ -96,7 +96,9 @@ impl Sweep {
             let claim = |(thread, number, _): &Waiter| take(queues, thread, *number);
             gone.iter().filter_map(claim).collect::<ArrayVec<Claim, STEP>>()
         });
-        claims.into_iter().for_each(|claim| claim.complete(Err(Error::Revoked)));
+        // Whichever comes first.
+        let told = if place.is_ending() { P::TOLD } else { Error::Revoked };
+        claims.into_iter().for_each(|claim| claim.complete(Err(told)));
         true
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     },
     capability::Capability,
     cause,
-    ipc::{Endpoint, Notification},
+    ipc::{self, Endpoint, Notification},
     memory,
     object::{Charge, Object, Quota, Ref, registry},
     process::{Name, Process},
@@ -103,6 +103,7 @@ impl Kernel {
             sched::irq_off::longest(0);
             let task = sched::spawn(0, reclaim::run());
             reclaim::set_task(task.expect("memory for a task"));
+            ipc::start_tasks().expect("memory for tasks");
         });
         // They slept when the last test ended.
         for cpu in (0..MACHINE_CPUS).rev() {

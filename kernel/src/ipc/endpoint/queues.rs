@@ -1,7 +1,7 @@
 //! What an endpoint keeps under its lock.
 #![forbid(unsafe_code)]
 
-use super::super::sweep::Sweeps;
+use super::{super::sweep::Sweeps, Endpoint};
 use crate::{
     object::Ref,
     thread::{Relent, Tcb, WaitingQueue},
@@ -16,6 +16,8 @@ pub(super) struct Queues {
     pub(super) sweeps: Sweeps,
     /// The last capability is gone.
     pub(super) closed: bool,
+    /// Which endpoint ends after this one, while it ends.
+    pub(super) next_ending: Option<Ref<Endpoint>>,
 }
 
 impl Queues {
@@ -26,6 +28,7 @@ impl Queues {
             bound: None,
             sweeps: Sweeps::default(),
             closed: false,
+            next_ending: None,
         }
     }
 

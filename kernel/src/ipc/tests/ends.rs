@@ -9,7 +9,13 @@ use orbital_abi::{
 };
 
 use super::{Kernel, Notes, Pair, grant, message, pair, user, words};
-use crate::{ipc::Endpoint, object::Ref, process::Process, thread::Tcb};
+use crate::{
+    ipc::{Endpoint, ending::STEP},
+    object::Ref,
+    process::Process,
+    tests::kernel::notification,
+    thread::Tcb,
+};
 
 /// The client's process ends with its only thread: this one comes after.
 fn another_client(kernel: &Kernel, pair: &Pair) -> (Ref<Process>, CapSlot) {
@@ -278,4 +284,50 @@ fn a_message_of_a_sender_that_ended_before_is_still_delivered_once() {
     kernel.run_until_idle();
     assert!(pair.client.exit_reason().is_some());
     assert_eq!(server.exit_reason(), Some(ExitReason::Exited(0)));
+}
+
+const MANY: u8 = 30;
+
+/// Threads of a new process, which wait for signals until they are told that there will be none, and by what.
+fn waiting(kernel: &mut Kernel) -> (Ref<Process>, CapSlot, Vec<Ref<Tcb>>) {
+    let process = kernel.process("waiting");
+    let (_, slot) = notification(&process);
+    let start = |priority| {
+        kernel.spawn(&process, priority, async move {
+            assert_eq!(user::wait_signal(slot, Never).await, Err(Error::NotificationGone));
+        })
+    };
+    let threads = (1..=MANY).map(start).collect();
+    kernel.run_until_idle();
+    (process, slot, threads)
+}
+
+/// The priorities of those who wait no more.
+fn told(threads: &[Ref<Tcb>]) -> Vec<u8> {
+    let told = threads.iter().filter(|thread| !thread.is_queued(thread.wait_number()));
+    told.map(|thread| thread.priority()).collect()
+}
+
+/// However many wait, whoever ends what they wait for goes on after some steps: the most urgent were told, and the
+/// others are by and by, also those of another place that ends meanwhile, and whoever is killed is not.
+#[test]
+fn many_are_told_in_steps() {
+    let mut kernel = Kernel::boot();
+    let places: [_; 3] = core::array::from_fn(|_| waiting(&mut kernel));
+    let killed = &places[1].2[0];
+    for (process, slot, threads) in &places {
+        process.close(*slot).unwrap();
+        assert_eq!(told(threads), (MANY - STEP as u8 + 1..=MANY).collect::<Vec<_>>());
+    }
+    killed.kill();
+    kernel.run_until_idle();
+    for thread in places.iter().flat_map(|place| &place.2) {
+        let reason = if thread.is(killed) { ExitReason::Killed } else { ExitReason::Exited(0) };
+        assert_eq!(thread.exit_reason(), Some(reason));
+    }
+    // And once more, when the kernel's task has slept.
+    let (process, slot, threads) = waiting(&mut kernel);
+    process.close(slot).unwrap();
+    kernel.run_until_idle();
+    assert!(threads.iter().all(|thread| thread.exit_reason() == Some(ExitReason::Exited(0))));
 }
