@@ -14,6 +14,7 @@ mod long;
 mod long_pages;
 mod notifications;
 mod parted;
+mod payers;
 mod random;
 mod refusals;
 mod revokes;

@@ -12,7 +12,7 @@ use crate::{
     arch::{clock, timer},
     object::Ref,
     percpu::{MAX_CPUS, PerCpu},
-    thread::{Current, Tcb},
+    thread::{Current, Tcb, payer::Payer},
 };
 
 /// No time at all.
@@ -53,9 +53,11 @@ pub(super) struct Cpu {
     pub slice_end: Cell<u64>,
     /// Who goes on with the rest of that slice where the current thread waits.
     pub heir: Cell<Option<Ref<Tcb>>>,
-    /// When the current thread's budget is used up, if it goes on; [`NEVER`] without one.
+    /// Who pays for what the current thread runs.
+    pub payer: Cell<Option<Payer>>,
+    /// When the payer's budget is used up, if it goes on; [`NEVER`] without one.
     pub budget_end: Cell<u64>,
-    /// Up to when it was charged.
+    /// Up to when that was charged.
     pub charged_until: Cell<u64>,
     /// When the timer comes; [`NEVER`] while it is not armed.
     timer: Cell<u64>,
@@ -75,6 +77,7 @@ impl Cpu {
             slice_over: Cell::new(false),
             slice_end: Cell::new(0),
             heir: Cell::new(None),
+            payer: Cell::new(None),
             budget_end: Cell::new(NEVER),
             charged_until: Cell::new(0),
             timer: Cell::new(NEVER),

@@ -113,6 +113,6 @@ pub fn yield_to_equal(current: &Current) -> Option<Quick<SavedRegisters>> {
 fn was_interrupted(thread: &Current) -> bool {
     thread.state() == ThreadState::Preempted
         && !thread.has_wishes()
-        && !thread.is_limited()
+        && !thread.may_be_paid_for()
         && !thread.has_operation()
 }

@@ -206,7 +206,7 @@ fn poll_task() {
     cause::set(priority);
     // The current thread does not pay for that.
     let current = running();
-    current.as_ref().inspect(|current| budget::stop(current));
+    budget::stop();
     executor.poll_first(priority);
     current.as_ref().inspect(|current| budget::begin(current));
     cpu.tasks.polled(clock::nanoseconds());
@@ -276,6 +276,10 @@ fn keep_current() -> Option<*mut SavedRegisters> {
     heed();
     let current = running()?;
     let cpu = CPU.here();
+    if budget::is_over() && !current.is_limited() {
+        // Whoever has paid for it lends it nothing any more, and is told.
+        budget::renew(&current);
+    }
     if budget::is_over() {
         // With its next period it begins a new slice, after its equals.
         cpu.slice_over.set(true);
@@ -324,7 +328,7 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
                 return None;
             }
             Poll::Pending => {
-                budget::stop(&next);
+                budget::stop();
                 next.set_slice_left(SLICE_NS);
                 after_pending_step(&next);
                 return None;

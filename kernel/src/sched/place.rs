@@ -21,7 +21,7 @@ pub const SLICE_NS: u64 = 1_000_000;
 
 /// The current thread's operation has to wait, or has more to do at once, which is told.
 pub(super) fn block(current: &Current) -> bool {
-    budget::stop(current);
+    budget::stop();
     current.leave_cpu();
     current.set_slice_left(SLICE_NS);
     // Kept until its state is settled.
@@ -44,13 +44,14 @@ pub(super) fn after_wait(thread: &Current, cpu: usize) -> bool {
 /// that this CPU counts: what has more to do at once goes on in that, before its equals.
 pub(super) fn after_pending_step(thread: &Current) -> bool {
     set_blocked(thread);
+    budget::waits(thread);
     has_more_to_do(thread, goes_on)
 }
 
 /// A thread that this CPU has is blocked, and either plainly so or not.
 pub(super) fn set_blocked(thread: &Tcb) {
     let cpu = arch::cpu_index_locked();
-    if thread.has_wishes() || thread.is_limited() || !thread.may_run_on(cpu) {
+    if thread.has_wishes() || thread.may_be_paid_for() || !thread.may_run_on(cpu) {
         thread.set_state(ThreadState::Blocked);
     } else {
         thread.set_blocked_plain(cpu);
@@ -95,6 +96,9 @@ pub fn settle(current: &Current) {
         // Others may be more urgent now.
         wake::leave_for_dispatcher();
     }
+    if now != before || budget::is_charging() {
+        budget::renew(current);
+    }
 }
 
 /// Ends a thread that this CPU has.
@@ -103,7 +107,7 @@ pub(super) fn end(thread: &Current, reason: ExitReason) {
     // Kept until the end of this.
     let running = current.is(thread).then(|| current.take()).flatten();
     if running.is_some() {
-        budget::stop(thread);
+        budget::stop();
         thread.leave_cpu();
     }
     // What its end leaves to be done is done at its priority, wherever and whoever ended it.
@@ -174,7 +178,7 @@ pub(super) fn heed() {
 pub(super) fn put_off(current: &Current) {
     let cpu = CPU.here();
     let slice_over = cpu.slice_over.take();
-    budget::stop(current);
+    budget::stop();
     current.leave_cpu();
     let left = cpu.slice_end.get().saturating_sub(clock::nanoseconds());
     current.set_slice_left(if slice_over { SLICE_NS } else { left });

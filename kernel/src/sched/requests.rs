@@ -101,24 +101,28 @@ unsafe extern "Rust" {
 /// Gives a thread of this CPU the priority and the budget that it shall have. It is in no run queue.
 fn change(thread: &Ref<Tcb>) {
     let priority = thread.due_priority();
-    if priority == thread.priority() && !thread.budget_changes() {
+    let is_other = priority != thread.priority();
+    if !is_other && !thread.budget_changes() && !thread.may_be_paid_for() {
         return;
     }
     // SAFETY: this CPU has the thread, and nobody else below on the stack uses a proof for it.
     let thread = unsafe { Current::new(thread) };
     thread.set_priority(priority);
     let state = thread.state();
-    if thread.budget_changes() {
-        if state == ThreadState::Running {
-            budget::stop(&thread);
-            thread.take_budget();
-            budget::begin(&thread);
-        } else {
-            thread.take_budget();
-        }
+    if state == ThreadState::Running {
+        budget::stop();
+        thread.take_budget();
+        return budget::begin(&thread);
     }
+    thread.take_budget();
     if state == ThreadState::Blocked {
-        orbital_thread_reprioritized(&thread);
+        budget::waits(&thread);
+        if is_other {
+            orbital_thread_reprioritized(&thread);
+        } else {
+            // It may have come to lend something or nothing, or another one to pay for it.
+            thread.lend_otherwise();
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     sched::{self, Completion, block},
     thread::{
         BlockReason, Current, Outcome, Tcb,
-        budget::{Budget, Share, Wanted},
+        budget::{Budget, Share},
         control::Ticket,
     },
 };
@@ -85,10 +85,10 @@ pub(super) fn set_affinity(current: &Current, registers: &Registers) -> Completi
 pub(super) fn set_budget(current: &Current, registers: &Registers) -> Completion {
     ask(current, registers, |thread| {
         let wanted = match (registers.control[1], registers.control[2]) {
-            (0, 0) => Wanted::Unlimited,
+            (0, 0) => None,
             (budget, period) => {
                 let share = Share::new(budget, period)?;
-                Wanted::Limited(Budget::new(share, clock::nanoseconds(), &thread.process.quota)?)
+                Some(Budget::new(share, clock::nanoseconds(), &thread.process.quota)?)
             }
         };
         Ok(thread.ask_budget(wanted))

@@ -12,10 +12,11 @@
 
 use core::pin::Pin;
 
-use orbital_abi::Error;
+use orbital_abi::{Error, ObjectKind};
 use orbital_executor::timer::TimerNode;
+use spin::Mutex;
 
-use crate::object::{Paid, Quota, Ref};
+use crate::object::{Header, Object, Paid, Quota, Ref};
 
 /// What a thread may use: so many nanoseconds of each so many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,11 @@ impl Account {
         self.share.budget.saturating_sub(self.used)
     }
 
+    /// Whether nothing is left in this period, which goes on.
+    pub const fn is_used_up(&self, now: u64) -> bool {
+        self.left() == 0 && now < self.end
+    }
+
     /// When this period ends.
     pub const fn end(&self) -> u64 {
         self.end
@@ -97,9 +103,37 @@ impl Account {
     }
 }
 
+/// A thread's account, which any CPU charges that runs something for it.
+#[repr(C)]
+pub struct SharedAccount {
+    header: Header,
+    account: Mutex<Account>,
+}
+
+// SAFETY: `repr(C)`, and the header comes first.
+unsafe impl Object for SharedAccount {
+    const KIND: Option<ObjectKind> = None;
+}
+
+impl SharedAccount {
+    /// In the memory of `quota`, which pays for it.
+    ///
+    /// # Errors
+    /// [`Error::QuotaExceeded`].
+    pub fn new(account: Account, quota: &Ref<Quota>) -> Result<Ref<Self>, Error> {
+        let account = Mutex::new(account);
+        Ref::new_in(quota, Self { header: Header::new::<Self>(), account })
+    }
+
+    /// Runs `f` on the account.
+    pub fn with<R>(&self, f: impl FnOnce(&mut Account) -> R) -> R {
+        f(&mut self.account.lock())
+    }
+}
+
 /// A thread's budget. Only those that have one pay for it.
 pub struct Budget {
-    account: Account,
+    account: Ref<SharedAccount>,
     timer: TimerNode<'static>,
 }
 
@@ -109,14 +143,14 @@ impl Budget {
     /// # Errors
     /// [`Error::QuotaExceeded`].
     pub fn new(share: Share, now: u64, quota: &Ref<Quota>) -> Result<Pin<Paid<Self>>, Error> {
-        let budget = Self { account: Account::new(share, now), timer: TimerNode::new() };
+        let account = SharedAccount::new(Account::new(share, now), quota)?;
+        let budget = Self { account, timer: TimerNode::new() };
         Paid::new(budget, quota).map(Paid::into_pin)
     }
 
     /// What is used.
-    pub fn account(self: Pin<&mut Self>) -> &mut Account {
-        // SAFETY: only the timer is pinned.
-        unsafe { &mut self.get_unchecked_mut().account }
+    pub fn account(&self) -> &Ref<SharedAccount> {
+        &self.account
     }
 
     /// The timer that lets the thread go on with its next period.
@@ -126,17 +160,8 @@ impl Budget {
     }
 }
 
-/// A change of its budget that was asked for.
-#[derive(Default)]
-pub enum Wanted {
-    /// None.
-    #[default]
-    AsItIs,
-    /// It shall have none.
-    Unlimited,
-    /// It shall have this one.
-    Limited(Pin<Paid<Budget>>),
-}
+/// A budget that a thread shall have, or that it shall have none.
+pub type Wanted = Option<Pin<Paid<Budget>>>;
 
 #[cfg(test)]
 mod tests {

@@ -17,12 +17,21 @@ use core::sync::atomic::{
 use orbital_executor::wait_queue::WaitQueue;
 use spin::Mutex;
 
-use super::{Tcb, budget::Wanted};
+use super::{
+    Tcb,
+    budget::{SharedAccount, Wanted},
+};
+use crate::object::Ref;
 
 /// It shall end.
 const KILL: u8 = 1 << 0;
 /// It shall not run.
 const SUSPEND: u8 = 1 << 1;
+
+/// It has a budget.
+const LIMITED: u8 = 1 << 0;
+/// It has used that up.
+const BROKE: u8 = 1 << 1;
 
 /// What a thread's CPU is asked for, and what holds for the thread.
 pub struct Control {
@@ -40,14 +49,21 @@ pub struct Control {
     ceiling: u8,
     /// The CPUs that it may run on, a bit each.
     affinity: AtomicU64,
-    /// The budget that it shall have.
-    wanted_budget: Mutex<Wanted>,
-    /// There is one in `wanted_budget`.
+    accounts: Mutex<Accounts>,
+    /// There is a wish in `accounts`. Changes under its lock.
     budget_changes: AtomicBool,
-    /// It has a budget. Its CPU's.
-    limited: AtomicBool,
+    /// Whether it has a budget, and has used it up. Its CPU's.
+    limits: AtomicU8,
     /// It would be ready, but is suspended or has used up its budget. Its CPU's.
     parked: AtomicBool,
+}
+
+/// What budgets it shall have and has.
+struct Accounts {
+    /// The budget that it shall have, where that changes.
+    wanted: Wanted,
+    /// What is charged for what it runs. Its CPU's to change.
+    own: Option<Ref<SharedAccount>>,
 }
 
 /// Names a wish that was announced.
@@ -66,9 +82,9 @@ impl Control {
             lent_by_queue: AtomicU8::new(0),
             ceiling: priority,
             affinity: AtomicU64::new(affinity),
-            wanted_budget: Mutex::new(Wanted::AsItIs),
+            accounts: Mutex::new(Accounts { wanted: None, own: None }),
             budget_changes: AtomicBool::new(false),
-            limited: AtomicBool::new(false),
+            limits: AtomicU8::new(0),
             parked: AtomicBool::new(false),
         }
     }
@@ -116,10 +132,12 @@ impl Tcb {
 
     /// Asks its CPU to give it this budget.
     pub fn ask_budget(&self, wanted: Wanted) -> Ticket {
-        let old = core::mem::replace(&mut *self.control.wanted_budget.lock(), wanted);
+        let mut accounts = self.control.accounts.lock();
+        let old = core::mem::replace(&mut accounts.wanted, wanted);
+        self.control.budget_changes.store(true, Release);
+        drop(accounts);
         // One that nobody has come to take.
         drop(old);
-        self.control.budget_changes.store(true, Release);
         self.announce()
     }
 
@@ -129,10 +147,24 @@ impl Tcb {
         self.control.budget_changes.load(Acquire)
     }
 
-    /// The budget that it shall have. For its CPU.
-    pub fn take_wanted_budget(&self) -> Wanted {
-        self.control.budget_changes.store(false, Relaxed);
-        core::mem::take(&mut *self.control.wanted_budget.lock())
+    /// The budget that it shall have; `None` for the one that it has. For its CPU.
+    pub fn take_wanted_budget(&self) -> Option<Wanted> {
+        let mut accounts = self.control.accounts.lock();
+        let changes = self.control.budget_changes.swap(false, Relaxed);
+        changes.then(|| accounts.wanted.take())
+    }
+
+    /// What is charged for what it runs; `None` where it has no budget.
+    pub fn account(&self) -> Option<Ref<SharedAccount>> {
+        self.is_limited().then(|| self.control.accounts.lock().own.clone())?
+    }
+
+    /// Another is charged, or nobody, from here on. For its CPU.
+    pub(super) fn set_account(&self, account: Option<Ref<SharedAccount>>) {
+        let limits = if account.is_some() { LIMITED } else { 0 };
+        let old = core::mem::replace(&mut self.control.accounts.lock().own, account);
+        self.control.limits.store(limits, Relaxed);
+        drop(old);
     }
 
     /// Waits until a wish is fulfilled, or the thread has ended.
@@ -222,15 +254,22 @@ impl Tcb {
         self.control.priority.store(priority, Relaxed);
     }
 
-    /// Whether it has a budget. For its CPU.
+    /// Whether it has a budget.
     #[inline]
     pub fn is_limited(&self) -> bool {
-        self.control.limited.load(Relaxed)
+        self.control.limits.load(Relaxed) != 0
     }
 
-    /// For its CPU.
-    pub(super) fn set_limited(&self, limited: bool) {
-        self.control.limited.store(limited, Relaxed);
+    /// Whether it has one and has used it up, as far as its CPU knows.
+    #[inline]
+    pub(super) fn is_broke(&self) -> bool {
+        self.control.limits.load(Acquire) & BROKE != 0
+    }
+
+    /// Whether it has used up the budget that it has. For its CPU.
+    pub fn set_broke(&self, broke: bool) {
+        let limits = if broke { LIMITED | BROKE } else { LIMITED };
+        self.control.limits.store(limits, Release);
     }
 
     /// Whether it would be ready if it were not suspended and had some of its budget left. For its CPU.

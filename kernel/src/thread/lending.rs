@@ -19,7 +19,8 @@
 //! A change is announced where what is or was lent is more than the thread's own priority. That may be read before
 //! another one that it is given just now: whoever gives it announces that, and finds what is lent by then.
 //!
-//! One with a budget lends nothing: the time that others spend for it would not be charged to it.
+//! One with a budget lends its priority as long as it has some of that left, which is [charged](super::payer) for what
+//! others run by it.
 #![forbid(unsafe_code)]
 
 use core::sync::atomic::{Ordering::SeqCst, fence};
@@ -48,7 +49,7 @@ impl Tcb {
     /// What it lends to whoever has to answer it.
     #[inline]
     pub(super) fn lends(&self) -> u8 {
-        if self.is_limited() { 0 } else { self.priority() }
+        if self.is_broke() { 0 } else { self.priority() }
     }
 
     /// The priority that it shall have: the highest of its own and those that are lent to it.
@@ -63,7 +64,7 @@ impl Tcb {
         Relent(may_matter.then(|| Ref::from_object(self)))
     }
 
-    /// Its priority has changed: so does what it lends, if its call was taken. For its CPU, while it is blocked. Whether
+    /// What it lends has changed, or who pays for that, if its call was taken. For its CPU, while it is blocked. Whether
     /// it was taken.
     pub fn lend_otherwise(&self) -> bool {
         // Whoever takes its call from here on sees the new priority; if it was taken, that is seen here.

@@ -9,12 +9,7 @@ use core::{
 use orbital_abi::{Error, ExitReason};
 use orbital_executor::waker;
 
-use super::{
-    Current, Outcome, Tcb, Ties,
-    budget::{Budget, Wanted},
-    home::Home,
-    state::ThreadState,
-};
+use super::{Current, Outcome, Tcb, Ties, budget::Budget, home::Home, state::ThreadState};
 use crate::{arch::FpuState, object::PaidRoom};
 
 unsafe extern "Rust" {
@@ -90,12 +85,8 @@ impl Current {
 
     /// Takes the budget that it shall have.
     pub fn take_budget(&self) {
-        let new = match self.take_wanted_budget() {
-            Wanted::AsItIs => return,
-            Wanted::Unlimited => None,
-            Wanted::Limited(budget) => Some(budget),
-        };
-        self.set_limited(new.is_some());
+        let Some(new) = self.take_wanted_budget() else { return };
+        self.pay_from(new.as_ref().map(|budget| budget.account().clone()));
         drop(self.with_home(|home| core::mem::replace(&mut home.budget, new)));
     }
 
@@ -157,6 +148,7 @@ impl Current {
         let own = self.with_home(|home| (home.fpu.take(), home.budget.take()));
         drop(own);
         drop(self.take_wanted_budget());
+        self.pay_from(None);
         drop(self.owed().take());
         let ties = self.end_ties(reason);
         self.set_state(ThreadState::Ended);

@@ -7,6 +7,7 @@ mod lending;
 mod local;
 mod owed;
 mod page;
+pub mod payer;
 mod queued_at;
 mod ready_queue;
 pub mod registers;

@@ -14,44 +14,41 @@ use crate::{
     object::Ref,
     process::Process,
     tests::kernel::endpoint,
-    thread::{
-        FaultHandler, Tcb,
-        budget::{Budget, Share, Wanted},
-    },
+    thread::{FaultHandler, Tcb},
 };
 
-const LOW: u8 = 10;
-const MIDDLE: u8 = 20;
-const HIGH: u8 = 30;
+pub(super) const LOW: u8 = 10;
+pub(super) const MIDDLE: u8 = 20;
+pub(super) const HIGH: u8 = 30;
 /// Longer than all else takes.
-const LONG: u64 = 1_000_000_000;
+pub(super) const LONG: u64 = 1_000_000_000;
 /// How long a server works, and when others do something meanwhile: several slices, in nanoseconds.
-const WORK: u64 = 20_000_000;
-const HALF: u64 = WORK / 2;
+pub(super) const WORK: u64 = 20_000_000;
+pub(super) const HALF: u64 = WORK / 2;
 
 /// A server of low priority, whose work for a call takes some time, and a thread in the middle that wants to run from
 /// when that has begun.
-struct Scene {
-    process: Ref<Process>,
+pub(super) struct Scene {
+    pub(super) process: Ref<Process>,
     end: Ref<Endpoint>,
-    slot: CapSlot,
-    server: Ref<Tcb>,
-    notes: Notes<&'static str>,
+    pub(super) slot: CapSlot,
+    pub(super) server: Ref<Tcb>,
+    pub(super) notes: Notes<&'static str>,
     _short_cuts: ShortCuts,
     /// Last, as it looks whether all is given back.
-    kernel: Kernel,
+    pub(super) kernel: Kernel,
 }
 
 /// What the server does when it has taken a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Deed {
+pub(super) enum Deed {
     Answer,
     AnswerAndReceive,
     Keep,
     End,
 }
 
-fn scene(deed: Deed, short_cuts: bool) -> Scene {
+pub(super) fn scene(deed: Deed, short_cuts: bool) -> Scene {
     let mut kernel = Kernel::boot();
     let short_cuts = ShortCuts::set(short_cuts);
     let process = kernel.process("p");
@@ -103,7 +100,7 @@ impl Scene {
 }
 
 /// Once with the short cuts, once without.
-fn both(f: impl Fn(bool)) {
+pub(super) fn both(f: impl Fn(bool)) {
     [true, false].into_iter().for_each(f);
 }
 
@@ -182,32 +179,13 @@ fn a_handler_is_as_urgent_as_who_faults() {
     });
 }
 
-#[test]
-fn who_has_a_budget_lends_nothing() {
-    both(|short_cuts| {
-        let mut scene = scene(Deed::Answer, short_cuts);
-        let (slot, noted) = (scene.slot, scene.notes.clone());
-        let thread = scene.kernel.thread(&scene.process, HIGH, async move {
-            user::call(slot, words(), Never).await.unwrap();
-            noted.borrow_mut().push("answered");
-            0
-        });
-        let share = Share::new(LONG / 10, LONG).unwrap();
-        let budget = Budget::new(share, clock::nanoseconds(), &scene.process.quota).unwrap();
-        thread.ask_budget(Wanted::Limited(budget));
-        thread.start().unwrap();
-        scene.kernel.run_until_idle();
-        assert_eq!(scene.notes.take(), ["middle", "worked", "answered", "went on"]);
-    });
-}
-
 /// Servers of which each calls the next one, and the last one works.
-struct Chain {
-    links: Vec<Ref<Tcb>>,
-    scene: Scene,
+pub(super) struct Chain {
+    pub(super) links: Vec<Ref<Tcb>>,
+    pub(super) scene: Scene,
 }
 
-fn chain(length: usize, short_cuts: bool) -> Chain {
+pub(super) fn chain(length: usize, short_cuts: bool) -> Chain {
     let mut scene = scene(Deed::Answer, short_cuts);
     let mut links = Vec::new();
     let mut end = scene.end.clone();

@@ -13,7 +13,10 @@ use crate::{
     object::Ref,
     process::Process,
     tests::kernel::{endpoint, grant},
-    thread::Tcb,
+    thread::{
+        Tcb,
+        budget::{Budget, Share},
+    },
 };
 
 /// What the programs of one run share.
@@ -64,7 +67,14 @@ async fn map_something(world: &World, number: u64) {
 /// Asks something of a thread, as another CPU's system call would.
 fn disturb_a_thread(world: &World) {
     let Some(thread) = world.thread() else { return };
-    match world.random.below(12) {
+    match world.random.below(14) {
+        12 => drop(thread.ask_budget(None)),
+        13 => {
+            let share = Share::new(200_000, 1_000_000).unwrap();
+            if let Ok(budget) = Budget::new(share, clock::nanoseconds(), &thread.process.quota) {
+                thread.ask_budget(Some(budget));
+            }
+        }
         0 => drop(thread.kill()),
         1..4 => drop(thread.suspend()),
         4..7 => drop(thread.ask_priority(world.random.below(10) as u8)),

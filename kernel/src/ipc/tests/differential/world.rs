@@ -32,7 +32,7 @@ use crate::{
     },
     thread::{
         BlockReason, FaultHandler, Tcb, ThreadId,
-        budget::{Budget, Share, Wanted},
+        budget::{Budget, Share},
         state::ThreadState,
     },
 };
@@ -272,7 +272,7 @@ fn add_thread(kernel: &mut Kernel, world: &Rc<World>, process: &Ref<Process>, pl
     if let Some([budget, period]) = plan.budget {
         let share = Share::new(budget, period).unwrap();
         let budget = Budget::new(share, clock::nanoseconds(), &process.quota).unwrap();
-        thread.ask_budget(Wanted::Limited(budget));
+        thread.ask_budget(Some(budget));
     }
     world.threads.borrow_mut().push(thread);
 }
