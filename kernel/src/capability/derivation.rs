@@ -326,12 +326,31 @@ impl<'a> Tree<'a> {
     /// It is in this tree, and there.
     #[inline]
     pub unsafe fn leaf_beneath(&self, root: &Slot) -> Option<&Slot> {
-        let mut leaf = self.get(root, Link::First)?;
+        // SAFETY: the caller's: its child is in this tree, too.
+        Some(unsafe { self.leaf_from(self.get(root, Link::First)?) })
+    }
+
+    /// The same beneath `node`, or that itself.
+    ///
+    /// # Safety
+    /// As [`Tree::leaf_beneath`].
+    #[inline]
+    pub unsafe fn leaf_from<'t>(&'t self, node: &'t Slot) -> &'t Slot {
+        let mut leaf = node;
         // The old one of one that arrives goes first: without it, nobody would find the children that are still to come.
         while let Some(next) = self.get(leaf, Link::First).or_else(|| self.old_of(leaf)) {
             leaf = next;
         }
-        Some(leaf)
+        leaf
+    }
+
+    /// What a node was derived from.
+    ///
+    /// # Safety
+    /// As [`Tree::leaf_beneath`].
+    #[inline]
+    pub unsafe fn parent_of(&self, node: &Slot) -> Option<&Slot> {
+        self.get(node, Link::Parent)
     }
 
     /// Where the children are that a node still lacks.

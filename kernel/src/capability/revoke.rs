@@ -27,7 +27,10 @@
 //! one kills the entry that the other has marked, that leaves its place, but its slot and its mark stay until
 //! the other one has seen that nothing is beneath it any more.
 
-use core::{num::NonZeroU64, ptr::NonNull};
+use core::{
+    num::NonZeroU64,
+    ptr::{self, NonNull},
+};
 
 use orbital_abi::{CapSlot, Error};
 
@@ -140,6 +143,14 @@ impl Revoking {
         }
     }
 
+    /// Whether the parent of one that has to go has to do so itself.
+    fn goes(&self, parent: &Slot, tree: &Tree<'_>, root: &Slot) -> bool {
+        match self.cut {
+            None => !ptr::eq(parent, root),
+            Some(_) => tree.cuts(parent.badge()),
+        }
+    }
+
     /// Kills some of the entries; whether there may be more.
     pub fn step(&self) -> bool {
         let found = {
@@ -172,13 +183,22 @@ impl Revoking {
         let mut entries = table.lock();
         let tree = Tree::of(self.object.header());
         let Some(root) = self.root(&tree) else { return 0 };
-        let mut killed = 0;
+        let (mut killed, mut parent) = (0, None);
         for _ in 0..STEP {
-            let Look::Found(leaf) = self.look(&tree, root) else { break };
+            // From the last one's parent on, if that goes too: a way down from the top may be long.
+            let found = match parent {
+                // SAFETY: what one of this tree was derived from is in it.
+                Some(parent) => Look::Found(unsafe { tree.leaf_from(parent) }),
+                None => self.look(&tree, root),
+            };
+            let Look::Found(leaf) = found else { break };
             if table_of(leaf).cast() != NonNull::from(table) {
                 break;
             }
-            // SAFETY: it is in this tree, and in the table that is locked.
+            // SAFETY: it is in this tree.
+            parent =
+                unsafe { tree.parent_of(leaf) }.filter(|parent| self.goes(parent, &tree, root));
+            // SAFETY: as above, and in the table that is locked.
             let entry = unsafe { entries.kill(leaf, &tree) };
             if let Closed::Entry(entry) | Closed::Leaving(Some(entry)) = entry {
                 entry.killed();

@@ -61,6 +61,11 @@ impl Tree<'_> {
         self.goes_on().is_some_and(|(other, _)| other == number)
     }
 
+    /// Whether this badge is being cut off.
+    pub fn cuts(&self, badge: u64) -> bool {
+        self.cut().is_some_and(|cut| cut.badge.get() == badge)
+    }
+
     fn node(&self, at: &Cell<*const ()>) -> Option<&Slot> {
         // SAFETY: the root is marked, so it is there, and what is next is in the tree, which is locked.
         unsafe { at.get().cast::<Slot>().as_ref() }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How many slots one step looks at that searches for something to be done. Each is a walk through the table's tree.
-const SEARCH: u32 = 64;
+const SEARCH: u32 = 32;
 
 /// What [`Entries::tidy`] has found.
 pub enum Tidied {
