@@ -9,6 +9,7 @@ use orbital_user::{
 };
 
 use crate::{
+    crowd,
     mappings::{PLACE, map_at},
     measure::Samples,
     roles,
@@ -21,10 +22,11 @@ const LARGE: u64 = 64 << 20;
 /// What that process may have: twice the memory for page tables, and kernel memory for all that it maps.
 const HOARDER_QUOTA: (u64, u64) = (LARGE / PAGE_SIZE * 2, 8 << 20);
 
-/// The longest stretch in each of four works that are long.
+/// The longest stretch in each of five works that are long.
 pub fn worst() -> Samples {
     Samples::of(vec![
         revoke_capabilities(),
+        revoke_of_a_crowd(),
         unmap(),
         end_process("hoarder"),
         end_process("spendthrift"),
@@ -44,6 +46,17 @@ fn revoke_capabilities() -> u64 {
     revoke(endpoint.slot()).expect("all copies are there");
     drop(copies);
     longest()
+}
+
+/// What a hundred processes have, a thousand each, while they use it.
+fn revoke_of_a_crowd() -> u64 {
+    let endpoint = Endpoint::create().expect("an endpoint");
+    let crowd = crowd::gather(&endpoint);
+    longest();
+    revoke(endpoint.slot()).expect("all copies are there");
+    let longest = longest();
+    crowd.iter().for_each(roles::end);
+    longest
 }
 
 fn unmap() -> u64 {

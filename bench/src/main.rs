@@ -20,6 +20,7 @@ extern crate alloc;
 mod boot;
 mod calls;
 mod capabilities;
+mod crowd;
 mod faults;
 mod handlers;
 mod interrupts;
@@ -71,6 +72,7 @@ const ROLES: &[(&str, fn())] = &[
     ("faulter", handlers::faulter),
     ("hoarder", interrupts::hoarder),
     ("spendthrift", interrupts::spendthrift),
+    ("member", crowd::member),
 ];
 
 /// The value of `key` on the command line.
