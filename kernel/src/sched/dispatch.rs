@@ -293,11 +293,8 @@ fn keep_current() -> Option<*mut SavedRegisters> {
         put_off(&current);
         return None;
     }
+    // Nobody wants it. Whoever comes and is as urgent has it at once, as the slice has ended.
     cpu.slice_over.set(false);
-    if slice_over {
-        // Nobody wanted it.
-        cpu.slice_end.set(clock::nanoseconds() + SLICE_NS);
-    }
     Some(current.register_pointer())
 }
 
