@@ -32,6 +32,8 @@
 //! this lock: a signal that comes then takes the thread off the endpoint's queue, unless a message was quicker. Who
 //! waits for signals goes before. So a signal and a message that come at once are two receives, and both are there.
 
+mod quick;
+
 use orbital_abi::{CapSlot, Deadline, Error, ObjectKind, Registers, Rights, message::IS_SIGNAL};
 use orbital_executor::yield_now;
 use spin::Mutex;
@@ -48,6 +50,8 @@ use crate::{
     sched::Completion,
     thread::{BlockReason, Claim, Current, Phase, Sending, Tcb, WaitingQueue},
 };
+
+pub use quick::{signal_at_once, wait_at_once};
 
 /// Those that are ending.
 pub(super) static ENDINGS: Endings<Notification> = Endings::new();

@@ -114,6 +114,14 @@ impl<P: Place> Waiting<P> {
         self.thread().cancel_wait()
     }
 
+    /// Ends one that is over and was in no queue whose capability is [kept](release) for it, or by which a call came. For
+    /// the thread's CPU.
+    #[inline(always)]
+    pub(super) fn end_over(self) {
+        self.thread().end_claimed();
+        self.ended();
+    }
+
     /// Forgets a wait that whoever has claimed it has ended.
     pub(super) fn ended(mut self) {
         let place = self.place.take();

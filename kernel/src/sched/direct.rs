@@ -61,7 +61,7 @@ pub fn switch(
 
 /// What the CPU has of `from` is kept, and what `next` needs is loaded.
 #[inline(always)]
-fn give_cpu(from: &Current, next: &Current) -> *mut SavedRegisters {
+pub(super) fn give_cpu(from: &Current, next: &Current) -> *mut SavedRegisters {
     next.process.space.enter();
     next.set_state(ThreadState::Running);
     cause::set(next.priority());
@@ -110,7 +110,7 @@ pub fn yield_to_equal(current: &Current) -> Option<Quick<SavedRegisters>> {
 }
 
 /// Whether a thread that waits for its turn was interrupted in user mode, and may go on there.
-fn was_interrupted(thread: &Current) -> bool {
+pub(super) fn was_interrupted(thread: &Current) -> bool {
     thread.state() == ThreadState::Preempted
         && !thread.has_wishes()
         && !thread.may_be_paid_for()

@@ -155,7 +155,8 @@ pub fn next() -> *mut SavedRegisters {
 /// The current thread has blocked, and nothing is left for the whole turn: the first of those that are as urgent as
 /// what this CPU has published, which covers everybody here, goes on.
 fn next_covered() -> Option<*mut SavedRegisters> {
-    let priority = wake::published_priority().filter(|_| wake::nothing_is_left())?;
+    let priority =
+        wake::published_priority(arch::cpu_index()).filter(|_| wake::nothing_is_left())?;
     heir::inherit();
     let cpu = CPU.here();
     let thread = cpu.ready.borrow_mut().pop_first(priority)?;

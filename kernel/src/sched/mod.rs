@@ -8,6 +8,7 @@ mod cpu;
 pub mod direct;
 pub mod dispatch;
 mod heir;
+pub mod in_turn;
 pub mod irq_off;
 mod place;
 mod requests;

@@ -114,6 +114,25 @@ impl RunQueue {
         self.levels[usize::from(priority)].first()
     }
 
+    /// Takes that if `choose` does: with what that gave, and whether another one is as urgent.
+    #[inline(always)]
+    pub fn take_first<T>(
+        &mut self,
+        priority: u8,
+        choose: impl FnOnce(&Tcb) -> Option<T>,
+    ) -> Option<(Ref<Tcb>, T, bool)> {
+        let level = usize::from(priority);
+        let queue = &mut self.levels[level];
+        let chosen = choose(queue.first()?)?;
+        let thread = queue.pop_front()?;
+        let is_last = queue.is_empty();
+        self.length -= 1;
+        if is_last {
+            self.occupied[level / WORD_BITS] &= !(1 << (level % WORD_BITS));
+        }
+        Some((thread, chosen, !is_last))
+    }
+
     /// Takes that.
     #[inline]
     pub fn pop_first(&mut self, priority: u8) -> Option<Ref<Tcb>> {

@@ -7,6 +7,7 @@
 
 use core::{
     cell::Cell,
+    cmp,
     sync::atomic::{AtomicU8, Ordering::Relaxed},
 };
 
@@ -122,15 +123,17 @@ pub fn is_as_urgent_as_published(priority: u8, cpu: usize) -> bool {
     URGENCY.of(cpu).level() <= usize::from(priority) + 1
 }
 
-/// The priority that this CPU has published, unless somebody has made it look at its queues since.
-pub fn published_priority() -> Option<u8> {
-    let level = URGENCY.here().level();
+/// The priority that `cpu`, this one, has published, unless somebody has made it look at its queues since.
+#[inline]
+pub fn published_priority(cpu: usize) -> Option<u8> {
+    let level = URGENCY.of(cpu).level();
     (level != AWAKE).then(|| level.checked_sub(1)).flatten().and_then(|it| u8::try_from(it).ok())
 }
 
-/// Whether a thread of this priority is no more urgent than what `cpu`, this one, has published.
-pub fn is_covered(priority: u8, cpu: usize) -> bool {
-    usize::from(priority) < URGENCY.of(cpu).level()
+/// How urgent a thread of this priority is beside what `cpu`, this one, has published.
+#[inline]
+pub fn compare_to_published(priority: u8, cpu: usize) -> cmp::Ordering {
+    (usize::from(priority) + 1).cmp(&URGENCY.of(cpu).level())
 }
 
 /// Whether `cpu`, this one, has left its dispatcher to run a thread, with all short cuts allowed, and nobody has

@@ -6,6 +6,8 @@
 //! dispatcher would do no more than that: nothing is asked of the thread, it may run here, it has no budget, and
 //! no CPU sleeps that could take it.
 
+use core::cmp::Ordering;
+
 use super::{
     balance,
     cpu::{CPU, set_timer},
@@ -24,28 +26,35 @@ fn orbital_thread_woken(thread: Ref<Tcb>) {
     if !thread.is_blocked_plain(cpu) || !wake::is_in_call(cpu) {
         return wake::hand_to_dispatcher(thread);
     }
+    thread.set_state(ThreadState::Woken);
     make_ready(thread, cpu);
 }
 
-fn make_ready(thread: Ref<Tcb>, cpu_index: usize) {
+/// A thread of this CPU, which was blocked and plain, waits for its turn.
+#[inline(always)]
+pub(super) fn make_ready(thread: Ref<Tcb>, cpu_index: usize) {
     let cpu = CPU.here();
     let priority = thread.due_priority();
     thread.set_priority(priority);
-    thread.set_state(ThreadState::Woken);
     let waiting = {
         let mut ready = cpu.ready.borrow_mut();
         ready.push_back(thread);
         ready.len()
     };
     balance::publish_waiting(waiting);
-    if sleepers::exist() || !wake::is_covered(priority, cpu_index) {
+    if sleepers::exist() {
         return wake::leave_for_dispatcher();
     }
-    let slice_end = cpu.slice_end.get();
-    // The current one may be more urgent than was published: it may give the CPU back to an equal without a word to
-    // the dispatcher.
-    if wake::published_priority() == Some(priority) && slice_end < cpu.timer() {
-        // That has to share its time now.
-        set_timer(slice_end);
+    match wake::compare_to_published(priority, cpu_index) {
+        Ordering::Less => {}
+        // The current one may be more urgent than was published: it may give the CPU back to an equal without a word to
+        // the dispatcher. That has to share its time now.
+        Ordering::Equal => {
+            let slice_end = cpu.slice_end.get();
+            if slice_end < cpu.timer() {
+                set_timer(slice_end);
+            }
+        }
+        Ordering::Greater => wake::leave_for_dispatcher(),
     }
 }

@@ -8,7 +8,7 @@ use crate::{
         SavedRegisters,
         quick::{FOURTH, Quick, SAVED, TURN},
     },
-    ipc::{self, Request},
+    ipc::{self, Request, notification},
     sched::{direct, dispatch},
     thread::Current,
 };
@@ -71,6 +71,30 @@ extern "C-unwind" fn orbital_reply_receive(
 ) -> Answer {
     let request = Request { slot, tag, deadline };
     quick(registers, |current| ipc::reply_receive_at_once(current, request, kept))
+}
+
+/// Signals.
+#[unsafe(no_mangle)]
+extern "C-unwind" fn orbital_signal(
+    slot: u64,
+    bits: u64,
+    _: u64,
+    registers: *mut SavedRegisters,
+    _: u64,
+) -> Answer {
+    quick(registers, |current| notification::signal_at_once(current, slot, bits))
+}
+
+/// Waits for signals.
+#[unsafe(no_mangle)]
+extern "C-unwind" fn orbital_await_signal(
+    slot: u64,
+    deadline: u64,
+    _: u64,
+    registers: *mut SavedRegisters,
+    _: u64,
+) -> Answer {
+    quick(registers, |current| notification::wait_at_once(current, slot, deadline))
 }
 
 /// One of them has switched to the thread with these registers, and left something for the dispatcher. `words` are

@@ -12,7 +12,8 @@ use crate::object::Ref;
 /// A thread's place in a queue.
 pub(super) struct Link(UnsafeCell<Neighbours>);
 
-#[derive(Default)]
+/// What `linked` does not hold for means nothing.
+#[derive(Clone, Copy)]
 struct Neighbours {
     linked: bool,
     before: Option<NonNull<Tcb>>,
@@ -45,6 +46,18 @@ fn neighbours(thread: NonNull<Tcb>) -> *mut Neighbours {
     unsafe { thread.as_ref() }.link.0.get()
 }
 
+/// The thread is in no queue any more; between whom it was.
+///
+/// # Safety
+/// It is in the queue of which the caller has the `&mut`.
+#[inline(always)]
+unsafe fn leave(thread: NonNull<Tcb>) -> Neighbours {
+    // SAFETY: the caller's.
+    let place = unsafe { &mut *neighbours(thread) };
+    place.linked = false;
+    *place
+}
+
 impl ReadyQueue {
     /// An empty queue.
     pub const fn new() -> Self {
@@ -75,6 +88,7 @@ impl ReadyQueue {
     }
 
     /// Puts `thread` at the end.
+    #[inline]
     pub fn push_back(&mut self, thread: Ref<Tcb>) {
         self.insert(thread, |queue| (queue.last, None));
     }
@@ -116,9 +130,14 @@ impl ReadyQueue {
     }
 
     /// Takes the first thread.
+    #[inline]
     pub fn pop_front(&mut self) -> Option<Ref<Tcb>> {
         let first = self.first?;
-        Some(self.unlink(first))
+        // SAFETY: it is in this queue, and before it there is nobody.
+        let after = unsafe { leave(first) }.after;
+        self.join(None, after);
+        // SAFETY: `insert` gave this reference away, and the thread has just left the queue.
+        Some(unsafe { Ref::from_raw(first) })
     }
 
     /// Takes `thread` out of this queue; `None` when it is in none.
@@ -134,7 +153,7 @@ impl ReadyQueue {
 
     fn unlink(&mut self, thread: NonNull<Tcb>) -> Ref<Tcb> {
         // SAFETY: the thread is in this queue.
-        let Neighbours { before, after, .. } = unsafe { core::mem::take(&mut *neighbours(thread)) };
+        let Neighbours { before, after, .. } = unsafe { leave(thread) };
         self.join(before, after);
         // SAFETY: `insert` gave this reference away, and the thread has just left the queue.
         unsafe { Ref::from_raw(thread) }

@@ -37,6 +37,8 @@ use crate::{
 
 /// In the place of [`ThreadState::Preempted`]: see [`Tcb::set_yielded`].
 const YIELDED: u8 = 6;
+/// The same: see [`Tcb::set_answered`].
+const ANSWERED: u8 = 7;
 /// In the place of [`ThreadState::Blocked`], beside the number of the CPU: see [`Tcb::set_blocked_plain`].
 const BLOCKED_PLAIN: u8 = 0x80;
 const _: () = assert!(MAX_CPUS <= BLOCKED_PLAIN as usize);
@@ -216,7 +218,7 @@ impl Tcb {
             2 => ThreadState::Preempted,
             3 => ThreadState::Running,
             5 => ThreadState::Ended,
-            YIELDED => ThreadState::Preempted,
+            YIELDED | ANSWERED => ThreadState::Preempted,
             _ => ThreadState::Blocked,
         }
     }
@@ -232,6 +234,19 @@ impl Tcb {
     #[inline(always)]
     pub fn has_yielded(&self) -> bool {
         self.state.load(Ordering::Acquire) == YIELDED
+    }
+
+    /// The same after a leaf wait: its answer is written, and its operation stands in the slot and is over. The poll of
+    /// that was started.
+    #[inline(always)]
+    pub fn set_answered(&self) {
+        self.state.store(ANSWERED, Ordering::Release);
+    }
+
+    /// Whether it does.
+    #[inline(always)]
+    pub fn is_answered(&self) -> bool {
+        self.state.load(Ordering::Acquire) == ANSWERED
     }
 
     /// It is blocked, and plain: `cpu`, which has it, may let it go on without a look at anything that can be asked

@@ -17,6 +17,7 @@
 //! answer a later one.
 
 mod fault;
+mod signals;
 
 use core::{
     ptr,
@@ -249,12 +250,6 @@ impl Tcb {
         self.wait.unseen.load(Ordering::Relaxed)
     }
 
-    /// Takes back the signals that [`Claim::give_signals`] gave it last: once. For whoever has ended the
-    /// wait that they answered.
-    pub fn take_back_signals(&self) -> u64 {
-        self.wait.note.swap(ptr::null_mut(), Ordering::Relaxed).addr() as u64
-    }
-
     /// Whether the answer is there; then the wait is over.
     pub fn take_ready(&self) -> bool {
         let (sequence, phase) = self.wait.load();
@@ -374,13 +369,6 @@ impl Claim {
         }
         self.thread.wait.word.store(word(self.sequence, Phase::Ready), Ordering::Release);
         self.thread.wake();
-    }
-
-    /// Gives the thread the signals that it waits for, and wakes it. They are noted beside its registers:
-    /// if it ends before it sees them, they go to someone else. `mark` tells them from a message.
-    pub fn give_signals(self, bits: u64, mark: u64) {
-        self.thread.wait.note_number(bits);
-        self.complete(Ok(Registers::control([bits, 0, mark, 0])));
     }
 
     /// The call has been taken: from now on it waits for its reply.

@@ -17,6 +17,8 @@ unsafe extern "C-unwind" {
     safe fn orbital_call(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
     safe fn orbital_reply_receive(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64)
     -> Answer;
+    safe fn orbital_signal(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
+    safe fn orbital_await_signal(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
     /// The dispatcher's turn, after a quick one.
     safe fn orbital_turn(
         registers: *mut SavedRegisters,
@@ -47,6 +49,8 @@ pub fn syscall(number: u64) -> Result<*mut SavedRegisters, Stop> {
             Some(Syscall::ThreadYield) => orbital_yield,
             Some(Syscall::Call) => orbital_call,
             Some(Syscall::ReplyReceive) => orbital_reply_receive,
+            Some(Syscall::NotificationSignal) => orbital_signal,
+            Some(Syscall::NotificationWait) => orbital_await_signal,
             _ => return orbital_syscall(registers, number),
         };
         // SAFETY: the thread is in user mode, and so nobody else touches its registers.

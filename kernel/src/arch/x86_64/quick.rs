@@ -106,6 +106,8 @@ macro_rules! quick_message {
 
 quick!(null, "orbital_null", [], []);
 quick!(give_way, "orbital_yield", [], []);
+quick_message!(signal, "orbital_signal");
+quick_message!(wait, "orbital_await_signal");
 quick_message!(call, "orbital_call");
 quick_message!(reply_receive, "orbital_reply_receive");
 

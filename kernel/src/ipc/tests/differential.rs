@@ -85,19 +85,27 @@ fn what_a_server_leaves_to_be_done_does_not_wait_for_it() {
 /// agree in everything, in the order of events over all threads and in their times too.
 #[test]
 fn with_and_without_short_cuts_programs_see_the_same() {
-    with_seeds(scaled(100_000), |seed| {
-        let plan = Plan::random(&Random::new(seed));
-        let [quick, general] = [true, false].map(|short_cuts| world::run(&plan, short_cuts));
-        let differs = quick.events.iter().zip(&general.events).position(|(a, b)| a != b);
-        let common = differs.unwrap_or(quick.events.len().min(general.events.len()));
-        assert_eq!(
-            quick.events.get(common..),
-            general.events.get(common..),
-            "from event {common} on; {plan:#?}"
-        );
-        assert_eq!(quick.left, general.left, "{plan:#?}");
-        assert_eq!(quick.counts, general.counts, "{plan:#?}");
-    });
+    with_seeds(scaled(100_000), |seed| agree(&Plan::random(&Random::new(seed))));
+}
+
+/// Whom a signal wakes waits for its turn, with and without short cuts: so among equals too there is one order of all
+/// that happens.
+#[test]
+fn with_and_without_short_cuts_signals_let_equals_run_in_the_same_order() {
+    with_seeds(scaled(100_000), |seed| agree(&Plan::of_signals(&Random::new(seed))));
+}
+
+fn agree(plan: &Plan) {
+    let [quick, general] = [true, false].map(|short_cuts| world::run(plan, short_cuts));
+    let differs = quick.events.iter().zip(&general.events).position(|(a, b)| a != b);
+    let common = differs.unwrap_or(quick.events.len().min(general.events.len()));
+    assert_eq!(
+        quick.events.get(common..),
+        general.events.get(common..),
+        "from event {common} on; {plan:#?}"
+    );
+    assert_eq!(quick.left, general.left, "{plan:#?}");
+    assert_eq!(quick.counts, general.counts, "{plan:#?}");
 }
 
 /// Equal threads take turns, and a direct switch does not wait for its turn: compared is what no order decides.

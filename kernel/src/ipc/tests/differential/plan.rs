@@ -259,4 +259,39 @@ impl Plan {
         };
         Self { threads: (0..threads).map(thread).collect() }
     }
+    /// One of threads that signal and wait for signals, many of which are equals.
+    pub fn of_signals(random: &Random) -> Self {
+        let threads = 2 + random.below(MOST_THREADS - 1);
+        let priority = || [10, 20][random.below(2)];
+        let ask = || {
+            let (call, value) = match random.below(8) {
+                0 => (Syscall::ThreadKill, 0),
+                1..4 => (Syscall::ThreadSuspend, 0),
+                4..6 => (Syscall::ThreadResume, 0),
+                _ => (Syscall::ThreadSetPriority, priority().into()),
+            };
+            Deed::Ask { call, thread: random.below(threads), values: [value, 0] }
+        };
+        let deed = |_| match random.below(24) {
+            0..9 => Deed::Signal,
+            9..18 => Deed::AwaitSignal(match random.below(12) {
+                0 => Wait::Now,
+                1 => Wait::For(1 + random.below(3_000_000) as u64),
+                _ => Wait::Never,
+            }),
+            18 | 19 => Deed::Work(1 + random.below(1_500_000) as u64),
+            20 | 21 => Deed::Yield,
+            22 => Deed::Interrupted,
+            _ => ask(),
+        };
+        let thread = |_| Thread {
+            process: random.below(PROCESSES),
+            priority: priority(),
+            has_page: false,
+            budget: None,
+            handler: None,
+            deeds: (0..3 + random.below(25)).map(deed).collect(),
+        };
+        Self { threads: (0..threads).map(thread).collect() }
+    }
 }

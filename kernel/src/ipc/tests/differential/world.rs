@@ -206,6 +206,11 @@ impl World {
                 };
                 (core::mem::discriminant(&reason), whom)
             });
+            // Whether the poll of its operation has begun while it waits for its turn is for nobody to see.
+            let state = match state {
+                ThreadState::Preempted => ThreadState::Woken,
+                other => other,
+            };
             Left { state, exit: thread.exit_reason(), priority: thread.priority(), reason }
         };
         self.threads.borrow().iter().map(left).collect()
