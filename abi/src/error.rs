@@ -74,7 +74,8 @@ errors! {
         PeerGone = 17, "the partner is gone";
         /// The endpoint was destroyed.
         EndpointGone = 18, "the endpoint was destroyed";
-        /// This thread has taken no call that it still has to answer.
+        /// This thread has taken no call that it still has to answer; or the call that was kept is just being answered by another
+        /// thread, which may find that it can't: then it can be tried again.
         NoReplyOwed = 19, "no call is waiting for this thread's reply";
         /// The tag of a message is malformed, or names more words than travel in registers where its sender has no
         /// message page.

@@ -1,6 +1,8 @@
 //! Answers to calls. The call that a thread has taken stands in its TCB until it is answered or dropped: a dropped
 //! one wakes its caller with `PeerGone`. Or the thread keeps it, as a [`Reply`] in a slot of its process's table, from
-//! where any of the process's threads can answer it: once. The end of the slot drops it.
+//! where any of the process's threads can answer it: once. The end of the slot drops it. While one of them answers, what
+//! comes of that is open, as there may be no room for the answer: another one that comes meanwhile is told
+//! [`Error::NoReplyOwed`], and may try again.
 //!
 //! Wherever it stands, its caller knows ([`OwedCell`]), and one that gives up or ends leaves nothing behind but the
 //! fact, of which whoever answers is told: `PeerGone`.
@@ -24,6 +26,9 @@ pub enum Expects {
     Reply,
 }
 
+#[cfg(test)]
+mod tests;
+
 /// A call that was taken, to be answered later. Its capability has no rights, so it can't be copied: there is one
 /// place from where it is answered, until that is done.
 #[repr(C)]
@@ -39,7 +44,8 @@ unsafe impl Object for Reply {
 
     /// Nobody can answer any more: the caller is told.
     fn orphaned(&self) {
-        drop(self.call.take());
+        // Whoever has it in hand keeps the reply, whose end drops what is put back.
+        drop(self.call.give_up());
     }
 }
 
@@ -72,8 +78,9 @@ pub fn keep(current: &Current) -> Result<CapSlot, Error> {
 /// whose it was.
 ///
 /// # Errors
-/// [`Error::NoReplyOwed`] when it owes none; those of the slot; [`Error::PeerGone`] when the caller has given up or
-/// ended: then the reply is used up. [`Error::NoRoom`] when the caller has no room for the message, and those of
+/// [`Error::NoReplyOwed`] when it owes none, or another thread is about to answer the kept one, or to find that it
+/// can't; those of the slot; [`Error::PeerGone`] when the caller has given up or ended: then the reply is used up.
+/// [`Error::NoRoom`] when the caller has no room for the message, and those of
 /// [`transfer::pass`]: then it is to be answered still.
 pub fn reply(current: &Current, kept: CapSlot, message: &Message) -> Result<Ref<Tcb>, Error> {
     if kept.is_null() {
@@ -98,12 +105,18 @@ fn answer(
     message: &Message,
     nothing: Error,
 ) -> Result<Ref<Tcb>, Error> {
-    let call = match holder.cell().take() {
+    let (cell, is_kept) = (holder.cell(), matches!(holder, Holder::Kept(_)));
+    let found = if is_kept { cell.pick_up() } else { cell.take() };
+    let call = match found {
         Found::Nothing => return Err(nothing),
         Found::Gone => return Err(Error::PeerGone),
+        Found::InHand => return Err(Error::NoReplyOwed),
         Found::Call(call) => call,
     };
-    let claim = call.claim().ok_or(Error::PeerGone)?;
+    let Some(claim) = call.claim() else {
+        cell.put_down();
+        return Err(Error::PeerGone);
+    };
     let mut first = CapSlot::NULL;
     if transfer::is_more(message.tag) {
         match give_more(current, message.tag, &claim) {
@@ -114,6 +127,7 @@ fn answer(
             }
         }
     }
+    cell.put_down();
     let caller = claim.thread().clone();
     claim.complete(Ok(transfer::replied(message, first)));
     Ok(caller)

@@ -15,11 +15,14 @@
 //! Who may do what:
 //! - A call is put into a cell, and moved to another one, while the caller's wait is claimed, or by the caller
 //!   before it waits.
-//! - A holder takes the call out by one exchange; then the reference is its own.
+//! - A holder takes the call out by one exchange; then the reference is its own. Of several who want to answer a kept
+//!   reply the first leaves the mark "in hand", until it has answered, or could not. The others are told, and don't wait.
 //! - A caller that cancels claims its own wait first ([`Tcb::cancel_wait`]), then takes itself out of the cell if it
 //!   is there still, and ends the wait last. A holder that has it in its hands finds the wait claimed, and waits
 //!   those few instructions. It has to claim that wait before the cell goes: so the cell outlives the caller's
 //!   look at it. The lifetime of [`Owed`] says that.
+
+mod word;
 
 use core::{
     marker::PhantomData,
@@ -29,6 +32,7 @@ use core::{
 };
 
 use orbital_abi::Error;
+use word::{GONE, IN_HAND, NOTHING, caller, is_call, lends, pack};
 
 use super::{Claim, Current, Tcb, lending::Relent};
 use crate::object::Ref;
@@ -84,31 +88,6 @@ fn refuse(caller: &Tcb, sequence: u64) {
     if let Some(claim) = caller.claim_taken(sequence) {
         claim.complete(Err(Error::PeerGone));
     }
-}
-
-/// No call.
-const NOTHING: *mut Tcb = ptr::null_mut();
-/// A call whose caller has given up, or ended.
-const GONE: *mut Tcb = ptr::without_provenance_mut(1 << LENT_BITS);
-/// Below the caller's address stands the priority that it lends: the eight bits above are all alike in an address.
-const LENT_BITS: u32 = u8::BITS;
-
-/// The caller, and what it lends.
-#[inline]
-fn pack(caller: *mut Tcb, lends: u8) -> *mut Tcb {
-    caller.map_addr(|address| address << LENT_BITS | usize::from(lends))
-}
-
-/// The caller.
-#[inline]
-fn caller(word: *mut Tcb) -> *mut Tcb {
-    word.map_addr(|bits| (bits.cast_signed() >> LENT_BITS).cast_unsigned())
-}
-
-/// What it lends.
-#[inline]
-fn lends(word: *mut Tcb) -> u8 {
-    word.addr() as u8
 }
 
 /// Whose cell it is.
@@ -196,7 +175,7 @@ impl<'a> Holder<'a> {
     pub(super) fn hook(self, caller: Ref<Tcb>, sequence: u64) -> Option<Owed<'a>> {
         let before = match self.cell().take() {
             Found::Call(before) => Some(before),
-            Found::Nothing | Found::Gone => None,
+            Found::Nothing | Found::Gone | Found::InHand => None,
         };
         self.hook_first(caller, sequence);
         before
@@ -221,6 +200,7 @@ impl<'a> Holder<'a> {
 }
 
 /// The place for one.
+#[derive(Default)]
 pub struct OwedCell {
     /// Counted, where it is a thread; and what it lends.
     caller: AtomicPtr<Tcb>,
@@ -234,14 +214,10 @@ pub enum Found<'a> {
     Nothing,
     /// A call whose caller has given up, or ended.
     Gone,
+    /// A kept call that someone else is about to answer, or to put back.
+    InHand,
     /// A call.
     Call(Owed<'a>),
-}
-
-impl Default for OwedCell {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 impl OwedCell {
@@ -256,7 +232,42 @@ impl OwedCell {
         match self.caller.swap(NOTHING, Ordering::AcqRel) {
             NOTHING => Found::Nothing,
             GONE => Found::Gone,
+            IN_HAND => Found::InHand,
             word => Found::Call(self.owed(word)),
+        }
+    }
+
+    /// Takes out what is there, of a kept reply that others may want to answer: who gets the call has it in hand until it
+    /// [puts that down](OwedCell::put_down), or [back](Claim::put_back).
+    pub fn pick_up(&self) -> Found<'_> {
+        self.take_leaving(IN_HAND)
+    }
+
+    /// Takes out what is there, of a kept reply that nobody answers any more, unless someone has it in hand.
+    pub fn give_up(&self) -> Found<'_> {
+        self.take_leaving(NOTHING)
+    }
+
+    /// It is not in hand any more: it was answered, or its caller has given up.
+    pub fn put_down(&self) {
+        self.caller.store(NOTHING, Ordering::Release);
+    }
+
+    fn take_leaving(&self, left: *mut Tcb) -> Found<'_> {
+        let mut word = self.caller.load(Ordering::Relaxed);
+        loop {
+            let next = match word {
+                NOTHING => return Found::Nothing,
+                IN_HAND => return Found::InHand,
+                GONE => NOTHING,
+                _ => left,
+            };
+            // The caller may give up, or lend something else.
+            match self.caller.compare_exchange(word, next, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(GONE) => return Found::Gone,
+                Ok(word) => return Found::Call(self.owed(word)),
+                Err(now) => word = now,
+            }
         }
     }
 
@@ -264,7 +275,7 @@ impl OwedCell {
     #[inline]
     pub fn take_call(&self) -> Option<Owed<'_>> {
         let word = self.caller.swap(NOTHING, Ordering::AcqRel);
-        if word.addr() > GONE.addr() {
+        if is_call(word) {
             return Some(self.owed(word));
         }
         self.caller.store(word, Ordering::Relaxed);
@@ -274,7 +285,7 @@ impl OwedCell {
     /// Puts what is there into the cell of `other`, which is empty.
     pub fn move_to(&self, other: Holder<'_>) {
         match self.take() {
-            Found::Nothing => {}
+            Found::Nothing | Found::InHand => {}
             Found::Gone => other.cell().set_gone(),
             Found::Call(call) => drop(call.put_into(other)),
         }
@@ -282,7 +293,7 @@ impl OwedCell {
 
     /// Whether a caller waits.
     pub fn is_some(&self) -> bool {
-        self.caller.load(Ordering::Relaxed).addr() > GONE.addr()
+        is_call(self.caller.load(Ordering::Relaxed))
     }
 
     /// Notes that the caller is gone. In an empty one.
@@ -303,7 +314,7 @@ impl OwedCell {
 
     /// What was just taken out.
     fn owed(&self, word: *mut Tcb) -> Owed<'_> {
-        // SAFETY: neither of the two other values, so it is the reference that `hook` gave away.
+        // SAFETY: none of the other values, so it is the reference that `hook` gave away.
         let caller = unsafe { Ref::from_raw(NonNull::new_unchecked(caller(word))) };
         Owed { caller, sequence: self.sequence.load(Ordering::Relaxed), cell: PhantomData }
     }

@@ -37,6 +37,8 @@ enum Step {
     /// It puts the call into a slot, and answers it afterwards.
     Keep,
     AnswerKept,
+    /// First with a capability for which the caller has no room.
+    RefuseKept,
     AnswerKeptAndReceive,
     CloseKept,
     /// It takes another call, which drops the first.
@@ -56,11 +58,12 @@ enum Deed {
     Close,
 }
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step::Answer,
     Step::AnswerAndReceive,
     Step::Keep,
     Step::AnswerKept,
+    Step::RefuseKept,
     Step::AnswerKeptAndReceive,
     Step::CloseKept,
     Step::TakeAnother,
@@ -102,6 +105,18 @@ fn answer() -> Message {
     user::message(2, &[1, 2, 3])
 }
 
+fn too_much() -> Message {
+    Message { tag: answer().tag.with_capabilities(1, 0).unwrap(), ..answer() }
+}
+
+impl Step {
+    /// Whether it is about a call that is kept before.
+    fn is_of_kept(self) -> bool {
+        use Step::{AnswerKept, AnswerKeptAndReceive, CloseKept, RefuseKept};
+        [AnswerKept, RefuseKept, AnswerKeptAndReceive, CloseKept].contains(&self)
+    }
+}
+
 /// What a thread is told that answers and receives, and finds nothing to receive.
 fn without_a_message<T>(received: Result<T, Error>) -> Option<Result<(), Error>> {
     match received {
@@ -114,8 +129,7 @@ fn without_a_message<T>(received: Result<T, Error>) -> Option<Result<(), Error>>
 
 async fn serve(step: Step, endpoint: CapSlot, is_ready: Rc<Cell<bool>>, told: Told) {
     user::receive(endpoint, Now).await.unwrap();
-    let keeps = [Step::AnswerKept, Step::AnswerKeptAndReceive, Step::CloseKept].contains(&step);
-    if keeps {
+    if step.is_of_kept() {
         assert_eq!(user::keep_reply().await, Ok(KEPT));
     }
     is_ready.set(true);
@@ -133,6 +147,10 @@ async fn serve(step: Step, endpoint: CapSlot, is_ready: Rc<Cell<bool>>, told: To
             }
         },
         Step::AnswerKept => Some(user::reply_to(KEPT, answer()).await),
+        Step::RefuseKept => match user::reply_to(KEPT, too_much()).await {
+            Err(Error::NoRoom) => Some(user::reply_to(KEPT, answer()).await),
+            error => Some(error),
+        },
         Step::AnswerKeptAndReceive => {
             without_a_message(user::reply_to_receive(KEPT, endpoint, answer(), Now).await)
         }
@@ -222,6 +240,9 @@ impl Scene {
         assert!(told.iter().all(|told| told.is_ok() || known.contains(&told.unwrap_err())));
         let case = format!("{step:?} {deed:?}: {answers:?}, {told:?}");
         assert!(answered <= 1, "{case}");
+        if step.is_of_kept() && step != Step::CloseKept && deed == Deed::Answer {
+            assert_eq!(answers[..], [Ok(answer())], "{case}");
+        }
         match answers.as_slice() {
             [] => {
                 let gone = matches!(deed, Deed::KillClient | Deed::EndClient);
