@@ -2,10 +2,11 @@
 //! killed.
 //!
 //! ```text
-//!            1            2          3
-//!   entries ───► lookups ───► waits ───► over
+//!                      1            2          3
+//!   entries, mappings ───► lookups ───► waits ───► over
 //! ```
-//! 1. All entries are killed ([`capability::revoke`](crate::capability::revoke)): no lookup finds one. 2. Every
+//! 1. All entries are killed ([`capability::revoke`](crate::capability::revoke)): no lookup finds one. What was mapped
+//! through one is unmapped as it is met among them: no CPU reaches it. 2. Every
 //! CPU has been in its dispatcher since: a system call that had looked one up before has come to its end, or
 //! waits. 3. Who waits is told [`Error::Revoked`](orbital_abi::Error::Revoked). A call that was taken before is
 //! answered.
@@ -14,17 +15,28 @@
 use orbital_executor::yield_now;
 
 use crate::{
-    capability::revoke::Revoking,
+    capability::revoke::{Revoking, Step},
     ipc::{Endpoint, Notification},
     object::AnyRef,
     process::Process,
     thread::Tcb,
-    vm::shootdown,
+    vm::{self, shootdown},
 };
 
-/// Goes on with a revoke until nothing is begun through any capability that it has killed.
+/// Goes on with a revoke until nothing is begun through any capability that it has killed, and nothing is mapped that was
+/// through one.
 pub async fn finish(revoking: &mut Revoking) {
-    while revoking.step() {
+    loop {
+        let step = revoking.step();
+        // Neither borrowed nor taken apart, so that a thread's slot has room for this.
+        if matches!(step, Step::Over) {
+            break;
+        }
+        let Some(made) = step.made() else {
+            yield_now().await;
+            continue;
+        };
+        vm::disown(made).await;
         yield_now().await;
     }
     shootdown::grace_period().await;

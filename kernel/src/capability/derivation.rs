@@ -15,7 +15,7 @@
 //! ([`Header::lock_derivation`]), and a [`Tree`] is the proof that it is held. Lock order: a table's lock, then a
 //! tree's. A node changes only under its tree's lock; it comes in and goes only under its table's too. So
 //! who has a tree locked can follow its pointers into any table, and who has a table locked finds its own
-//! nodes where they were.
+//! nodes where they were. What the kernel [keeps](super::kept) has no table: the tree's lock is all that it needs.
 //!
 //! **Bounds.** A node has at most [`MAX_ANCESTORS`] above it, always, so the way up to the root and the way down
 //! to a leaf are short. The number of children has no bound: what has to touch all of them goes in steps.
@@ -160,6 +160,32 @@ impl<'a> Tree<'a> {
         self.set(child, Link::After, first);
         if let Some(first) = first {
             self.set(first, Link::Before, Some(child));
+        }
+    }
+
+    /// Makes `new`, which is in no tree, a sibling of `node` with the same badge: a revoke that kills that one meets it, too. Where
+    /// there is nothing above, there is no place.
+    ///
+    /// # Errors
+    /// [`Error::Revoked`] as for [`Tree::link`].
+    ///
+    /// # Safety
+    /// Both are of this tree's object; `node` is in the tree, and there.
+    pub unsafe fn link_beside(&self, new: &Slot, node: &Slot) -> Result<(), Error> {
+        if let Some(parent) = self.get(node, Link::Parent) {
+            self.check(parent, Newcomer { badge: node.badge(), is_moved: false })?;
+            self.push(new, parent);
+        }
+        Ok(())
+    }
+
+    /// The same, whatever goes on above.
+    ///
+    /// # Safety
+    /// As [`Tree::link_beside`].
+    pub unsafe fn push_beside(&self, new: &Slot, node: &Slot) {
+        if let Some(parent) = self.get(node, Link::Parent) {
+            self.push(new, parent);
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod derivation;
 mod entry;
+pub mod kept;
 pub mod links;
 pub mod passing;
 pub mod revoke;
@@ -15,5 +16,6 @@ pub mod transfer;
 mod tests;
 
 pub use entry::{Capability, EntryGuard};
+pub use kept::{Holder, Kept};
 pub use slot::Held;
 pub use table::Table;

@@ -1,5 +1,5 @@
-//! Revoking, as far as tables are concerned: all that was derived from an entry is killed, in whatever table it
-//! is. What else there is to a revoke, mappings and those who wait, is [`crate::revoke`]'s.
+//! Revoking, as far as trees are concerned: all that was derived from an entry is killed, in whatever table it
+//! is. What else there is to a revoke, to unmap what was mapped and to tell those who wait, is [`crate::revoke`]'s.
 //!
 //! ```text
 //!           1           2             3
@@ -16,6 +16,10 @@
 //!
 //! **It ends.** Beneath a mark nothing is added, nor moved: children that are adopted come from beneath it
 //! too. So there is less with each kill, and a step that kills nothing has met someone else who did.
+//!
+//! **What was made** through a capability that has to go stands in the tree beside it ([kept](super::kept)). A step that
+//! meets such says so; whoever revokes sees to the rest, and finds it again until it has left the tree. Nothing
+//! is made beneath a mark, so that ends, too; what is divided meanwhile has only so many pages.
 //!
 //! **By badge.** A [cut](super::derivation) kills what has some badge alone. The mark refuses that alone then. An object has
 //! one cut at a time, which is ended by whoever comes first to its end; who wants another one helps that. So nobody waits for a
@@ -37,6 +41,7 @@ use orbital_abi::{CapSlot, Error};
 use super::{
     Table,
     derivation::{Look, Tree},
+    kept::{Kept, Made},
     slot::Slot,
     slots::table_of,
     table::Closed,
@@ -54,6 +59,31 @@ pub enum Begun {
     Other(Revoking),
     /// There is nothing with that badge, and can't be.
     Nothing,
+}
+
+/// What a step of a revoke has come to.
+pub enum Step {
+    /// There may be more to do.
+    More,
+    /// This has to go. Until it has, further steps find it again.
+    Made(Made),
+    /// Nothing is left.
+    Over,
+}
+
+impl Step {
+    /// Whether there may be more to do.
+    pub fn goes_on(&self) -> bool {
+        !matches!(self, Self::Over)
+    }
+
+    /// What has to go.
+    pub fn made(self) -> Option<Made> {
+        match self {
+            Self::Made(made) => Some(made),
+            Self::More | Self::Over => None,
+        }
+    }
 }
 
 /// A revoke that goes on. If it is dropped before it has ended, it is abandoned: the process's reaper has to
@@ -151,18 +181,22 @@ impl Revoking {
         }
     }
 
-    /// Kills some of the entries; whether there may be more.
-    pub fn step(&self) -> bool {
+    /// Kills some of the entries; what to do next.
+    pub fn step(&self) -> Step {
         let found = {
             let tree = Tree::of(self.object.header());
-            let Some(root) = self.root(&tree) else { return false };
+            let Some(root) = self.root(&tree) else { return Step::Over };
             // SAFETY: the root is of this tree.
             if unsafe { tree.pull(root) } {
-                return true;
+                return Step::More;
             }
             match self.look(&tree, root) {
-                Look::Nothing => return false,
-                Look::More => return true,
+                Look::Nothing => return Step::Over,
+                Look::More => return Step::More,
+                Look::Found(leaf) if leaf.is_kept() => {
+                    // SAFETY: it is in this tree.
+                    return unsafe { Kept::revoke(leaf, &tree) }.map_or(Step::More, Step::Made);
+                }
                 // SAFETY: what is in a tree that is locked is there, and so is its table.
                 Look::Found(leaf) => unsafe {
                     Ref::<Table>::try_from_object(table_of(leaf).cast())
@@ -175,7 +209,7 @@ impl Revoking {
             // This one's reference is there.
             self.object.header().capabilities_killed(killed);
         }
-        true
+        Step::More
     }
 
     /// Kills entries that are next, as long as they are in `table`; how many have to be counted out.
@@ -192,7 +226,7 @@ impl Revoking {
                 None => self.look(&tree, root),
             };
             let Look::Found(leaf) = found else { break };
-            if table_of(leaf).cast() != NonNull::from(table) {
+            if leaf.is_kept() || table_of(leaf).cast() != NonNull::from(table) {
                 break;
             }
             // SAFETY: it is in this tree.

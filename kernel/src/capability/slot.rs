@@ -8,9 +8,10 @@
 //! | 8–15 | the badge, which stays as long as it is in the tree: who has that locked may read it | the table's lock |
 //! | | of a free slot the next free one | the table's lock |
 //! | 16–19 | the generation | the table's lock |
-//! | 20–21 | the rights, in bits 0–13 | the table's lock |
+//! | 20–21 | the rights, in bits 0–12 | the table's lock |
+//! | | bit 13: it was [derived from none](Held::is_root) | the table's lock |
 //! | | bit 14: a thread was [seen](Slot::see_waiter) that waits by it; bit 15: threads [may](Held::note_wait) | the table's lock |
-//! | 22 | which slot of its leaf it is | nobody: it stays |
+//! | 22 | which slot of its leaf it is; 255 for one that is [in no table](super::kept) | nobody: it stays |
 //! | 23 | bits 0 to 2: what is [to be done](Task) with it | the table's lock |
 //! | | bit 3: it is [arriving](Slot::is_arriving) | the tree's lock |
 //! | | bits 4–7: how many revokes go on beneath it | both: who has either may read it |
@@ -29,7 +30,11 @@ use super::{
     entry::{Capability, EntryGuard},
     links::Links,
 };
-use crate::object::{AnyRef, Header, Object};
+use crate::object::{AnyRef, Header};
+
+mod held;
+
+pub use held::Held;
 
 /// A place for a capability.
 #[repr(C)]
@@ -50,9 +55,14 @@ const HIDDEN: usize = 1;
 /// Of no object.
 const FREE: *mut Header = ptr::without_provenance_mut(HIDDEN);
 
+/// In the place of a place in a leaf: it is in none.
+const KEPT: u8 = u8::MAX;
+
+const ROOT: u16 = 1 << 13;
 const SEEN: u16 = 1 << 14;
 const WAITED: u16 = 1 << 15;
-const _: () = assert!(Rights::all().bits() < SEEN as u32);
+const OTHERS: u16 = ROOT | SEEN | WAITED;
+const _: () = assert!(Rights::all().bits() < ROOT as u32);
 
 // SAFETY: each field is touched only under the lock that the table above names, and the state, which has several, is
 // atomic.
@@ -87,6 +97,20 @@ impl Slot {
             state: AtomicU8::new(0),
             links: Links::none(),
         }
+    }
+
+    /// One in no table, that holds `object` with `badge`, for what the kernel [keeps](super::kept) itself.
+    pub fn kept(object: AnyRef, badge: u64) -> Self {
+        let slot = Self::new(KEPT, None);
+        slot.object.set(object.into_raw().as_ptr());
+        slot.set_badge(badge);
+        slot
+    }
+
+    /// Whether it is in no table.
+    #[inline]
+    pub fn is_kept(&self) -> bool {
+        self.place == KEPT
     }
 
     /// Which slot of its leaf it is.
@@ -200,7 +224,12 @@ impl Slot {
 
     #[inline]
     fn rights(&self) -> Rights {
-        Rights::from_bits_retain((self.rights.get() & !(SEEN | WAITED)).into())
+        Rights::from_bits_retain((self.rights.get() & !OTHERS).into())
+    }
+
+    /// What it holds was derived from no other.
+    pub fn set_root(&self) {
+        self.rights.update(|rights| rights | ROOT);
     }
 
     /// Whether threads may wait by it.
@@ -321,78 +350,4 @@ const fn encode(next: Option<u32>) -> u64 {
 
 fn decode(badge: u64) -> Option<u32> {
     u32::try_from(badge).ok()
-}
-
-/// A capability in its slot. Its table is locked.
-#[derive(Clone, Copy)]
-pub struct Held<'a> {
-    slot: &'a Slot,
-    object: &'a AnyRef,
-}
-
-impl<'a> Held<'a> {
-    /// Where it is.
-    #[inline]
-    pub fn slot(self) -> &'a Slot {
-        self.slot
-    }
-
-    /// What it names.
-    #[inline]
-    pub fn object(self) -> &'a AnyRef {
-        self.object
-    }
-
-    /// What it allows.
-    #[inline]
-    pub fn rights(self) -> Rights {
-        self.slot.rights()
-    }
-
-    /// What its messages carry, or the bits that it may signal; 0 without a badge.
-    #[inline]
-    pub fn badge(self) -> u64 {
-        self.slot.badge()
-    }
-
-    /// A thread of the table's process waits by it from now on: it stays in its tree for that.
-    #[inline]
-    pub fn note_wait(self) {
-        self.slot.rights.update(|rights| rights | WAITED);
-    }
-
-    /// The object as a `T`, as long as the capability is there.
-    ///
-    /// # Errors
-    /// [`Error::WrongKind`] for an object of another kind, then [`Error::MissingRights`] when not
-    /// all of `needed` is there.
-    #[inline]
-    pub fn get<T: Object>(self, needed: Rights) -> Result<&'a T, Error> {
-        let object = self.object.get()?;
-        // What else stands there is no right that anybody can need.
-        let rights = Rights::from_bits_retain(self.slot.rights.get().into());
-        if rights.contains(needed) { Ok(object) } else { Err(Error::MissingRights) }
-    }
-
-    /// The object as a `T`, if it is one and the capability has the rights, as long as that is there.
-    #[inline(always)]
-    pub fn allows<T: Object>(self, needed: Rights) -> Option<&'a T> {
-        let is_one = self.object.header().kind() == T::KIND && self.rights().contains(needed);
-        is_one.then(|| self.object.get().ok())?
-    }
-
-    /// A capability that is derived from it.
-    ///
-    /// # Errors
-    /// As [`Capability::derive`].
-    #[inline]
-    pub fn derive(self, rights: Rights, badge: u64) -> Result<Capability, Error> {
-        self.to_capability().derive(rights, badge)
-    }
-
-    /// The same capability, to be used without its slot.
-    #[inline]
-    pub fn to_capability(self) -> Capability {
-        Capability { object: self.object.clone(), rights: self.rights(), badge: self.badge() }
-    }
 }

@@ -199,7 +199,11 @@ impl Entries {
     pub fn insert(&mut self, capability: Capability, quota: &Ref<Quota>) -> Result<CapSlot, Error> {
         let (slot, index) = self.reserve(quota)?;
         // SAFETY: it was just reserved.
-        Ok(unsafe { self.fill(slot.as_ref(), index, capability) })
+        unsafe {
+            let filled = self.fill(slot.as_ref(), index, capability);
+            slot.as_ref().set_root();
+            Ok(filled)
+        }
     }
 
     /// A slot that [`Entries::fill`] can fill, and its index. More slots are paid by `quota`.

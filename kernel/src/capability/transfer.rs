@@ -114,7 +114,8 @@ pub fn relocate(
     if !ptr::eq(source, target) && !held.rights().contains(Rights::GRANT) {
         return Err(Error::MissingRights);
     }
-    let (old, capability) = (NonNull::from(held.slot()), held.to_capability());
+    let (old, is_root) = (NonNull::from(held.slot()), held.is_root());
+    let capability = held.to_capability();
     let (new, index) = pair.target().reserve(quota)?;
     // SAFETY: as in `copy`.
     let (old, new) = unsafe { (old.as_ref(), new.as_ref()) };
@@ -127,7 +128,11 @@ pub fn relocate(
                 return Ok(None);
             }
             let has_left = tree.replace(old, new)?;
-            (pair.target().fill(new, index, capability), has_left)
+            let slot = pair.target().fill(new, index, capability);
+            if is_root {
+                new.set_root();
+            }
+            (slot, has_left)
         }
     };
     // SAFETY: the old one is in its table, and in no tree any more if it has left.

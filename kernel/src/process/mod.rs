@@ -11,16 +11,13 @@
 //!    whoever brought the end about, or the most urgent one that waits for it.
 //! 3. All it had is given back: those who wait for it are told.
 
-use core::sync::atomic::{
-    AtomicBool, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release},
-};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arrayvec::ArrayString;
 use intrusive_collections::RBTreeAtomicLink;
 use orbital_abi::{Error, ExitReason, ObjectKind, arguments::NAME_BYTES};
 use orbital_executor::{executor::TaskRef, wait_queue::WaitQueue};
-use spin::{Mutex, Once};
+use spin::Mutex;
 
 use crate::{
     capability::Table,
@@ -61,10 +58,6 @@ pub struct Process {
     life: Mutex<Life>,
     /// Woken when it has ended and everything is given back.
     ended: WaitQueue,
-    /// The kernel task that cleans up after it, from its making on.
-    reaper: Once<TaskRef>,
-    /// Whether the task has not seen yet that it was woken.
-    is_reaper_woken: AtomicBool,
     /// Its place among its parent's children.
     member: Member,
     /// Its place among [all](all).
@@ -145,7 +138,7 @@ impl Process {
 
     fn get_reaper(process: &Ref<Self>, payer: Option<&Ref<Quota>>) -> Result<(), Error> {
         let reaper = orbital_process_made(process, payer)?;
-        process.reaper.call_once(|| reaper);
+        process.space.cleaner.set(reaper);
         // Its parent may have come to its end meanwhile, and have found no reaper to wake.
         if process.is_ending() {
             process.reap_at(cause::priority());
@@ -174,8 +167,6 @@ impl Process {
                 children: Members::new(),
             }),
             ended: WaitQueue::new(),
-            reaper: Once::new(),
-            is_reaper_woken: AtomicBool::new(false),
             member: Member::new(),
             registered: RBTreeAtomicLink::new(),
             parent: Mutex::new(parent),
@@ -258,21 +249,16 @@ impl Process {
 
     /// Someone of this priority waits for its end: its reaper is at least as urgent from now on.
     pub fn hurry(&self, priority: u8) {
-        if let Some(reaper) = self.reaper.get() {
-            reaper.raise_priority(priority);
-        }
+        self.space.cleaner.hurry(priority);
     }
 
     fn wake_reaper(&self) {
-        self.is_reaper_woken.store(true, Release);
-        if let Some(reaper) = self.reaper.get() {
-            reaper.wake();
-        }
+        self.space.cleaner.wake();
     }
 
     /// Whether its reaper was woken since this was last asked.
     pub fn take_reaper_wake(&self) -> bool {
-        self.is_reaper_woken.swap(false, Acquire)
+        self.space.cleaner.take_wake()
     }
 
     /// How many threads are left.

@@ -152,14 +152,28 @@ fn access(rights: Rights) -> Result<Option<Access>, Error> {
 
 #[inline(always)]
 pub(super) fn map(current: &Current, registers: &Registers) -> Completion {
-    let (process, mapping) = match decode_map(&current.process, registers) {
+    let (process, mapping, by) = match decode_map(&current.process, registers) {
         Ok(decoded) => decoded,
         Err(error) => return Completion::Done(Err(error)),
     };
-    match AddressSpace::map(&process.space, mapping) {
+    match map_by(&current.process, &process, mapping, by) {
         Ok(()) => done(current),
         Err(error) => map_again(current, error),
     }
+}
+
+#[inline(always)]
+fn map_by(
+    own: &Process,
+    process: &Process,
+    mapping: Mapping,
+    by: Option<CapSlot>,
+) -> Result<(), Error> {
+    let kept = match by {
+        None => None,
+        Some(slot) => Some(process.space.keep(mapping.address, (&own.table, slot))?),
+    };
+    AddressSpace::map_kept(&process.space, mapping, kept)
 }
 
 /// By capabilities that are there when memory has come back.
@@ -169,40 +183,40 @@ fn map_again(current: &Current, error: Error) -> Completion {
     let registers = current.with_registers(|registers| registers.syscall_registers());
     let own = current.process.clone();
     again(current, error, move || {
-        let (process, mapping) = decode_map(&own, &registers)?;
-        AddressSpace::map(&process.space, mapping)?;
+        let (process, mapping, by) = decode_map(&own, &registers)?;
+        map_by(&own, &process, mapping, by)?;
         Ok(Registers::default())
     })
 }
 
+/// In whose address space, what, and through which slot, unless nobody can revoke what is there.
+type Decoded<'a> = (Cow<'a, Ref<Process>>, Mapping, Option<CapSlot>);
+
 #[inline(always)]
-fn decode_map<'a>(
-    own: &'a Ref<Process>,
-    registers: &Registers,
-) -> Result<(Cow<'a, Ref<Process>>, Mapping), Error> {
+fn decode_map<'a>(own: &'a Ref<Process>, registers: &Registers) -> Result<Decoded<'a>, Error> {
     let arguments = MemoryMap::decode(registers)?;
     let access = access(arguments.rights)?;
     if !arguments.offset.is_multiple_of(PAGE_SIZE) {
         return Err(Error::InvalidArgument);
     }
     let process = process_or_own(own, arguments.process)?;
-    let (object, allowed) = if arguments.memory.is_null() && access.is_none() {
+    let (object, first_page, allowed, is_root) = if arguments.memory.is_null() && access.is_none() {
         // A guard.
-        (None, Rights::empty())
+        (None, 0, Rights::empty(), true)
     } else {
         let found = own.with_capability(arguments.memory, |capability| {
             let object = Ref::from_object(capability.get(arguments.rights)?);
-            Ok::<_, Error>((Some(object), capability.rights() & MAPPED))
+            Ok::<_, Error>((object, capability.rights() & MAPPED, capability.is_root()))
         });
-        found??
+        let (object, allowed, is_root) = found??;
+        (Some(object), arguments.offset / PAGE_SIZE, allowed, is_root)
     };
-    let first_page = arguments.offset / PAGE_SIZE;
     let mapping = Mapping {
         address: arguments.address,
         bytes: arguments.bytes,
         content: Content { object, first_page, access, allowed },
     };
-    Ok((process, mapping))
+    Ok((process, mapping, (!is_root).then_some(arguments.memory)))
 }
 
 #[inline(always)]

@@ -4,6 +4,7 @@
 
 mod bound;
 mod direct;
+mod disowned;
 mod faults;
 mod kills;
 mod points;

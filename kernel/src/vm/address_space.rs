@@ -11,6 +11,7 @@ mod at_once;
 mod begin;
 mod budget;
 pub mod change;
+mod disown;
 mod fault;
 mod map;
 mod message_page;
@@ -40,7 +41,7 @@ pub use self::{
     map::{Found, Mapping},
     message_page::MessagePage,
 };
-use super::{loaded, region::Regions, tags};
+use super::{cleaner::Cleaner, loaded, region::Regions, tags};
 use crate::{
     arch::{self, PageTables, Root, Translation},
     memory::{self, FrameList},
@@ -59,6 +60,8 @@ pub struct AddressSpace {
     /// How many CPUs are about to drop regions that they have taken out for a change.
     dropping: AtomicU64,
     state: Mutex<State>,
+    /// Who finishes what others leave undone.
+    pub cleaner: Cleaner,
     /// How many places for message pages the kernel has chosen.
     message_pages: AtomicU64,
     /// Message pages whose threads have ended, to be unmapped.
@@ -126,6 +129,7 @@ impl AddressSpace {
                 finished: 0,
                 is_closed: false,
             }),
+            cleaner: Cleaner::new(),
             message_pages: AtomicU64::new(0),
             left_pages: Mutex::new(None),
             quota: quota.clone(),

@@ -3,9 +3,11 @@
 pub mod address_space;
 mod changing;
 mod chunk;
+mod cleaner;
 mod clone;
 mod copy;
 pub mod device;
+mod disown;
 pub mod loaded;
 mod mapped;
 pub mod memory_object;
@@ -25,5 +27,6 @@ pub use address_space::{AddressSpace, MessagePage};
 pub use changing::{change, finish_change, help};
 pub use clone::clone_pages;
 pub use copy::copy_page;
+pub use disown::disown;
 pub use memory_object::MemoryObject;
 pub use withdraw::withdraw;

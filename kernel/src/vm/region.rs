@@ -11,9 +11,14 @@ use intrusive_collections::{
 use orbital_abi::{Error, Rights, layout::PAGE_SIZE};
 use spin::MutexGuard;
 
-use super::{MemoryObject, mapped::Mapped, memory_object::Inner};
+use super::{
+    MemoryObject,
+    mapped::Mapped,
+    memory_object::{Inner, MAX_PAGES},
+};
 use crate::{
     arch::{Access, Table},
+    capability::Kept,
     object::{Paid, Quota, Ref, Uncounted},
 };
 
@@ -25,17 +30,21 @@ pub struct Region {
     link: RBTreeLink,
     mapped: Mapped,
     end: Cell<u64>,
+    /// By what a revoke finds it; `None` where nobody can revoke what it was mapped through.
+    kept: Option<Paid<Kept>>,
     /// `None` for a guard.
     object: Option<Ref<MemoryObject>>,
-    /// The object's page at the first address.
-    first_page: u64,
+    /// The object's page at the first address; 0 for a guard. No object has more pages.
+    first_page: u32,
     /// What its pages allow now; `None` is nothing.
     access: Cell<Option<Access>>,
     /// What they may ever allow: the rights of the capability by which they were mapped.
-    allowed: Rights,
+    allowed: u8,
     /// Its pages are being removed, or are gone.
     is_leaving: Cell<bool>,
 }
+
+const _: () = assert!(MAX_PAGES <= u32::MAX as u64 && size_of::<Region>() == 96);
 
 // SAFETY: the link and the cells are touched only under the address space's lock.
 unsafe impl Sync for Region {}
@@ -64,7 +73,7 @@ pub struct Content {
 }
 
 impl Region {
-    /// A region in no list, of `space`, paid by `quota`.
+    /// A region in no list, of `space`, paid by `quota`. A revoke finds it by `kept`.
     ///
     /// # Errors
     /// [`Error::QuotaExceeded`].
@@ -73,7 +82,7 @@ impl Region {
         space: Uncounted,
         start: u64,
         end: u64,
-        content: Content,
+        (content, kept): (Content, Option<Paid<Kept>>),
         quota: &Ref<Quota>,
     ) -> Result<Paid<Self>, Error> {
         let Content { object, first_page, access, allowed } = content;
@@ -81,10 +90,11 @@ impl Region {
             link: RBTreeLink::new(),
             mapped: Mapped::new(space, start),
             end: Cell::new(end),
+            kept,
             object,
-            first_page,
+            first_page: first_page as u32,
             access: Cell::new(access),
-            allowed,
+            allowed: allowed.bits() as u8,
             is_leaving: Cell::new(false),
         })
     }
@@ -106,17 +116,17 @@ impl Region {
 
     /// The object's page at `address`.
     pub fn page_at(&self, address: u64) -> u64 {
-        self.first_page + (address - self.start()) / PAGE_SIZE
+        self.first_page() + (address - self.start()) / PAGE_SIZE
     }
 
     /// The address of the object's page `page`, which is at or behind the region's first.
     pub fn address_of(&self, page: u64) -> u64 {
-        self.start() + (page - self.first_page) * PAGE_SIZE
+        self.start() + (page - self.first_page()) * PAGE_SIZE
     }
 
     /// The first page of the object that it has.
     pub fn first_page(&self) -> u64 {
-        self.first_page
+        self.first_page.into()
     }
 
     /// What its pages allow.
@@ -131,7 +141,7 @@ impl Region {
 
     /// What its pages may ever allow.
     pub fn allowed(&self) -> Rights {
-        self.allowed
+        Rights::from_bits_retain(self.allowed.into())
     }
 
     /// Whether its pages are being removed, or are gone.
@@ -144,13 +154,18 @@ impl Region {
         self.is_leaving.set(is_leaving);
     }
 
+    /// By what a revoke finds it.
+    pub fn kept(&self) -> Option<&Kept> {
+        self.kept.as_deref()
+    }
+
     /// What an upper part from `at` on is made of.
     pub fn content_from(&self, at: u64) -> Content {
         Content {
             object: self.object.clone(),
-            first_page: self.page_at(at),
+            first_page: if self.object.is_some() { self.page_at(at) } else { 0 },
             access: self.access(),
-            allowed: self.allowed,
+            allowed: self.allowed(),
         }
     }
 

@@ -83,6 +83,7 @@ pub struct Shootdown {
 pub const EVERYTHING: Range<u64> = 0..0;
 
 /// This CPU forgets a range of addresses, or [`EVERYTHING`], of the tables that it has loaded.
+#[inline(always)]
 pub fn forget(range: &Range<u64>) {
     if range.is_empty() || range.end - range.start > MOST_PAGES * PAGE_SIZE {
         PageTables::flush_user();

@@ -28,7 +28,7 @@ fn own(tables: &Tables, slot: CapSlot, badge: u64) -> Revoking {
 }
 
 fn finish(mut revoking: Revoking) {
-    while revoking.step() {}
+    while revoking.step().goes_on() {}
     revoking.end();
 }
 
@@ -95,7 +95,7 @@ fn others_are_not_disturbed() {
     }
     let copies = [tables.copy(1, other, 0), tables.copy(0, plain, 0), tables.mint(0, plain, 9, 0)];
     let moved = tables.relocate(1, other, 0).unwrap();
-    while revoking.step() {}
+    while revoking.step().goes_on() {}
     assert_eq!(tables.mint(0, root, 7, 0).err(), Some(Error::Revoked), "it has not ended");
     revoking.end();
     assert!(copies.iter().all(|copy| tables.is_there(0, copy.unwrap())));
@@ -112,7 +112,7 @@ fn a_full_revoke_refuses_all_beside_a_cut() {
     let cut = own(&tables, root, 7);
     let mut all = tables.begin(0, root).unwrap();
     assert_eq!(tables.mint(0, root, 8, 0).err(), Some(Error::Revoked));
-    while all.step() {}
+    while all.step().goes_on() {}
     all.end();
     assert!(!tables.is_there(1, client));
     assert!(tables.mint(0, root, 8, 0).is_ok());
@@ -134,13 +134,13 @@ fn nobody_escapes_behind_the_walk_s_back() {
         tables.mint(0, root, 8, 0).unwrap();
     }
     let mut revoking = own(&tables, root, 7);
-    assert!(revoking.step());
+    assert!(revoking.step().goes_on());
     // Their children come to the front, where it has been.
     tables.close(1, client).unwrap();
     tables.close(0, plain).unwrap();
     tables.tidy(0);
     tables.tidy(1);
-    while revoking.step() {}
+    while revoking.step().goes_on() {}
     assert!(!chain.iter().any(|slot| tables.is_there(1, *slot)));
     revoking.end();
 }
@@ -158,7 +158,7 @@ fn a_step_looks_at_few() {
         }
     }
     let mut revoking = own(&tables, root, 7);
-    let steps = (0..).take_while(|_| revoking.step()).count();
+    let steps = (0..).take_while(|_| revoking.step().goes_on()).count();
     revoking.end();
     assert!((100 * MANY / 64..100 * MANY / 64 + 10).contains(&steps), "{steps}");
     assert!(!tables.is_there(0, client));
@@ -177,7 +177,7 @@ fn who_wants_another_helps_and_the_abandoned_is_finished() {
     // It was ended by the one who helped; another can begin, and the first finds that it is over.
     let second = own(&tables, root, 8);
     finish(first);
-    assert!(second.step());
+    assert!(second.step().goes_on());
     drop(second);
     assert_eq!(tables.tables[0].lock().unfinished(), 1);
     tables.tidy(0);

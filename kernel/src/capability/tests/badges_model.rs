@@ -148,7 +148,7 @@ impl Model {
             // It has a helper for a moment; then nobody helps.
             Ok(Begun::Other(_)) => assert!(own == 0 && self.cutting.is_some()),
             Ok(Begun::Own(mut revoking)) if own == badge => {
-                while revoking.step() {}
+                while revoking.step().goes_on() {}
                 revoking.end();
                 self.all_beneath(of, badge);
             }
@@ -183,7 +183,7 @@ impl Model {
 
     fn finish(&mut self) {
         let Some(Cutting { of, badge, mut revoking }) = self.cutting.take() else { return };
-        while revoking.step() {}
+        while revoking.step().goes_on() {}
         revoking.end();
         self.all_beneath(of, badge);
         if !self.known[of].is_there {

@@ -176,7 +176,7 @@ impl Model {
             return;
         }
         let Begun { of, mut revoking, is_over } = self.begun.remove(0);
-        while !is_over && revoking.step() {}
+        while !is_over && revoking.step().goes_on() {}
         revoking.end();
         self.revoked(of);
         self.unmarked(of);
@@ -239,7 +239,7 @@ impl Model {
                     assert!(!is_there);
                     return;
                 };
-                let is_over = (0..steps).any(|_| !revoking.step());
+                let is_over = (0..steps).any(|_| !revoking.step().goes_on());
                 self.begun.push(Begun { of, revoking, is_over });
             }
             Step::Finish => self.finish(),

@@ -21,7 +21,7 @@ fn nothing_comes_beneath_what_is_being_revoked() {
         assert!(tables.is_there(table, slot));
     }
     assert!(tables.copy(1, sibling, 0).is_ok() && tables.copy(0, root, 0).is_ok());
-    while revoking.step() {}
+    while revoking.step().goes_on() {}
     assert_eq!(tables.copy(0, middle, 0).err(), Some(Error::Revoked), "it has not ended");
     revoking.end();
     assert!(tables.copy(0, middle, 0).is_ok());
@@ -38,11 +38,11 @@ fn one_that_is_closed_while_it_is_revoked_leaves_when_that_is_over() {
         (tables.begin(0, middle).unwrap(), tables.begin(0, middle).unwrap());
     tables.close(0, middle).unwrap();
     assert!(!tables.is_there(0, middle) && tables.is_there(1, child));
-    while first.step() {}
+    while first.step().goes_on() {}
     assert!(!tables.is_there(1, child));
     first.end();
     assert_eq!(tables.tables[0].lock().unfinished(), 1, "another needs it");
-    assert!(!second.step());
+    assert!(!second.step().goes_on());
     second.end();
     assert_eq!(tables.tables[0].lock().unfinished(), 0);
 }
@@ -55,11 +55,11 @@ fn an_inner_revoke_ends_when_an_outer_one_was_faster() {
     let middle = tables.copy(0, root, 1).unwrap();
     let child = tables.copy(1, middle, 0).unwrap();
     let (mut inner, mut outer) = (tables.begin(1, middle).unwrap(), tables.begin(0, root).unwrap());
-    while outer.step() {}
+    while outer.step().goes_on() {}
     outer.end();
     assert!(!tables.is_there(1, middle) && !tables.is_there(0, child));
     assert_eq!(tables.tables[1].lock().unfinished(), 1, "its slot waits for the inner one");
-    assert!(!inner.step());
+    assert!(!inner.step().goes_on());
     inner.end();
     assert_eq!(tables.root(1).index(), middle.index(), "it is free");
 }
@@ -80,11 +80,11 @@ fn an_inner_revoke_of_one_that_arrives_is_not_over_before_its_children_are() {
         for _ in 0..outer_steps {
             outer.step();
         }
-        while inner.step() {}
+        while inner.step().goes_on() {}
         inner.end();
         let left = children.iter().filter(|child| tables.is_there(2, **child)).count();
         assert_eq!(left, 0, "after {outer_steps} steps of the outer one");
-        while outer.step() {}
+        while outer.step().goes_on() {}
         outer.end();
         assert!(!tables.is_there(1, moved));
     }
@@ -98,7 +98,7 @@ fn a_revoke_that_was_abandoned_is_finished_by_whoever_tidies_up() {
     let children: Vec<_> = (0..MANY).map(|_| tables.copy(0, root, 1).unwrap()).collect();
     let there = || children.iter().filter(|child| tables.is_there(1, **child)).count();
     let (first, second) = (tables.begin(0, root).unwrap(), tables.begin(0, root).unwrap());
-    assert!(first.step());
+    assert!(first.step().goes_on());
     drop(first);
     drop(second);
     assert_eq!(there(), MANY - 32);

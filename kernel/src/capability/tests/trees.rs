@@ -79,7 +79,7 @@ impl Tables {
 
     pub(super) fn revoke(&self, table: usize, slot: CapSlot) {
         let mut revoking = self.begin(table, slot).unwrap();
-        while revoking.step() {}
+        while revoking.step().goes_on() {}
         revoking.end();
     }
 
@@ -95,7 +95,7 @@ impl Tables {
                 Tidied::Abandoned(index) => {
                     let abandoned = Revoking::abandoned(&self.tables[table], index);
                     if let Some(mut revoking) = abandoned {
-                        while revoking.step() {}
+                        while revoking.step().goes_on() {}
                         revoking.end();
                     }
                 }

@@ -325,7 +325,7 @@ fn what_can_t_be_copied_can_t_be_passed_on() {
             for sent in [&[root][..], &[good, root], &[good, good, root]] {
                 is_refused(sender, sent, page, Error::Revoked).await;
             }
-            while revoking.step() {}
+            while revoking.step().goes_on() {}
             revoking.end();
             assert_eq!(user::call(sender, message(1, &[]), Never).await, Ok(message(2, &[])));
         });

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     arch::Access,
+    capability::Holder,
     lock::lock,
     object::{Paid, Ref, Uncounted},
     vm::region::Region,
@@ -142,7 +143,10 @@ fn upper_part(
         return Ok(None);
     };
     let content = whole.content_from(at);
-    Region::new(Uncounted::of(&**space), at, whole.end(), content, &space.quota).map(Some)
+    let holder = Some(Holder::new(&**space, at));
+    let kept = whole.kept().map(|kept| kept.again(holder, &space.quota)).transpose()?;
+    let end = whole.end();
+    Region::new(Uncounted::of(&**space), at, end, (content, kept), &space.quota).map(Some)
 }
 
 /// Makes two regions of the one that has all of `upper`, its upper part.

@@ -3,14 +3,15 @@
 
 use core::ops::Range;
 
-use orbital_abi::{Error, Rights, layout::PAGE_SIZE};
+use orbital_abi::{CapSlot, Error, Rights, layout::PAGE_SIZE};
 
 use super::{AddressSpace, State, range, tables};
 use crate::{
     arch::{Access, LeafTable, PageTables, Protection},
+    capability::{Holder, Kept, Table},
     lock::lock,
     memory::{self, FrameList},
-    object::{Ref, Uncounted},
+    object::{Paid, Ref, Uncounted},
     vm::{
         MemoryObject,
         memory_object::Inner,
@@ -69,6 +70,33 @@ impl AddressSpace {
     /// [`Error::Ended`].
     #[inline(always)]
     pub fn map(space: &Ref<Self>, mapping: Mapping) -> Result<(), Error> {
+        Self::map_kept(space, mapping, None)
+    }
+
+    /// What is to be kept of a mapping at `address` of memory to which the capability in `slot` of `table` leads: so
+    /// that it goes when that is revoked.
+    ///
+    /// # Errors
+    /// Those of [`Kept::beside`].
+    #[cold]
+    pub fn keep(
+        &self,
+        address: u64,
+        (table, slot): (&Table, CapSlot),
+    ) -> Result<Paid<Kept>, Error> {
+        Kept::beside(table, slot, Some(Holder::new(self, address)), &self.quota)
+    }
+
+    /// The same as [`AddressSpace::map`], with what is [kept](AddressSpace::keep) of it.
+    ///
+    /// # Errors
+    /// As there.
+    #[inline(always)]
+    pub fn map_kept(
+        space: &Ref<Self>,
+        mapping: Mapping,
+        kept: Option<Paid<Kept>>,
+    ) -> Result<(), Error> {
         let Mapping { address, bytes, content } = mapping;
         // Whether those are whole pages, `range` says.
         let last = content.first_page.checked_add(bytes / PAGE_SIZE);
@@ -77,6 +105,7 @@ impl AddressSpace {
             return Err(Error::InvalidArgument);
         }
         let (start, end) = range(address, bytes)?;
+        let content = (content, kept);
         let region = Region::new(Uncounted::of(&**space), start, end, content, &space.quota)?;
         let mut state = lock(&space.state);
         if state.is_closed {
