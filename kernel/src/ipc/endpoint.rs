@@ -30,7 +30,7 @@ use crate::{
     lock::lock,
     object::{Cut, Header, Object, Quota, Ref},
     sched::{Completion, leave_slice_to},
-    thread::{BlockReason, Claim, Current, Phase, Sending, Tcb},
+    thread::{BlockReason, Claim, Current, Phase, Relent, Sending, Tcb},
 };
 
 /// Those that are ending.
@@ -62,10 +62,26 @@ unsafe impl Object for Endpoint {
 /// What an endpoint had for someone who came.
 pub(super) enum Found {
     Partner(Claim),
-    /// Nobody; the comer is queued there now.
-    Queued(Ref<Endpoint>),
+    /// Nobody; the comer is queued there now. With that, something else may be lent: to be announced when its table is
+    /// unlocked.
+    Queued(Ref<Endpoint>, Relent),
     /// Nobody, and a call at this endpoint, which is bound, has to be [looked at](Endpoint::call_bound) first.
     Bound(Ref<Endpoint>),
+}
+
+impl Found {
+    /// Where the comer waits, once its table is unlocked; or its partner.
+    #[inline(always)]
+    pub(super) fn queued(self) -> Result<Ref<Endpoint>, Claim> {
+        match self {
+            Self::Partner(claim) => Err(claim),
+            Self::Queued(endpoint, relent) => {
+                relent.announce();
+                Ok(endpoint)
+            }
+            Self::Bound(endpoint) => Ok(endpoint),
+        }
+    }
 }
 
 /// Which of the two queues.
@@ -149,9 +165,7 @@ impl Endpoint {
             admit(first)?;
         }
         if let Some(partner) = claim_first(others) {
-            let relent = queues.lend();
-            drop(queues);
-            relent.announce();
+            queues.lend().settled();
             return Ok(Found::Partner(partner));
         }
         if deadline == Deadline::Now {
@@ -164,11 +178,10 @@ impl Endpoint {
         mine.insert(current.to_ref());
         let relent = queues.lend();
         drop(queues);
-        relent.announce();
         if let Some(capability) = by {
             capability.note_wait();
         }
-        Ok(Found::Queued(Ref::from_object(self)))
+        Ok(Found::Queued(Ref::from_object(self), relent))
     }
 
     /// Runs `meet` on the endpoint that `slot` of the current process names; gives the capability's badge, too. Whoever
@@ -231,8 +244,8 @@ impl Endpoint {
         first: impl FnOnce(&Claim) -> CapSlot,
     ) -> Completion {
         let is_call = sending == Sending::Call;
-        match found {
-            Found::Partner(claim) => {
+        match found.queued() {
+            Err(claim) => {
                 let first = first(&claim);
                 if !is_call {
                     hand(current, claim, badge, message, sending, first);
@@ -248,7 +261,7 @@ impl Endpoint {
                 }
                 waits
             }
-            Found::Queued(endpoint) | Found::Bound(endpoint) => {
+            Ok(endpoint) => {
                 let reason = match is_call {
                     false => BlockReason::Sending,
                     true => BlockReason::WaitingReply { from: None },
@@ -268,11 +281,9 @@ impl Endpoint {
     ) -> Option<Waiting<Self>> {
         current.set_fault(badge, fault);
         let own = Side::Senders(Sending::Fault, Tag::default());
-        match endpoint.meet(current, None, own, Deadline::Never).ok()? {
-            Found::Queued(endpoint) | Found::Bound(endpoint) => {
-                Some(Waiting::begun(current, Some(endpoint)))
-            }
-            Found::Partner(claim) => {
+        match endpoint.meet(current, None, own, Deadline::Never).ok()?.queued() {
+            Ok(endpoint) => Some(Waiting::begun(current, Some(endpoint))),
+            Err(claim) => {
                 let message = FaultMessage { fault: *fault, thread: current.id.0 }.encode();
                 leave_slice_to(claim.thread().clone());
                 hand(current, claim, badge, &message, Sending::Fault, CapSlot::NULL);

@@ -251,7 +251,7 @@ impl Notification {
             return Ok(Err(core::mem::take(bits)));
         }
         let found = meet()?;
-        if let Found::Queued(endpoint) = &found {
+        if let Found::Queued(endpoint, _) = &found {
             bound.receives = Some((endpoint.clone(), current.wait_number()));
         }
         Ok(Ok(found))

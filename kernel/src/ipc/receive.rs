@@ -31,16 +31,18 @@ pub fn receive(current: &Current, slot: CapSlot, tag: Tag, deadline: Deadline) -
             Ok(Err(bits)) => {
                 return Completion::Done(Ok(Registers::control([bits, 0, IS_SIGNAL, 0])));
             }
-            Ok(Ok(Found::Queued(endpoint) | Found::Bound(endpoint))) => {
-                return wait(current, BlockReason::Receiving, Some(&endpoint), deadline);
-            }
-            Ok(Ok(Found::Partner(claim))) => {
-                let taken = take(current, accepts, claim);
-                settle(current);
-                if let Some(registers) = taken {
-                    return Completion::Done(Ok(registers));
+            Ok(Ok(found)) => match found.queued() {
+                Ok(endpoint) => {
+                    return wait(current, BlockReason::Receiving, Some(&endpoint), deadline);
                 }
-            }
+                Err(claim) => {
+                    let taken = take(current, accepts, claim);
+                    settle(current);
+                    if let Some(registers) = taken {
+                        return Completion::Done(Ok(registers));
+                    }
+                }
+            },
         }
     }
     // There may be any number of them: it begins again, and others have their turn before.

@@ -29,7 +29,7 @@ use super::{Current, Tcb};
 use crate::object::Ref;
 
 /// To whom something else is lent, if that may matter: to be announced when no wait is claimed, and no lock of
-/// an endpoint held.
+/// an endpoint, of a table or of the waits held.
 #[must_use = "who is not told is scheduled as before"]
 pub struct Relent(Option<Ref<Tcb>>);
 
@@ -38,11 +38,14 @@ impl Relent {
     pub const NOBODY: Self = Self(None);
 
     /// Asks its CPU to look what it is due.
-    pub fn announce(self) {
-        if let Some(thread) = self.0 {
+    pub fn announce(&self) {
+        if let Some(thread) = &self.0 {
             thread.announce_request();
         }
     }
+
+    /// It need not be announced: it is lent to nobody, or to the current thread, which settles in this call what it is due.
+    pub fn settled(self) {}
 }
 
 impl Tcb {

@@ -5,7 +5,7 @@ use orbital_abi::Error;
 use super::{super::deadlock::Waits, Endpoint, Found};
 use crate::{
     object::{AnyRef, Ref},
-    thread::{Claim, Current, Tcb},
+    thread::{Claim, Current, Relent, Tcb},
 };
 
 impl Endpoint {
@@ -19,33 +19,33 @@ impl Endpoint {
         // SAFETY: the wait that begins holds it, and leaves before it ends; without one that is done below.
         unsafe { waits.enter(current, self) };
         let met = meet();
-        let is_queued = matches!(met, Ok((Found::Queued(_), _)));
-        if is_queued {
-            let first = self.bound();
-            let closes = first.is_some_and(|first| waits.close(current, &first, Self::bound_to));
-            // One that is taken just now closes none.
-            if !(closes && self.withdraw(current)) {
-                return met;
-            }
-        }
+        let Ok((Found::Queued(_, lent), _)) = &met else {
+            waits.leave(current);
+            return met;
+        };
+        let first = self.bound();
+        let closes = first.is_some_and(|first| waits.close(current, &first, Self::bound_to));
+        // One that is taken just now closes none.
+        let Some(relent) = closes.then(|| self.withdraw(current)).flatten() else { return met };
         waits.leave(current);
-        if is_queued { Err(Error::WouldDeadlock) } else { met }
+        drop(waits);
+        // What was lent for that moment, too: its CPU may have seen it.
+        lent.announce();
+        relent.announce();
+        Err(Error::WouldDeadlock)
     }
 
-    /// Takes the current thread out of the queue, if it waits there still.
-    fn withdraw(&self, current: &Current) -> bool {
+    /// Takes the current thread out of the queue, if it waits there still. Gives what is to be announced.
+    fn withdraw(&self, current: &Current) -> Option<Relent> {
         let mut queues = self.queues.lock();
-        let Some(claim) = Claim::waiting(current.to_ref(), current.wait_number()) else {
-            return false;
-        };
+        let claim = Claim::waiting(current.to_ref(), current.wait_number())?;
         // SAFETY: it waits in that queue.
         let queued = unsafe { queues.senders.remove(current) };
         let relent = queues.lend();
         drop(queues);
         current.end_claimed();
-        relent.announce();
         drop((claim.into_thread(), queued));
-        true
+        Some(relent)
     }
 
     /// To whom an endpoint is bound.

@@ -10,7 +10,7 @@ use std::{
 use orbital_abi::{
     CapSlot, Deadline,
     Deadline::{At, Never, Now},
-    Error, ExitReason, Received,
+    Error, ExitReason, Received, Rights, Syscall,
 };
 
 use super::{
@@ -277,4 +277,75 @@ fn of_two_cpus_that_close_the_same_cycle_one_is_told() {
         assert!(told == [Some(true), Some(false)] || told == [Some(false), Some(true)], "{told:?}");
         came
     });
+}
+
+/// How someone comes to a bound endpoint.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Coming {
+    Sends,
+    Passes,
+    Calls,
+    /// Where the bound thread waits for the caller.
+    ClosesCycle,
+}
+
+/// A CPU that is told what its thread is lent can go on, whatever lock it wants: who tells it holds none.
+#[test]
+fn what_is_lent_is_told_without_a_lock() {
+    use Coming::{Calls, ClosesCycle, Passes, Sends};
+    for coming in [Sends, Passes, Calls, ClosesCycle] {
+        at_every_point(|point| {
+            println!("{coming:?} at point {point}");
+            let mut kernel = Kernel::boot_with(2, 0);
+            let cpus = kernel.cpus();
+            let process = kernel.process("p");
+            let ((end, slot), (own_end, own)) = (endpoint(&process), endpoint(&process));
+            let ready = [(); 2].map(|()| Rc::new(Cell::new(false)));
+            let [caller_ready, other_ready] = ready.clone();
+            let bound = pinned(&mut kernel, &process, 1, 10, async move {
+                match coming {
+                    ClosesCycle => drop(user::call(own, user::message(2, &[]), Never).await),
+                    _ => drop(user::receive(own, Never).await),
+                }
+            });
+            let other = pinned(&mut kernel, &process, 1, 9, async move {
+                other_ready.set(true);
+                user::give_way().await;
+                let copy = user::copy(slot, CapSlot::NULL, Rights::SEND, 0).await.unwrap();
+                user::close(copy).await.unwrap();
+                let _ = user::call(slot, user::message(3, &[]), Never).await;
+            });
+            let caller = pinned(&mut kernel, &process, 0, 20, async move {
+                caller_ready.set(true);
+                user::give_way().await;
+                let message = user::message(1, &[]);
+                let tag = message.tag.with_capabilities(1, 0).unwrap();
+                let control = [slot.bits(), tag.bits(), Never.bits(), own.bits()];
+                match coming {
+                    Sends => drop(user::send(slot, message, Never).await),
+                    Passes => drop(user::control(Syscall::Send, control).await),
+                    Calls => drop(user::call(slot, message, Never).await),
+                    ClosesCycle => {
+                        let refused = user::call(slot, message, Never).await;
+                        assert_eq!(refused, Err(Error::WouldDeadlock));
+                    }
+                }
+            });
+            bind_endpoint(&end, Some(&bound)).unwrap();
+            if coming == ClosesCycle {
+                bind_endpoint(&own_end, Some(&caller)).unwrap();
+            }
+            bound.start().unwrap();
+            cpus.run_alone(1);
+            other.start().unwrap();
+            cpus.run_until(1, || ready[1].get());
+            caller.start().unwrap();
+            cpus.run_until(0, || ready[0].get());
+            let others = cpus.clone();
+            let came = step_with(&cpus, 0, point, move || others.run_alone(1));
+            kernel.run_until_idle();
+            assert_eq!(caller.is_ended(), coming == ClosesCycle);
+            came
+        });
+    }
 }
