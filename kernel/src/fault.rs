@@ -6,7 +6,7 @@ use orbital_abi::{ExitReason, Fault, FaultKind};
 
 use crate::{
     arch::{self, SavedRegisters, Trap, quick::TURN},
-    ipc,
+    cause, ipc,
     sched::{Completion, block, dispatch, irq_off},
     thread::{BlockReason, Current, Outcome},
     vm::{
@@ -20,6 +20,7 @@ use crate::{
 fn orbital_trap(trap: Trap) -> *mut SavedRegisters {
     irq_off::begin();
     let current = dispatch::current();
+    cause::set(current.priority());
     let completion = match trap {
         Trap::Timer => {
             dispatch::timer_came();

@@ -1,6 +1,7 @@
 //! The Orbital kernel: one stack per CPU, no kernel threads; what waits inside the kernel is a
 //! future. `docs/architecture.md` shows the layers; an import only points down this list.
 #![cfg_attr(target_os = "none", no_std)]
+#![cfg_attr(target_os = "none", feature(rust_preserve_none_cc))]
 
 extern crate alloc;
 

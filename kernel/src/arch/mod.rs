@@ -46,6 +46,11 @@ pub use machine::{
 
 pub use page::{Access, Cache, PageSize, Protection, Table, Tag, Translation};
 
+/// Defines the entry of a quick message without words.
+pub(crate) use machine::bare_message;
+#[cfg(target_os = "none")]
+pub use machine::quick_leave;
+
 /// How many non-maskable interrupts came, by where they hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NmiCounts {

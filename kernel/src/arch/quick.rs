@@ -31,6 +31,24 @@ pub const SAVED: u64 = 1 << 9;
 /// The call is not quick, and nothing has changed: it is to be made as any other.
 pub const DECLINED: u64 = 1 << 10;
 
+/// The answer to a message without words: where the control words of the one who goes on are in the CPU alone, unless
+/// [`Quick::way`] is [`SAVED`] or [`DECLINED`].
+#[derive(Clone, Copy, Debug)]
+#[must_use = "the entry code acts on it"]
+pub struct Bare<R> {
+    /// How, and whose thread.
+    pub quick: Quick<R>,
+    /// Its control words 0 to 2.
+    pub control: [u64; 3],
+}
+
+impl<R> From<Quick<R>> for Bare<R> {
+    #[inline(always)]
+    fn from(quick: Quick<R>) -> Self {
+        Self { quick, control: [0; 3] }
+    }
+}
+
 impl<R> Quick<R> {
     /// The thread goes on with so many message words, as a call made it wait that succeeded.
     #[inline(always)]

@@ -9,7 +9,6 @@ use core::ptr::{self, NonNull};
 
 use arrayvec::ArrayVec;
 use orbital_abi::{CapSlot, Error, Rights, message::MAX_CAPABILITIES};
-use spin::MutexGuard;
 
 use super::{
     Held, Table,
@@ -19,6 +18,7 @@ use super::{
     table::{Entries, reserved::Reserved},
     transfer::Pair,
 };
+use crate::lock::MutexGuard;
 
 /// The slots of a message's capabilities.
 pub type Slots = ArrayVec<CapSlot, MAX_CAPABILITIES>;

@@ -78,6 +78,10 @@ pub(super) fn index_of(slot: &Slot) -> u32 {
 
 /// The tree.
 pub struct Slots {
+    /// The first leaf's slots, and how many those are: most tables have no more. Of a table without any nothing is
+    /// looked at.
+    first: NonNull<Slot>,
+    first_count: u32,
     root: Option<Place>,
     /// How many levels of nodes stand above the leaves.
     height: u32,
@@ -98,7 +102,7 @@ const fn span(levels: u32) -> usize {
 impl Slots {
     /// None.
     pub const fn new() -> Self {
-        Self { root: None, height: 0, leaves: 0 }
+        Self { first: NonNull::dangling(), first_count: 0, root: None, height: 0, leaves: 0 }
     }
 
     /// How many there are.
@@ -109,13 +113,15 @@ impl Slots {
     /// The slot with that index.
     #[inline]
     pub fn get(&self, index: u32) -> Option<&Slot> {
-        // Most tables are one leaf.
-        if let Some(Place::Leaf(leaf)) = &self.root {
-            return leaf.slots.get(index as usize);
+        if index < self.first_count {
+            // SAFETY: the first leaf has so many, and is there until `remove_leaf` takes the count back.
+            return Some(unsafe { self.first.add(index as usize).as_ref() });
         }
         self.find(index)
     }
 
+    #[cold]
+    #[inline(never)]
     fn find(&self, index: u32) -> Option<&Slot> {
         let (leaf, offset) = (index as usize / LEAF_SLOTS, index as usize % LEAF_SLOTS);
         if leaf >= self.leaves {
@@ -161,7 +167,12 @@ impl Slots {
         if first >= MAX_SLOTS {
             return Err(Error::TableFull);
         }
-        let leaf = Place::Leaf(Paid::new(free_slots(table, first as u32), quota)?);
+        let leaf = Paid::new(free_slots(table, first as u32), quota)?;
+        if first == 0 {
+            self.first = NonNull::from(&leaf.slots).cast();
+            self.first_count = LEAF_SLOTS as u32;
+        }
+        let leaf = Place::Leaf(leaf);
         if self.leaves == span(self.height) && self.root.is_some() {
             let mut branch = Paid::new([const { None }; FAN], quota)?;
             branch[0] = self.root.take();
@@ -187,6 +198,9 @@ impl Slots {
     pub fn remove_leaf(&mut self) {
         let Some(last) = self.leaves.checked_sub(1) else { return };
         self.leaves = last;
+        if last == 0 {
+            self.first_count = 0;
+        }
         let (mut place, mut levels, mut rest) = (&mut self.root, self.height, last);
         // The highest node whose first leaf this is goes, with all that is below.
         while rest != 0 {

@@ -26,7 +26,6 @@ use core::{
 };
 
 use orbital_abi::{CapSlot, Error, ObjectKind};
-use spin::{Mutex, MutexGuard};
 
 use super::{
     Capability, EntryGuard,
@@ -35,7 +34,7 @@ use super::{
     slots::{Slots, index_of},
 };
 use crate::{
-    lock::lock,
+    lock::{Mutex, MutexGuard},
     object::{AnyRef, Header, Object, Quota, Ref},
 };
 
@@ -105,7 +104,7 @@ impl Table {
     /// Locks it.
     #[inline(always)]
     pub fn lock(&self) -> MutexGuard<'_, Entries> {
-        lock(&self.entries)
+        self.entries.lock()
     }
 }
 
@@ -172,10 +171,10 @@ impl Entries {
     #[inline(always)]
     pub fn lookup(&self, slot: CapSlot) -> Result<Held<'_>, Error> {
         let found = self.slots.get(slot.index()).ok_or(Error::EmptySlot)?;
-        match found.held() {
-            Some(held) if found.generation() == slot.generation() => Ok(held),
-            _ => Err(Self::why_not(found, slot)),
+        if found.generation() != slot.generation() {
+            return Err(Self::why_not(found, slot));
         }
+        found.held().ok_or_else(|| Self::why_not(found, slot))
     }
 
     /// Why `slot` does not name what is there.

@@ -4,7 +4,6 @@
 use core::ptr::{self, NonNull};
 
 use orbital_abi::{CapSlot, Error, Rights};
-use spin::MutexGuard;
 
 use super::{
     Table,
@@ -12,6 +11,7 @@ use super::{
     slots::index_of,
     table::{Closed, Entries},
 };
+use crate::lock::MutexGuard;
 use crate::object::{Quota, Ref};
 
 /// A capability was moved.

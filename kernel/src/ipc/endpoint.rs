@@ -6,6 +6,7 @@
 //! table by whose capability someone comes and of the notification that is bound to it, and of the receiver's table where
 //! capabilities go there; under it none is taken but a derivation tree's, for those.
 
+mod at_once;
 mod bound;
 mod passing;
 mod place;
@@ -16,7 +17,6 @@ use orbital_abi::{
 };
 use orbital_executor::yield_now;
 use queues::Queues;
-use spin::Mutex;
 
 use super::{
     ending::Endings,
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     capability::Held,
-    lock::lock,
+    lock::Mutex,
     object::{Cut, Header, Object, Quota, Ref},
     sched::{Completion, leave_slice_to},
     thread::{BlockReason, Claim, Current, Phase, Relent, Sending, Tcb},
@@ -290,42 +290,6 @@ impl Endpoint {
                 Some(Waiting::begun(current, None))
             }
         }
-    }
-
-    /// Takes the first receiver, if there is one and `choose` takes it, whose wait is over then: with what
-    /// that gave. `choose` is called under the lock.
-    #[inline]
-    pub(super) fn take_receiver<T>(
-        &self,
-        choose: impl FnOnce(&Tcb) -> Option<T>,
-    ) -> Option<(Ref<Tcb>, T)> {
-        let mut queues = lock(&self.queues);
-        let chosen = choose(queues.receivers.first()?)?;
-        let thread = queues.receivers.pop_front()?;
-        thread.end_claimed();
-        Some((thread, chosen))
-    }
-
-    /// Lets the current thread wait for a message, if none waits for it, and `prepare` gives a reference to it.
-    /// That is called under the lock, and is all that can fail.
-    #[inline]
-    pub(super) fn queue_receiver(
-        &self,
-        current: &Current,
-        accepts: usize,
-        prepare: impl FnOnce() -> Option<Ref<Tcb>>,
-    ) -> Option<()> {
-        let mut queues = lock(&self.queues);
-        if queues.closed || !queues.senders.is_empty() {
-            return None;
-        }
-        if queues.bound.as_ref().is_some_and(|bound| !bound.is(current)) {
-            return None;
-        }
-        let thread = prepare()?;
-        current.begin_wait(Phase::Queued, Sending::Message, accepts);
-        queues.receivers.insert(thread);
-        Some(())
     }
 }
 

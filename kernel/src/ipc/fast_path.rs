@@ -23,10 +23,13 @@ use orbital_abi::{
 
 use super::{Endpoint, fault::Handled, transfer, waiting::Waiting};
 use crate::{
-    arch::{self, SavedRegisters, quick::Quick},
+    arch::{
+        self, SavedRegisters,
+        quick::{Bare, Quick},
+    },
     object::Ref,
     sched::direct,
-    thread::{BlockReason, Current, Holder, Owed, Phase, Sending, Tcb},
+    thread::{BlockReason, Current, Holder, Owed, Phase, Segments, Sending, Tcb},
 };
 
 /// What the system call was given: control words 0 to 2.
@@ -49,12 +52,44 @@ impl Request {
     }
 }
 
+/// How large a message is: no words, words in registers, or more.
+type Size = u8;
+const BARE: Size = 0;
+const SHORT: Size = 1;
+const LONG: Size = 2;
+
+/// The call that the current thread makes without words, if that can be quick now. Its tag is no more than a label,
+/// and its segment registers are null.
+#[inline(always)]
+pub fn bare_call_at_once(current: &Current, request: Request) -> Option<Bare<SavedRegisters>> {
+    call_and_switch::<BARE>(current, request.slot()?, Tag::new(request.tag as u32, 0).ok()?)
+}
+
+/// The same of its answer, after which it receives, as [`reply_receive_at_once`].
+#[inline(always)]
+pub fn bare_reply_receive_at_once(
+    current: &Current,
+    request: Request,
+    kept: u64,
+) -> Option<Bare<SavedRegisters>> {
+    let slot = request.slot()?;
+    if kept != CapSlot::NULL.bits() {
+        return None;
+    }
+    let tag = Tag::new(request.tag as u32, 0).ok()?;
+    let owed = take_owed(current)?;
+    if owed.caller.sends_fault() {
+        return answer_and_switch::<SHORT>(current, owed, slot, tag);
+    }
+    answer_and_switch::<BARE>(current, owed, slot, tag)
+}
+
 /// The call that the current thread makes, if that can be quick now.
 #[inline(always)]
 pub fn call_at_once(current: &Current, request: Request) -> Option<Quick<SavedRegisters>> {
     let slot = request.slot()?;
     match Tag::short_from_bits(request.tag) {
-        Some(tag) => call_and_switch::<false>(current, slot, tag),
+        Some(tag) => Some(call_and_switch::<SHORT>(current, slot, tag)?.quick),
         None => long_call_at_once(current, slot, request.tag),
     }
 }
@@ -66,20 +101,26 @@ fn long_call_at_once(current: &Current, slot: CapSlot, tag: u64) -> Option<Quick
     let Some(tag) = Tag::plain_from_bits(tag) else {
         return passing::call_at_once(current, slot, tag);
     };
-    current.has_message_page().then(|| call_and_switch::<true>(current, slot, tag))?
+    if !current.has_message_page() {
+        return None;
+    }
+    Some(call_and_switch::<LONG>(current, slot, tag)?.quick)
 }
 
 #[inline(always)]
-fn call_and_switch<const LONG: bool>(
+fn call_and_switch<const SIZE: Size>(
     current: &Current,
     slot: CapSlot,
     tag: Tag,
-) -> Option<Quick<SavedRegisters>> {
-    let (server, next) = call::<LONG>(current, slot, tag)?;
+) -> Option<Bare<SavedRegisters>> {
+    let (server, next, badge) = call::<SIZE>(current, slot)?;
+    let control = [badge, tag.bits(), IS_CALL];
+    deliver::<SIZE>(current, &next, control, tag);
     called(current, &next, 0);
-    Some(direct::switch(current, server, &next, |to| {
-        Quick::with_words(to, register_words::<LONG>(tag))
-    }))
+    let quick = direct::switch(current, server, &next, segments::<SIZE>(), |to| {
+        Quick::with_words(to, register_words::<SIZE>(tag))
+    });
+    Some(Bare { quick, control })
 }
 
 /// The answer of the current thread, after which it receives, if that can be quick now. `kept` names the call that
@@ -93,7 +134,7 @@ pub fn reply_receive_at_once(
     let slot = request.slot()?;
     match Tag::short_from_bits(request.tag) {
         Some(_) if kept != CapSlot::NULL.bits() => None,
-        Some(tag) => reply_and_switch::<false>(current, slot, tag),
+        Some(tag) => reply_and_switch::<SHORT>(current, slot, tag),
         None => long_reply_receive_at_once(current, slot, request.tag, kept),
     }
 }
@@ -112,40 +153,69 @@ fn long_reply_receive_at_once(
     if kept != CapSlot::NULL.bits() || !current.has_message_page() {
         return None;
     }
-    reply_and_switch::<true>(current, slot, tag)
+    reply_and_switch::<LONG>(current, slot, tag)
 }
 
 #[inline(always)]
-fn reply_and_switch<const LONG: bool>(
+fn reply_and_switch<const SIZE: Size>(
     current: &Current,
     slot: CapSlot,
     tag: Tag,
 ) -> Option<Quick<SavedRegisters>> {
-    let (caller, next, is_fault) =
-        reply_receive(current, |owed| answer::<LONG>(current, owed, slot, tag))?;
-    Some(direct::switch(current, caller, &next, |to| match is_fault {
+    let owed = take_owed(current)?;
+    answer_and_switch::<SIZE>(current, owed, slot, tag).map(|bare| bare.quick)
+}
+
+/// The same, where that is the call that the current thread owes.
+#[inline(always)]
+fn answer_and_switch<const SIZE: Size>(
+    current: &Current,
+    owed: Owed<'_>,
+    slot: CapSlot,
+    tag: Tag,
+) -> Option<Bare<SavedRegisters>> {
+    let Some(answered) = answer::<SIZE>(current, &owed, slot, tag) else {
+        owed.put_into(Holder::Thread(current));
+        return None;
+    };
+    let (caller, next, is_fault) = receive(current, owed, answered);
+    let quick = direct::switch(current, caller, &next, segments::<SIZE>(), |to| match is_fault {
         true => Quick::saved(to),
-        false => Quick::with_words(to, register_words::<LONG>(tag)),
-    }))
+        false => Quick::with_words(to, register_words::<SIZE>(tag)),
+    });
+    Some(Bare { quick, control: [0, tag.bits(), 0] })
+}
+
+/// What the sender has in its segment registers.
+#[inline(always)]
+fn segments<const SIZE: Size>() -> Segments {
+    if SIZE == BARE { Segments::Null } else { Segments::Any }
 }
 
 /// How many words of the message are in registers.
 #[inline(always)]
-fn register_words<const LONG: bool>(tag: Tag) -> usize {
-    if LONG { REGISTER_WORDS } else { tag.words() }
+fn register_words<const SIZE: Size>(tag: Tag) -> usize {
+    match SIZE {
+        BARE => 0,
+        SHORT => tag.words(),
+        _ => REGISTER_WORDS,
+    }
 }
 
 /// Gives `next`, which has room for the words, the control words, and those of the current thread's message words that
-/// are not in the CPU.
+/// are not in the CPU. Control words alone stay there.
 #[inline(always)]
-fn deliver<const LONG: bool>(current: &Current, next: &Current, control: [u64; 3], tag: Tag) {
+fn deliver<const SIZE: Size>(current: &Current, next: &Current, control: [u64; 3], tag: Tag) {
+    if SIZE == BARE {
+        return;
+    }
     next.with_registers(|to| {
         to.set_control(control);
-        if LONG || tag.words() != 0 {
+        if register_words::<SIZE>(tag) != 0 {
             current.with_registers(|from| to.set_first_words(from));
         }
     });
-    if LONG {
+    if SIZE == LONG {
         transfer::copy_long(tag, current.message_page(), next.message_page());
     }
 }
@@ -158,9 +228,10 @@ pub fn fault_at_once(current: &Current, fault: &Fault) -> Option<Quick<SavedRegi
     let cpu = arch::cpu_index();
     let (handler, next, badge) = current.with_fault_handler(|handler| {
         let endpoint: &Endpoint = handler.endpoint.get().ok()?;
-        let (thread, next) =
-            endpoint.take_receiver(|thread| receiver(current, thread, cpu).filter(start_of))?;
-        Some((thread, next, handler.badge))
+        let mut queues = endpoint.lock();
+        let first = queues.first_receiver()?;
+        let next = receiver(current, &first, cpu).filter(start_of)?;
+        Some((first.take(), next, handler.badge))
     })?;
     current.set_fault(badge, fault);
     let message = FaultMessage { fault: *fault, thread: current.id.0 }.encode();
@@ -170,16 +241,15 @@ pub fn fault_at_once(current: &Current, fault: &Fault) -> Option<Quick<SavedRegi
     current.set_block_reason(BlockReason::WaitingHandler);
     current.begin_operation(waiting);
     taken(current, Sending::Fault, 0, &next);
-    Some(direct::switch(current, handler, &next, Quick::saved))
+    Some(direct::switch(current, handler, &next, Segments::Any, Quick::saved))
 }
 
-/// A thread that waits at an endpoint for a message and may get it at once, if [`start_of`] it succeeds. Not one whose capability may be kept in its
-/// tree for its wait: that is let go where the general way ends it.
+/// A thread that waits at an endpoint for a message and may get it at once, if [`start_of`] it succeeds. Not one whose
+/// capability may be kept in its tree for its wait: that is let go where the general way ends it.
 #[inline(always)]
 fn receiver(current: &Current, thread: &Tcb, cpu: usize) -> Option<Current> {
     // It works for the current one, whose priority it is lent.
-    let priority = thread.priority().max(current.priority());
-    let next = direct::candidate(thread, priority, cpu)?;
+    let next = direct::candidate(thread, current.priority(), cpu)?;
     let is_ready = next.is_in::<Waiting<Endpoint>>()
         && !next.owed().is_some()
         && !next.process.table.lingers();
@@ -192,25 +262,27 @@ fn start_of(next: &Current) -> bool {
     next.task().start_unwoken()
 }
 
-/// Gives the current thread's message to a server: that, and the proof for it.
+/// Takes a server that may have the current thread's message: that, the proof for it, and the badge.
 #[inline(always)]
-fn call<const LONG: bool>(
-    current: &Current,
-    slot: CapSlot,
-    tag: Tag,
-) -> Option<(Ref<Tcb>, Current)> {
+fn call<const SIZE: Size>(current: &Current, slot: CapSlot) -> Option<(Ref<Tcb>, Current, u64)> {
     let cpu = arch::cpu_index();
-    let found = current.process.with_capability(slot, |capability| {
-        let endpoint: &Endpoint = capability.allows(Rights::SEND)?;
-        let (thread, next) = endpoint.take_receiver(|thread| {
-            let has_room = !LONG || thread.has_message_page();
-            has_room.then(|| receiver(current, thread, cpu).filter(start_of))?
-        })?;
-        Some((thread, next, capability.badge()))
-    });
-    let (server, next, badge) = found.ok()??;
-    deliver::<LONG>(current, &next, [badge, tag.bits(), IS_CALL], tag);
-    Some((server, next))
+    let entries = current.process.table.lock();
+    let capability = entries.lookup(slot).ok()?;
+    let endpoint: &Endpoint = capability.allows(Rights::SEND)?;
+    let mut queues = endpoint.lock();
+    let first = queues.first_receiver()?;
+    if SIZE == LONG && !first.has_message_page() {
+        return None;
+    }
+    let next = receiver(current, &first, cpu)?;
+    if !start_of(&next) {
+        return None;
+    }
+    let server = first.take();
+    drop(queues);
+    let badge = capability.badge();
+    drop(entries);
+    Some((server, next, badge))
 }
 
 /// The server for which `next` is the proof has the current thread's call, which waits for the answer.
@@ -231,25 +303,27 @@ fn taken(current: &Current, sending: Sending, accepts: usize, next: &Current) {
     next.owe_first(direct::leave(current), sequence);
 }
 
+/// Takes the call that the current thread owes, which has to be answered or put back.
+#[inline(always)]
+fn take_owed(current: &Current) -> Option<Owed<'_>> {
+    if current.has_notification() {
+        return None;
+    }
+    current.owed().take_call()
+}
+
 /// The proof for a caller that was answered, the endpoint where the current thread waits, and whether the caller had
 /// a fault.
 type Answered = (Current, Ref<Endpoint>, bool);
 
-/// Lets `answer` answer the call that the current thread owes, which receives then: the caller, the proof for it, and
-/// whether it had a fault.
+/// The current thread, which has answered a call, waits for the next one: the caller, the proof for it, and whether it
+/// had a fault.
 #[inline(always)]
-fn reply_receive(
+fn receive(
     current: &Current,
-    answer: impl FnOnce(&Owed<'_>) -> Option<Answered>,
-) -> Option<(Ref<Tcb>, Current, bool)> {
-    if current.has_notification() {
-        return None;
-    }
-    let owed = current.owed().take_call()?;
-    let Some((next, endpoint, is_fault)) = answer(&owed) else {
-        owed.put_into(Holder::Thread(current));
-        return None;
-    };
+    owed: Owed<'_>,
+    (next, endpoint, is_fault): Answered,
+) -> (Ref<Tcb>, Current, bool) {
     current.set_block_reason(BlockReason::Receiving);
     current.begin_operation(Waiting::begun(current, Some(endpoint)));
     if let Some(waiting) = next.take_operation::<Waiting<Endpoint>>() {
@@ -257,54 +331,65 @@ fn reply_receive(
     } else if let Some(handled) = next.take_operation::<Handled>() {
         handled.resumed();
     }
-    Some((owed.answered(), next, is_fault))
+    (owed.answered(), next, is_fault)
 }
 
-/// The proof for a caller that may get its answer at once, whose tag is that, and whether it had a fault.
+/// The proof for a caller that may get its answer at once, whose tag is that, and whether it had a fault, if it
+/// `may_have_fault`.
 #[inline(always)]
-fn answering(
-    owed: &Owed<'_>,
-    tag: Tag,
-    has_room: impl FnOnce(&Tcb) -> bool,
-) -> Option<(Current, bool)> {
+fn answering(owed: &Owed<'_>, tag: Tag, may_have_fault: bool) -> Option<(Current, bool)> {
     let next = direct::candidate(&owed.caller, owed.caller.priority(), arch::cpu_index())?;
-    let is_fault = next.sends_fault();
+    let is_fault = may_have_fault && next.sends_fault();
     let is_ready = match is_fault {
         true => tag.label() == fault::RESUME && next.is_in::<Handled>(),
-        false => next.is_in::<Waiting<Endpoint>>() && has_room(&next),
+        false => next.is_in::<Waiting<Endpoint>>(),
     };
     is_ready.then_some((next, is_fault))
 }
 
+/// Claims the wait of a caller that is answered, and starts its poll.
+#[inline(always)]
+fn claim(owed: &Owed<'_>, next: &Current) -> bool {
+    if !next.try_claim_taken(owed.sequence) {
+        return false;
+    }
+    let has_started = start_of(next);
+    if !has_started {
+        next.unclaim(owed.sequence);
+    }
+    has_started
+}
+
 /// Answers the call with the current thread's words, and lets it wait at the endpoint in `slot`.
 #[inline(always)]
-fn answer<const LONG: bool>(
+fn answer<const SIZE: Size>(
     current: &Current,
     owed: &Owed<'_>,
     slot: CapSlot,
     tag: Tag,
 ) -> Option<Answered> {
-    let (next, is_fault) = answering(owed, tag, |caller| !LONG || caller.has_message_page())?;
-    let queued = current.process.with_capability(slot, |capability| {
-        let endpoint: &Endpoint = capability.allows(Rights::RECEIVE)?;
-        endpoint.queue_receiver(current, 0, || {
-            if !next.try_claim_taken(owed.sequence) {
-                return None;
-            }
-            if !start_of(&next) {
-                next.unclaim(owed.sequence);
-                return None;
-            }
-            current.settle_blocking();
-            // Before the current thread is found in the queue, and its registers and its page are another's.
-            if !is_fault {
-                deliver::<LONG>(current, &next, [0, tag.bits(), 0], tag);
-            }
-            next.end_claimed();
-            Some(direct::leave(current))
-        })?;
-        capability.note_wait();
-        Some(Ref::from_object(endpoint))
-    });
-    Some((next, queued.ok()??, is_fault))
+    let (next, is_fault) = answering(owed, tag, SIZE != BARE)?;
+    if SIZE == LONG && !is_fault && !next.has_message_page() {
+        return None;
+    }
+    let entries = current.process.table.lock();
+    let capability = entries.lookup(slot).ok()?;
+    let endpoint: &Endpoint = capability.allows(Rights::RECEIVE)?;
+    let queues = endpoint.lock();
+    if !queues.admit(current) || !claim(owed, &next) {
+        return None;
+    }
+    current.settle_blocking();
+    if SIZE == BARE {
+        // By which it stands in the queue: the CPU alone has it.
+        current.with_registers(|registers| registers.set_first(slot.bits()));
+    }
+    // Before the current thread is found in the queue, and its registers and its page are another's.
+    if !is_fault {
+        deliver::<SIZE>(current, &next, [0, tag.bits(), 0], tag);
+    }
+    next.end_claimed();
+    queues.queue_receiver(current, direct::leave(current), 0);
+    capability.note_wait();
+    Some((next, Ref::from_object(endpoint), is_fault))
 }

@@ -23,7 +23,10 @@ use orbital_abi::Error;
 use crate::{boot::CommandLine, sched};
 
 pub use endpoint::Endpoint;
-pub use fast_path::{Request, call_at_once, fault_at_once, reply_receive_at_once};
+pub use fast_path::{
+    Request, bare_call_at_once, bare_reply_receive_at_once, call_at_once, fault_at_once,
+    reply_receive_at_once,
+};
 pub use notification::Notification;
 pub use reply::Reply;
 pub use timer::Timer;

@@ -14,9 +14,8 @@ use super::{
 };
 use crate::{
     arch::{self, SavedRegisters, clock, quick::Quick},
-    cause,
     object::Ref,
-    thread::{Current, Tcb, state::ThreadState},
+    thread::{Current, Segments, Tcb, state::ThreadState},
 };
 
 /// Whether the current thread may give its CPU to another one without the dispatcher.
@@ -41,19 +40,21 @@ pub fn leave(current: &Current) -> Ref<Tcb> {
 }
 
 /// `from`, which has begun to wait, gives the CPU to `to`, for which `next` is the proof and whose poll was
-/// started. `leave` says how that leaves the kernel.
+/// started. `leave` says how that leaves the kernel. `segments` is what `from` has in those
+/// registers.
 #[inline(always)]
 pub fn switch(
     from: &Current,
     to: Ref<Tcb>,
     next: &Current,
+    segments: Segments,
     leave: impl FnOnce(*mut SavedRegisters) -> Quick<SavedRegisters>,
 ) -> Quick<SavedRegisters> {
     from.set_slice_left(SLICE_NS);
     CURRENT.here_locked().enter(to);
-    let quick = leave(give_cpu(from, next));
+    let quick = leave(give_cpu(from, next, segments));
     // Last: whoever has claimed its wait since may have woken it.
-    if after_wait(from, arch::cpu_index_locked()) {
+    if after_wait(from, arch::cpu_index()) {
         return quick.after_a_turn();
     }
     quick
@@ -61,14 +62,16 @@ pub fn switch(
 
 /// What the CPU has of `from` is kept, and what `next` needs is loaded.
 #[inline(always)]
-pub(super) fn give_cpu(from: &Current, next: &Current) -> *mut SavedRegisters {
+pub(super) fn give_cpu(from: &Current, next: &Current, segments: Segments) -> *mut SavedRegisters {
     next.process.space.enter();
     next.set_state(ThreadState::Running);
-    cause::set(next.priority());
     count_switch();
     let registers = next.register_pointer();
     arch::set_current(registers);
-    from.give_cpu_to(next);
+    match segments {
+        Segments::Null => from.give_null_to(next),
+        Segments::Any => from.give_cpu_to(next),
+    }
     registers
 }
 
@@ -104,7 +107,7 @@ pub fn yield_to_equal(current: &Current) -> Option<Quick<SavedRegisters>> {
     if slice_end < cpu.timer() {
         set_timer(slice_end);
     }
-    let registers = give_cpu(current, &next);
+    let registers = give_cpu(current, &next, Segments::Any);
     // The answer of its own yield says nothing: no words.
     Some(if has_yielded { Quick::with_words(registers, 0) } else { Quick::saved(registers) })
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     arch::{self, SavedRegisters, clock, quick::Quick},
     object::Ref,
-    thread::{Current, Tcb},
+    thread::{Current, Segments, Tcb},
 };
 
 /// The proof for `thread`, if it is blocked and plain, and this CPU's, which is `cpu`. Nothing is changed. May be asked
@@ -97,12 +97,12 @@ pub fn give_way(
     if has_equal && slice_end < cpu.timer() {
         set_timer(slice_end);
     }
-    let registers = give_cpu(from, &next);
+    let registers = give_cpu(from, &next, Segments::Any);
     // The answers that are not written to the end say no words.
     let quick = match stands {
         Stands::Anywhere => Quick::saved(registers),
         Stands::AtYield | Stands::AtWait => Quick::with_words(registers, 0),
     };
     // Last: whoever has claimed its wait since may have woken it.
-    if after_wait(from, arch::cpu_index_locked()) { quick.after_a_turn() } else { quick }
+    if after_wait(from, arch::cpu_index()) { quick.after_a_turn() } else { quick }
 }

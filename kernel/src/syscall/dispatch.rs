@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     arch::SavedRegisters,
+    cause,
     sched::{Completion, dispatch, irq_off},
     thread::Current,
 };
@@ -22,6 +23,8 @@ extern "C-unwind" fn orbital_syscall(
     irq_off::begin();
     // SAFETY: the entry code has stored the current thread's registers there, and asks once.
     let current = unsafe { Current::entered(registers) };
+    // What it leaves to be done later is done as urgently as it runs.
+    cause::set(current.priority());
     let Some(syscall) = Syscall::from_number(number) else {
         return run(current, |_, _| Completion::Done(Err(Error::UnknownSyscall)));
     };

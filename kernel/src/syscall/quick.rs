@@ -5,8 +5,8 @@
 
 use crate::{
     arch::{
-        SavedRegisters,
-        quick::{FOURTH, Quick, SAVED, TURN},
+        SavedRegisters, bare_message,
+        quick::{Bare, FOURTH, Quick, SAVED, TURN},
     },
     ipc::{self, Request, notification},
     sched::{direct, dispatch},
@@ -60,6 +60,22 @@ extern "C-unwind" fn orbital_call(
     quick(registers, |current| ipc::call_at_once(current, Request { slot, tag, deadline }))
 }
 
+/// The same without words, for a thread whose segment registers are all null, and so are kept. The control words are
+/// in the CPU alone.
+#[inline(always)]
+fn bare_call(
+    slot: u64,
+    tag: u64,
+    deadline: u64,
+    registers: *mut SavedRegisters,
+    _: u64,
+) -> Bare<SavedRegisters> {
+    // SAFETY: as in `quick`.
+    let current = unsafe { Current::entered(registers) };
+    let request = Request { slot, tag, deadline };
+    ipc::bare_call_at_once(&current, request).unwrap_or(Quick::declined(registers).into())
+}
+
 /// Answers and receives.
 #[unsafe(no_mangle)]
 extern "C-unwind" fn orbital_reply_receive(
@@ -96,6 +112,25 @@ extern "C-unwind" fn orbital_await_signal(
 ) -> Answer {
     quick(registers, |current| notification::wait_at_once(current, slot, deadline))
 }
+
+/// As [`bare_call`].
+#[inline(always)]
+fn bare_reply_receive(
+    slot: u64,
+    tag: u64,
+    deadline: u64,
+    registers: *mut SavedRegisters,
+    kept: u64,
+) -> Bare<SavedRegisters> {
+    // SAFETY: as there.
+    let current = unsafe { Current::entered(registers) };
+    let request = Request { slot, tag, deadline };
+    ipc::bare_reply_receive_at_once(&current, request, kept)
+        .unwrap_or(Quick::declined(registers).into())
+}
+
+bare_message!(orbital_call_bare, Call, bare_call);
+bare_message!(orbital_reply_receive_bare, ReplyReceive, bare_reply_receive);
 
 /// One of them has switched to the thread with these registers, and left something for the dispatcher. `words` are
 /// the message words that the CPU's registers have, and `way` says how many of all are valid.

@@ -17,6 +17,15 @@ unsafe extern "Rust" {
     safe fn orbital_thread_unbound(thread: &Tcb, ties: &Ties);
 }
 
+/// What a thread that leaves its CPU has in its segment registers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Segments {
+    /// Null selectors, and bases that are 0.
+    Null,
+    /// Perhaps others.
+    Any,
+}
+
 impl Current {
     fn with_home<R>(&self, f: impl FnOnce(&mut Home) -> R) -> R {
         // SAFETY: this proof says that the thread is this CPU's. The methods below call nothing that
@@ -99,7 +108,10 @@ impl Current {
         // SAFETY: the room has the layout, and stays with the state.
         let state = unsafe { FpuState::new(room.pointer()) };
         state.restore();
-        self.with_home(|home| home.fpu = Some((state, room)));
+        self.with_home(|home| {
+            home.fpu = Some((state, room));
+            home.has_own = true;
+        });
         Ok(())
     }
 
@@ -110,6 +122,7 @@ impl Current {
             if let Some((state, _)) = &mut home.fpu {
                 state.save();
             }
+            home.has_own = home.fpu.is_some() || !home.segments.are_null();
         });
     }
 
@@ -132,7 +145,19 @@ impl Current {
             return self.give_cpu_and_fpu_to(next);
         }
         // Neither has floating point, whose use traps and goes on to do so.
-        self.with_home(|own| next.with_home(|next| own.segments.switch(&next.segments)));
+        self.with_home(|own| {
+            next.with_home(|next| own.segments.switch(&next.segments));
+            own.has_own = !own.segments.are_null();
+        });
+    }
+
+    /// The same, where all of its segment registers are null.
+    #[inline(always)]
+    pub fn give_null_to(&self, next: &Current) {
+        let has_own = |thread: &Current| thread.with_home(|home| home.has_own);
+        if has_own(self) || has_own(next) {
+            self.give_cpu_and_fpu_to(next);
+        }
     }
 
     #[inline(never)]

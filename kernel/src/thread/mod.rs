@@ -23,6 +23,7 @@ mod tests;
 
 pub use home::SLOT_BYTES;
 pub use lending::Relent;
+pub use local::Segments;
 pub use owed::{Found, Holder, Owed, OwedCell};
 pub use ready_queue::ReadyQueue;
 pub use registers::Current;
@@ -30,4 +31,4 @@ pub use state::{BlockReason, Outcome, ThreadId};
 pub use tcb::Tcb;
 pub use ties::{FaultHandler, Ties};
 pub use wait::{Claim, Phase, Sending};
-pub use waiting_queue::WaitingQueue;
+pub use waiting_queue::{FirstWaiting, WaitingQueue};

@@ -35,13 +35,25 @@ use crate::{
     process::{Belongs, Member, Process},
 };
 
+/// Above it stand the states; below, in the place of [`ThreadState::Blocked`], the number of a CPU: see
+/// [`Tcb::set_blocked_plain`].
+const STATES: u8 = 0x80;
+const _: () = assert!(MAX_CPUS <= STATES as usize);
 /// In the place of [`ThreadState::Preempted`]: see [`Tcb::set_yielded`].
-const YIELDED: u8 = 6;
+const YIELDED: u8 = STATES | 6;
 /// The same: see [`Tcb::set_answered`].
-const ANSWERED: u8 = 7;
-/// In the place of [`ThreadState::Blocked`], beside the number of the CPU: see [`Tcb::set_blocked_plain`].
-const BLOCKED_PLAIN: u8 = 0x80;
-const _: () = assert!(MAX_CPUS <= BLOCKED_PLAIN as usize);
+const ANSWERED: u8 = STATES | 7;
+
+/// How a state is stored.
+const fn stored(state: ThreadState) -> u8 {
+    STATES | state as u8
+}
+
+const INACTIVE: u8 = stored(ThreadState::Inactive);
+const WOKEN: u8 = stored(ThreadState::Woken);
+const PREEMPTED: u8 = stored(ThreadState::Preempted);
+const RUNNING: u8 = stored(ThreadState::Running);
+const ENDED: u8 = stored(ThreadState::Ended);
 
 /// A thread.
 #[repr(C)]
@@ -187,7 +199,7 @@ impl Tcb {
             link: Link::new(),
             place: Place::new(),
             level: Level::new(),
-            state: AtomicU8::new(ThreadState::Inactive as u8),
+            state: AtomicU8::new(stored(ThreadState::Inactive)),
             has_notification: AtomicBool::new(false),
             home: AtomicUsize::new(arch::cpu_index()),
             control: Control::new(priority, affinity),
@@ -211,14 +223,14 @@ impl Tcb {
     }
 
     /// What it is doing.
+    #[inline]
     pub fn state(&self) -> ThreadState {
         match self.state.load(Ordering::Acquire) {
-            0 => ThreadState::Inactive,
-            1 => ThreadState::Woken,
-            2 => ThreadState::Preempted,
-            3 => ThreadState::Running,
-            5 => ThreadState::Ended,
-            YIELDED | ANSWERED => ThreadState::Preempted,
+            INACTIVE => ThreadState::Inactive,
+            WOKEN => ThreadState::Woken,
+            PREEMPTED | YIELDED | ANSWERED => ThreadState::Preempted,
+            RUNNING => ThreadState::Running,
+            ENDED => ThreadState::Ended,
             _ => ThreadState::Blocked,
         }
     }
@@ -253,18 +265,18 @@ impl Tcb {
     /// of a thread. For that CPU, which takes this back before it does what is asked.
     #[inline(always)]
     pub fn set_blocked_plain(&self, cpu: usize) {
-        self.state.store(BLOCKED_PLAIN | cpu as u8, Ordering::Release);
+        self.state.store(cpu as u8, Ordering::Release);
     }
 
     /// Whether it is, and `cpu` is the one that has it.
     #[inline(always)]
     pub fn is_blocked_plain(&self, cpu: usize) -> bool {
-        self.state.load(Ordering::Acquire) == BLOCKED_PLAIN | cpu as u8
+        self.state.load(Ordering::Acquire) == cpu as u8
     }
 
     /// Changes what it is doing. For its CPU's dispatcher.
     pub fn set_state(&self, state: ThreadState) {
-        self.state.store(state as u8, Ordering::Release);
+        self.state.store(stored(state), Ordering::Release);
     }
 
     /// Lets it run for the first time.
@@ -272,13 +284,12 @@ impl Tcb {
     /// # Errors
     /// [`Error::AlreadyStarted`]; [`Error::Ended`].
     pub fn start(&self) -> Result<(), Error> {
-        let (inactive, woken) = (ThreadState::Inactive as u8, ThreadState::Woken as u8);
-        match self.state.compare_exchange(inactive, woken, Ordering::AcqRel, Ordering::Acquire) {
+        match self.state.compare_exchange(INACTIVE, WOKEN, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => {
                 self.wake();
                 Ok(())
             }
-            Err(old) if old == ThreadState::Ended as u8 => Err(Error::Ended),
+            Err(ENDED) => Err(Error::Ended),
             Err(_) => Err(Error::AlreadyStarted),
         }
     }

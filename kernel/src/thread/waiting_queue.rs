@@ -13,7 +13,10 @@
 //!
 //! A thread stands by the priority that it had when it came, or last [stood anew](WaitingQueue::stand_anew).
 
-use core::{cell::UnsafeCell, ptr::NonNull};
+use core::{
+    cell::UnsafeCell,
+    ptr::{self, NonNull},
+};
 
 use super::Tcb;
 use crate::object::Ref;
@@ -91,6 +94,13 @@ impl WaitingQueue {
         self.first.map(|first| unsafe { first.as_ref() })
     }
 
+    /// The first thread, to be looked at and perhaps taken.
+    #[inline(always)]
+    pub fn first_waiting(&mut self) -> Option<FirstWaiting<'_>> {
+        let thread = self.first?;
+        Some(FirstWaiting { queue: self, thread })
+    }
+
     /// Whether another thread than `thread` is in it.
     pub fn has_others_than(&self, thread: &Tcb) -> bool {
         // Nobody is in it twice.
@@ -114,7 +124,7 @@ impl WaitingQueue {
     }
 
     /// Puts `thread` behind those that are as urgent.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&mut self, thread: Ref<Tcb>) {
         let priority = thread.priority();
         let thread = thread.into_raw();
@@ -132,6 +142,7 @@ impl WaitingQueue {
     }
 
     /// The same, among others.
+    #[inline(never)]
     fn insert_among(&mut self, thread: NonNull<Tcb>, priority: u8) {
         // The last of the level below its own, and the last that is as urgent or more.
         let (mut below, mut before) = (None, self.last);
@@ -214,7 +225,10 @@ impl WaitingQueue {
 
     #[inline]
     fn unlink(&mut self, thread: NonNull<Tcb>) -> Ref<Tcb> {
-        if self.first == self.last {
+        // It is the only one: as pointers, none of which is null.
+        let [first, last] =
+            [self.first, self.last].map(|it| it.map_or(ptr::null_mut(), NonNull::as_ptr));
+        if ptr::eq(first, last) {
             (self.first, self.last, self.next_of_walk) = (None, None, None);
         } else {
             self.unlink_among(thread);
@@ -263,6 +277,29 @@ impl WaitingQueue {
             }
         }
         None
+    }
+}
+
+/// The first thread of a queue.
+pub struct FirstWaiting<'a> {
+    queue: &'a mut WaitingQueue,
+    thread: NonNull<Tcb>,
+}
+
+impl FirstWaiting<'_> {
+    /// Takes it off the queue.
+    #[inline(always)]
+    pub fn take(self) -> Ref<Tcb> {
+        self.queue.unlink(self.thread)
+    }
+}
+
+impl core::ops::Deref for FirstWaiting<'_> {
+    type Target = Tcb;
+
+    fn deref(&self) -> &Tcb {
+        // SAFETY: the queue, which is borrowed, holds a reference to each thread in it.
+        unsafe { self.thread.as_ref() }
     }
 }
 

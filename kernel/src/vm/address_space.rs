@@ -173,6 +173,8 @@ impl AddressSpace {
         loaded::is_here(self.name())
     }
 
+    #[cold]
+    #[inline(never)]
     fn load_with_tag(&self) {
         // The CPU is seen to load it before it looks at what it may have missed.
         fence(SeqCst);

@@ -78,6 +78,11 @@ impl SavedRegisters {
         self.registers.control = [first, second, third, 0];
     }
 
+    /// Stores the first one.
+    pub fn set_first(&mut self, first: u64) {
+        self.registers.control[0] = first;
+    }
+
     /// Stores a fourth one, after these.
     pub fn set_fourth(&mut self, fourth: u64) {
         self.registers.control[3] = fourth;

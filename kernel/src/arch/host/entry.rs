@@ -2,10 +2,10 @@
 
 use orbital_abi::Syscall;
 
-use super::{SavedRegisters, Stop, current_registers, set_current};
+use super::{SavedRegisters, Stop, current_registers, segments, set_current};
 use crate::arch::{
     Trap,
-    quick::{self, Quick},
+    quick::{self, Bare, Quick},
 };
 
 unsafe extern "C-unwind" {
@@ -19,12 +19,48 @@ unsafe extern "C-unwind" {
     -> Answer;
     safe fn orbital_signal(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
     safe fn orbital_await_signal(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
+    /// The same without words, where the segment registers are null.
+    safe fn orbital_call_bare(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
+    safe fn orbital_reply_receive_bare(
+        _: u64,
+        _: u64,
+        _: u64,
+        _: *mut SavedRegisters,
+        _: u64,
+    ) -> Answer;
     /// The dispatcher's turn, after a quick one.
     safe fn orbital_turn(
         registers: *mut SavedRegisters,
         way: u64,
         words: &[u64; 6],
     ) -> *mut SavedRegisters;
+}
+
+/// Defines `$name`, the system call `$_number` without words, which the function `$made_by` makes: see x86_64.
+macro_rules! bare_message {
+    ($name:ident, $_number:ident, $made_by:path) => {
+        #[unsafe(no_mangle)]
+        extern "C-unwind" fn $name(
+            first: u64,
+            second: u64,
+            third: u64,
+            registers: *mut $crate::arch::SavedRegisters,
+            fourth: u64,
+        ) -> $crate::arch::quick::Quick<$crate::arch::SavedRegisters> {
+            let made = $made_by(first, second, third, registers, fourth);
+            $crate::arch::host::quick_answer(made)
+        }
+    };
+}
+pub(crate) use bare_message;
+
+/// The control words, which are in the CPU, go where the simulated machine has them.
+pub fn quick_answer(made: Bare<SavedRegisters>) -> Quick<SavedRegisters> {
+    if made.quick.way & (quick::SAVED | quick::DECLINED) == 0 {
+        // SAFETY: the thread is about to go on in user mode.
+        unsafe { &mut *made.quick.registers }.set_control(made.control);
+    }
+    made.quick
 }
 
 type Answer = Quick<SavedRegisters>;
@@ -44,17 +80,20 @@ unsafe extern "Rust" {
 pub fn syscall(number: u64) -> Result<*mut SavedRegisters, Stop> {
     super::run(|| {
         let registers = current_registers();
+        // SAFETY: the thread is in user mode, and so nobody else touches its registers.
+        let ([first, second, third, fourth], words) = unsafe { &*registers }.quick_call();
+        let is_bare = second >> 32 == 0 && segments::registers() == 0;
         let quick = match Syscall::from_number(number) {
             Some(Syscall::Null) => orbital_null,
             Some(Syscall::ThreadYield) => orbital_yield,
+            Some(Syscall::Call) if is_bare => orbital_call_bare,
             Some(Syscall::Call) => orbital_call,
+            Some(Syscall::ReplyReceive) if is_bare => orbital_reply_receive_bare,
             Some(Syscall::ReplyReceive) => orbital_reply_receive,
             Some(Syscall::NotificationSignal) => orbital_signal,
             Some(Syscall::NotificationWait) => orbital_await_signal,
             _ => return orbital_syscall(registers, number),
         };
-        // SAFETY: the thread is in user mode, and so nobody else touches its registers.
-        let ([first, second, third, fourth], words) = unsafe { &*registers }.quick_call();
         let Quick { registers, way } = quick(first, second, third, registers, fourth);
         match way {
             quick::SAVED => registers,

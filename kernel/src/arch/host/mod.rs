@@ -39,7 +39,8 @@ pub use cpu::{
     current_registers, kick, play, playing, set_count, set_current, start_others, stop_others,
 };
 pub use direct_map::{own_device, physical_end};
-pub use entry::enter_user;
+pub(crate) use entry::bare_message;
+pub use entry::{enter_user, quick_answer};
 pub use fpu::FpuState;
 pub use leaf::LeafTable;
 pub use machine::{Machine, machine};

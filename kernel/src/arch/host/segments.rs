@@ -21,6 +21,11 @@ impl UserSegments {
         Self(0)
     }
 
+    /// Whether they are null.
+    pub fn are_null(&self) -> bool {
+        self.0 == 0
+    }
+
     /// Keeps the registers of the thread that leaves this CPU.
     pub fn save(&mut self) {
         self.0 = registers();

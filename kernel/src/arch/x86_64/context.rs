@@ -50,7 +50,7 @@ pub struct SavedRegisters {
     pub(super) rdx: u64,
     pub(super) rcx: u64,
     pub(super) rax: u64,
-    /// The vector of the interrupt, or [`ENTERED_BY_SYSCALL`].
+    /// The vector of the interrupt, or [`ENTERED_BY_SYSCALL`], which stands there while the thread runs.
     pub(super) entered_by: u64,
     /// The error code that some exceptions push, or the number of the system call; else 0.
     pub(super) error_code: u64,
@@ -125,6 +125,12 @@ impl SavedRegisters {
         [self.rdi, self.rsi, self.rdx, self.r8]
     }
 
+    /// Stores what a system call was given that has no message words.
+    pub(super) fn set_request(&mut self, control: [u64; 4]) {
+        [self.rdi, self.rsi, self.rdx, self.r8] = control;
+        [self.r9, self.r10, self.r12, self.r13, self.r14, self.r15, self.rbx, self.rbp] = [0; 8];
+    }
+
     /// The fourth control word of a system call.
     #[inline(always)]
     pub fn fourth(&self) -> u64 {
@@ -144,6 +150,12 @@ impl SavedRegisters {
     #[inline(always)]
     pub fn set_control(&mut self, control: [u64; 3]) {
         [self.rdi, self.rsi, self.rdx] = control;
+    }
+
+    /// Stores the first one.
+    #[inline(always)]
+    pub fn set_first(&mut self, first: u64) {
+        self.rdi = first;
     }
 
     /// Stores the fourth one.

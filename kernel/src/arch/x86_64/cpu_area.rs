@@ -22,11 +22,13 @@ pub struct CpuArea {
     /// Where the system-call entry keeps the user's stack pointer for a moment.
     scratch: UnsafeCell<u64>,
     index: AtomicU64,
+    /// Where the entry code puts the user's four selectors side by side, to look at them.
+    selectors: UnsafeCell<u64>,
     /// Its first stack pointer says at whose end the CPU pushes an interrupt's frame.
     task_state: UnsafeCell<TaskStateSegment>,
 }
 
-// SAFETY: only the CPU that the area belongs to touches `scratch`, in the entry code, and `task_state`, before its
+// SAFETY: only the CPU that the area belongs to touches `scratch` and `selectors`, in the entry code, and `task_state`, before its
 // first thread and by `set_current`, all with interrupts off; the other fields are atomics.
 unsafe impl Sync for CpuArea {}
 
@@ -36,6 +38,8 @@ pub const STACK_TOP: usize = offset_of!(CpuArea, stack_top);
 pub const CURRENT: usize = offset_of!(CpuArea, current);
 /// Offset of the scratch word.
 pub const SCRATCH: usize = offset_of!(CpuArea, scratch);
+/// Offset of the word for selectors.
+pub const SELECTORS: usize = offset_of!(CpuArea, selectors);
 /// Offset of the CPU's index.
 pub const INDEX: usize = offset_of!(CpuArea, index);
 
@@ -49,6 +53,7 @@ static AREAS: [CpuArea; MAX_CPUS] = [const {
         current: AtomicPtr::new(core::ptr::null_mut()),
         scratch: UnsafeCell::new(0),
         index: AtomicU64::new(0),
+        selectors: UnsafeCell::new(0),
         task_state: UnsafeCell::new(TaskStateSegment::new()),
     }
 }; MAX_CPUS];
@@ -103,6 +108,7 @@ pub fn cpu_index() -> usize {
         core::arch::asm!("mov {}, gs:[{offset}]", out(reg) index, offset = const INDEX,
             options(pure, nomem, nostack, preserves_flags));
     }
-    // Below `MAX_CPUS` by construction; the mask spares the bounds checks and Spectre.
-    index as usize & (MAX_CPUS - 1)
+    // SAFETY: `install` was given an index below `MAX_CPUS`. It does not come from user space.
+    unsafe { core::hint::assert_unchecked(index < MAX_CPUS as u64) };
+    index as usize
 }

@@ -4,8 +4,8 @@
 //! too. FMASK has cleared IF, TF, DF, AC, NT and IOPL, so nothing interrupts the few instructions
 //! on the user's stack but an NMI or a machine check, which have stacks of their own.
 //!
-//! 1. `swapgs`: GS now points to this CPU's area, the user's base waits in a register of its own;
-//! 2. the calls of [`quick`] go their own way;
+//! 1. the calls of [`quick`] go their own way;
+//! 2. `swapgs`: GS now points to this CPU's area, the user's base waits in a register of its own;
 //! 3. all registers that carry arguments go straight into the current thread's TCB;
 //! 4. the CPU's one kernel stack, empty, and up into Rust: [`syscall`](crate::syscall).
 //!
@@ -30,7 +30,7 @@ use x86_64::{
 use super::{
     context::{ENTERED_BY_SYSCALL, SavedRegisters, field},
     cpu_area::{CURRENT, SCRATCH, STACK_TOP},
-    gdt, quick,
+    features, gdt, quick,
 };
 
 // `test rax, rax` below.
@@ -48,7 +48,11 @@ pub fn code() -> Range<u64> {
 
 /// Lets user programs make system calls on this CPU.
 pub fn init() {
-    LStar::write(VirtAddr::new(syscall_entry as *const () as u64));
+    let entry = match features::features().fsgsbase {
+        true => syscall_entry,
+        false => syscall_entry_without_bases,
+    } as extern "C" fn();
+    LStar::write(VirtAddr::new(entry as *const () as u64));
     SFMask::write(
         RFlags::INTERRUPT_FLAG
             | RFlags::TRAP_FLAG
@@ -99,14 +103,11 @@ macro_rules! go_on {
 #[unsafe(link_section = ".text.entry")]
 extern "C" fn syscall_entry() {
     naked_asm!(
-        "swapgs",
-        "mov gs:[{scratch}], rsp",
-        "mov rsp, gs:[{current}]",
-        "cmp rax, {reply_receive_number}",
-        "ja 2f",
-        "je {reply_receive}",
         "cmp rax, {call_number}",
         "je {call}",
+        "cmp rax, {reply_receive_number}",
+        "je {reply_receive}",
+        "ja 2f",
         "test rax, rax",
         "jz {null}",
         "2:",
@@ -118,6 +119,9 @@ extern "C" fn syscall_entry() {
         "cmp rax, {wait_number}",
         "je {wait}",
         "3:",
+        "swapgs",
+        "mov gs:[{scratch}], rsp",
+        "mov rsp, gs:[{current}]",
         // The number, for a panic's report, then arguments and message words.
         "mov [rsp + {error_code}], rax",
         "mov [rsp + {rdi}], rdi",
@@ -137,7 +141,6 @@ extern "C" fn syscall_entry() {
         "mov [rsp + {flags}], r11",
         "mov rcx, gs:[{scratch}]",
         "mov [rsp + {user_rsp}], rcx",
-        "mov qword ptr [rsp + {entered_by}], {by_syscall}",
         // orbital_syscall(registers, number)
         "mov rdi, rsp",
         "mov rsi, rax",
@@ -185,6 +188,24 @@ extern "C" fn syscall_entry() {
     )
 }
 
+/// The same where programs can't set bases by themselves, nor the kernel read them.
+#[unsafe(naked)]
+#[unsafe(link_section = ".text.entry")]
+extern "C" fn syscall_entry_without_bases() {
+    naked_asm!(
+        "cmp rax, {call_number}",
+        "je {call}",
+        "cmp rax, {reply_receive_number}",
+        "je {reply_receive}",
+        "jmp {others}",
+        call_number = const Syscall::Call as u64,
+        call = sym quick::call_in_full,
+        reply_receive_number = const Syscall::ReplyReceive as u64,
+        reply_receive = sym quick::reply_receive_in_full,
+        others = sym syscall_entry,
+    )
+}
+
 /// Enters user mode with `registers`, which must be the current thread's. Abandons the stack.
 ///
 /// # Safety
@@ -228,9 +249,12 @@ extern "C" fn leave_by_interrupt() -> ! {
     naked_asm!(
         "pop r15; pop r14; pop r13; pop r12; pop r11; pop r10; pop r9; pop r8",
         "pop rdi; pop rsi; pop rbp; pop rbx; pop rdx; pop rcx; pop rax",
+        // Whoever runs has entered by a system call, unless an interrupt says otherwise.
+        "mov qword ptr [rsp], {by_syscall}",
         // The vector and the error code.
         "add rsp, 16",
         "swapgs",
         "iretq",
+        by_syscall = const ENTERED_BY_SYSCALL,
     )
 }

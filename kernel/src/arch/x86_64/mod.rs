@@ -46,6 +46,8 @@ pub use fpu::FpuState;
 pub use leaf::LeafTable;
 pub use memory::init_memory;
 pub use paging::PageTables;
+pub(crate) use quick::bare_message;
+pub use quick::quick_leave;
 pub use root::{Root, tags};
 pub use segments::UserSegments;
 pub use smp::{cpu_count, cpu_count as cpu_count_locked, kick, start_others, stop_others};

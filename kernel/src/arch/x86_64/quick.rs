@@ -2,17 +2,23 @@
 //! kernel needs of a thread that waits: where it goes on, and the control words. The words of a message stay where
 //! they are, in the registers that Rust keeps, until the partner has them.
 //!
-//! What Rust makes of the call it says by a [`Quick`](crate::arch::quick::Quick), in `rax` and `rdx`. Nearly always
-//! that is a thread without message words, which the way out takes in line; all else is [`rest`].
+//! What Rust makes of the call it says by a [`Quick`](crate::arch::quick::Quick), in `rax` and `rdx`. Messages without
+//! words have a [way of their own](bare).
+
+mod bare;
 
 use core::arch::naked_asm;
 
+use orbital_abi::Syscall;
+
 use super::{
-    context::{ENTERED_BY_SYSCALL, SavedRegisters, field},
-    cpu_area::{SCRATCH, STACK_TOP},
+    context::{SavedRegisters, field},
+    cpu_area::{CURRENT, STACK_TOP},
     entry::leave,
 };
 use crate::arch::quick::{DECLINED, FOURTH, MOST_WORDS, SAVED};
+pub(crate) use bare::bare_message;
+pub use bare::{call, call_in_full, quick_leave, reply_receive, reply_receive_in_full};
 
 /// To user mode, with the stack pointer at the thread's registers and the message words loaded, and control word 3
 /// where that is not zero: a system call that succeeded. Why `sysretq` does not fault: see [`entry`](super::entry).
@@ -33,25 +39,30 @@ macro_rules! go_on {
     };
 }
 
-/// Such a call: with the stack pointer at the current thread's registers, and the user's in the scratch word. `$save`
-/// keeps what it is given beside its number; `$to` makes it.
+/// Where and how the current thread goes back, whose registers are at `rax` from here on.
+macro_rules! keep_way_back {
+    () => {
+        "mov rax, gs:[{current}]
+         mov [rax + {rip}], rcx
+         mov [rax + {flags}], r11
+         mov [rax + {user_rsp}], rsp"
+    };
+}
+use keep_way_back;
+
+/// Such a call, with the current thread's registers at `rax`, which say already where it goes on. `$save` keeps what
+/// it is given; `$to` makes it.
 macro_rules! quick {
-    ($name:ident, $to:literal, [$($save:literal),*], [$($field:ident),*]) => {
+    ($name:ident, $number:ident, $to:literal, [$($save:expr),*], [$($field:ident = $is:expr),*]) => {
         #[unsafe(naked)]
         #[unsafe(link_section = ".text.entry")]
         pub extern "C" fn $name() {
             naked_asm!(
-                // The number, for a panic's report.
-                "mov [rsp + {error_code}], rax",
                 $($save,)*
-                // Where and how to go back.
-                "mov [rsp + {rip}], rcx",
-                "mov [rsp + {flags}], r11",
-                "mov rcx, gs:[{scratch}]",
-                "mov [rsp + {user_rsp}], rcx",
-                "mov qword ptr [rsp + {entered_by}], {by_syscall}",
+                // The number, for a panic's report.
+                "mov qword ptr [rax + {error_code}], {number}",
                 // (control words 0 to 2, registers, control word 3)
-                "mov rcx, rsp",
+                "mov rcx, rax",
                 "mov rsp, gs:[{stack_top}]",
                 concat!("call ", $to),
                 "test edx, edx",
@@ -67,11 +78,9 @@ macro_rules! quick {
                 "xor ebx, ebx",
                 "xor ebp, ebp",
                 go_on!(),
+                number = const Syscall::$number as u64,
                 rest = sym rest,
-                scratch = const SCRATCH,
                 stack_top = const STACK_TOP,
-                by_syscall = const ENTERED_BY_SYSCALL,
-                entered_by = const field!(entered_by),
                 error_code = const field!(error_code),
                 rdi = const field!(rdi),
                 rsi = const field!(rsi),
@@ -79,7 +88,7 @@ macro_rules! quick {
                 rip = const field!(rip),
                 flags = const field!(flags),
                 user_rsp = const field!(rsp),
-                $($field = const field!($field),)*
+                $($field = const $is,)*
             )
         }
     };
@@ -87,29 +96,59 @@ macro_rules! quick {
 
 /// With the control words, and the message words whose registers Rust does not keep.
 macro_rules! quick_message {
-    ($name:ident, $to:literal) => {
+    ($name:ident, $number:ident, $to:literal) => {
         quick!(
             $name,
+            $number,
             $to,
             [
-                "mov [rsp + {rdi}], rdi",
-                "mov [rsp + {rsi}], rsi",
-                "mov [rsp + {rdx}], rdx",
-                "mov [rsp + {r8}], r8",
-                "mov [rsp + {r9}], r9",
-                "mov [rsp + {r10}], r10"
+                "mov [rax + {rdi}], rdi",
+                "mov [rax + {rsi}], rsi",
+                "mov [rax + {rdx}], rdx",
+                "mov [rax + {r8}], r8",
+                "mov [rax + {r9}], r9",
+                "mov [rax + {r10}], r10"
             ],
-            [r8, r9, r10]
+            [r8 = field!(r8), r9 = field!(r9), r10 = field!(r10)]
         );
     };
 }
 
-quick!(null, "orbital_null", [], []);
-quick!(give_way, "orbital_yield", [], []);
-quick_message!(signal, "orbital_signal");
-quick_message!(wait, "orbital_await_signal");
-quick_message!(call, "orbital_call");
-quick_message!(reply_receive, "orbital_reply_receive");
+/// Straight from user mode.
+macro_rules! quick_at_once {
+    ($name:ident, $number:ident, $to:literal) => {
+        quick!($name, $number, $to, ["swapgs", keep_way_back!()], [current = CURRENT]);
+    };
+}
+
+/// The same, with the control words.
+macro_rules! quick_control {
+    ($name:ident, $number:ident, $to:literal) => {
+        quick!(
+            $name,
+            $number,
+            $to,
+            [
+                "swapgs",
+                keep_way_back!(),
+                "mov [rax + {rdi}], rdi",
+                "mov [rax + {rsi}], rsi",
+                "mov [rax + {rdx}], rdx",
+                "mov [rax + {r8}], r8",
+                "mov [rax + {r9}], r9",
+                "mov [rax + {r10}], r10"
+            ],
+            [current = CURRENT, r8 = field!(r8), r9 = field!(r9), r10 = field!(r10)]
+        );
+    };
+}
+
+quick_at_once!(null, Null, "orbital_null");
+quick_at_once!(give_way, ThreadYield, "orbital_yield");
+quick_message!(call_with_words, Call, "orbital_call");
+quick_message!(reply_receive_with_words, ReplyReceive, "orbital_reply_receive");
+quick_control!(signal, NotificationSignal, "orbital_signal");
+quick_control!(wait, NotificationWait, "orbital_await_signal");
 
 /// With the stack pointer at the thread's registers and the number of valid message words in `rdx`: loads the first
 /// two, and clears those that are not valid. Each of these instructions has 3 bytes.

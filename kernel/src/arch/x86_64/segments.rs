@@ -23,6 +23,12 @@ impl UserSegments {
         Self { selectors: [0; 4], fs_base: 0, gs_base: 0 }
     }
 
+    /// Whether they are, and both bases 0.
+    #[inline]
+    pub fn are_null(&self) -> bool {
+        self.packed() | self.fs_base | self.gs_base == 0
+    }
+
     /// Keeps the registers of the thread that leaves this CPU, and empties the selectors.
     #[inline]
     pub fn save(&mut self) {

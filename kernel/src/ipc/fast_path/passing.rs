@@ -5,14 +5,17 @@
 
 use orbital_abi::{CapSlot, Rights, Tag, message::IS_CALL};
 
-use super::{Answered, answering, called, deliver, receiver, reply_receive, start_of};
+use super::{
+    Answered, LONG, SHORT, answering, called, claim, deliver, receive, receiver, start_of,
+    take_owed,
+};
 use crate::{
     arch::{self, SavedRegisters, quick::Quick},
     capability::passing::{Passing, Slots, Tables},
     ipc::{Endpoint, transfer},
     object::Ref,
     sched::direct,
-    thread::{Current, Owed, Tcb},
+    thread::{Current, Holder, Owed, Segments, Tcb},
 };
 
 /// The tag of a message that the current thread has the means for.
@@ -43,9 +46,9 @@ fn deliver_with(
 ) {
     let control = [badge, tag.delivered().bits(), marks];
     if tag.is_long() {
-        deliver::<true>(current, next, control, tag);
+        deliver::<LONG>(current, next, control, tag);
     } else {
-        deliver::<false>(current, next, control, tag);
+        deliver::<SHORT>(current, next, control, tag);
     }
     let first = transfer::tell_slots(passed, next.message_page());
     next.with_registers(|registers| registers.set_fourth(first.bits()));
@@ -66,7 +69,7 @@ pub(super) fn call_at_once(
     let tag = prepare(current, tag)?;
     let (server, next) = call(current, slot, tag)?;
     called(current, &next, tag.accepted());
-    Some(direct::switch(current, server, &next, |to| quick(to, tag)))
+    Some(direct::switch(current, server, &next, Segments::Any, |to| quick(to, tag)))
 }
 
 /// The answer of the current thread, after which it receives, if that can be quick now.
@@ -81,38 +84,45 @@ pub(super) fn reply_receive_at_once(
     if tag.capabilities() == 0 && kept != CapSlot::NULL.bits() {
         return None;
     }
-    let (caller, next, _) = reply_receive(current, |owed| answer(current, owed, slot, tag))?;
-    Some(direct::switch(current, caller, &next, |to| quick(to, tag)))
+    let owed = take_owed(current)?;
+    let Some(answered) = answer(current, &owed, slot, tag) else {
+        owed.put_into(Holder::Thread(current));
+        return None;
+    };
+    let (caller, next, _) = receive(current, owed, answered);
+    Some(direct::switch(current, caller, &next, Segments::Any, |to| quick(to, tag)))
 }
 
 /// Gives the current thread's message to a server: that, and the proof for it.
 #[inline(always)]
 fn call(current: &Current, slot: CapSlot, tag: Tag) -> Option<(Ref<Tcb>, Current)> {
-    let cpu = arch::cpu_index();
     let sent = sent(current, tag);
+    let cpu = arch::cpu_index();
     let table = &*current.process.table;
     let entries = table.lock();
     let capability = entries.lookup(slot).ok()?;
     let endpoint: &Endpoint = capability.allows(Rights::SEND)?;
-    let (server, (next, passed)) = endpoint.take_receiver(|thread| {
-        if !transfer::has_room(thread, tag) {
-            return None;
-        }
-        let next = receiver(current, thread, cpu)?;
-        if sent.is_empty() {
-            return start_of(&next).then(|| (next, Slots::new()));
-        }
-        let passing = Passing::at_once(table, &entries, &thread.process.table)?;
-        let passed = next.with_reserved(|reserved| {
+    let mut queues = endpoint.lock();
+    let first = queues.first_receiver()?;
+    if !transfer::has_room(&first, tag) {
+        return None;
+    }
+    let next = receiver(current, &first, cpu)?;
+    let passed = if sent.is_empty() {
+        start_of(&next).then(Slots::new)?
+    } else {
+        let passing = Passing::at_once(table, &entries, &first.process.table)?;
+        next.with_reserved(|reserved| {
             let linked = passing.link(&sent, reserved).ok()?;
             if !start_of(&next) {
                 passing.undo(linked);
                 return None;
             }
             Some(passing.fill(linked, reserved))
-        })?;
-        Some((next, passed))
-    })?;
+        })?
+    };
+    let server = first.take();
+    drop(queues);
     deliver_with(current, &next, [capability.badge(), IS_CALL], tag, &passed);
     Some((server, next))
 }
@@ -120,8 +130,8 @@ fn call(current: &Current, slot: CapSlot, tag: Tag) -> Option<(Ref<Tcb>, Current
 /// Answers the call with the current thread's message, and lets it wait at the endpoint in `slot`.
 #[inline(always)]
 fn answer(current: &Current, owed: &Owed<'_>, slot: CapSlot, tag: Tag) -> Option<Answered> {
-    let (next, is_fault) = answering(owed, tag, |caller| transfer::has_room(caller, tag))?;
-    if is_fault {
+    let (next, is_fault) = answering(owed, tag, true)?;
+    if is_fault || !transfer::has_room(&next, tag) {
         return None;
     }
     let sent = sent(current, tag);
@@ -129,26 +139,23 @@ fn answer(current: &Current, owed: &Owed<'_>, slot: CapSlot, tag: Tag) -> Option
     let passing = tables.passing();
     let capability = passing.source().lookup(slot).ok()?;
     let endpoint: &Endpoint = capability.allows(Rights::RECEIVE)?;
-    endpoint.queue_receiver(current, tag.accepted(), || {
-        let passed = next.with_reserved(|reserved| {
-            let linked = passing.link(&sent, reserved).ok()?;
-            let is_claimed = next.try_claim_taken(owed.sequence);
-            if !is_claimed || !start_of(&next) {
-                if is_claimed {
-                    next.unclaim(owed.sequence);
-                }
-                passing.undo(linked);
-                return None;
-            }
-            Some(passing.fill(linked, reserved))
-        })?;
-        current.settle_blocking();
-        // Before the current thread is found in the queue, and its registers and its page are another's.
-        deliver_with(current, &next, [0, 0], tag, &passed);
-        next.end_claimed();
-        Some(direct::leave(current))
+    let queues = endpoint.lock();
+    if !queues.admit(current) {
+        return None;
+    }
+    let passed = next.with_reserved(|reserved| {
+        let linked = passing.link(&sent, reserved).ok()?;
+        if !claim(owed, &next) {
+            passing.undo(linked);
+            return None;
+        }
+        Some(passing.fill(linked, reserved))
     })?;
+    current.settle_blocking();
+    // Before the current thread is found in the queue, and its registers and its page are another's.
+    deliver_with(current, &next, [0, 0], tag, &passed);
+    next.end_claimed();
+    queues.queue_receiver(current, direct::leave(current), tag.accepted());
     capability.note_wait();
-    let endpoint = Ref::from_object(endpoint);
-    Some((next, endpoint, false))
+    Some((next, Ref::from_object(endpoint), false))
 }

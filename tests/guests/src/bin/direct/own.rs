@@ -32,8 +32,9 @@ struct Uses {
     bases: bool,
 }
 
-const USES: [Uses; 3] = [
+const USES: [Uses; 4] = [
     Uses { vectors: false, bases: false },
+    Uses { vectors: false, bases: true },
     Uses { vectors: true, bases: false },
     Uses { vectors: true, bases: true },
 ];
