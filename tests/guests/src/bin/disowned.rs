@@ -125,8 +125,10 @@ fn writer() {
     }
     gate.send(&label(1)).unwrap();
     let place = PLACE + number * PAGE_SIZE;
+    let mut count = 0;
     loop {
-        write(place, read(place) + 1);
+        count += 1;
+        write(place, count);
     }
 }
 
