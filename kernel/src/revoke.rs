@@ -9,7 +9,8 @@
 //! through one is unmapped as it is met among them: no CPU reaches it. 2. Every
 //! CPU has been in its dispatcher since: a system call that had looked one up before has come to its end, or
 //! waits. 3. Who waits is told [`Error::Revoked`](orbital_abi::Error::Revoked). A call that was taken before is
-//! answered.
+//! answered. What was bound through one is free. A fault handler that was set by one, and a timer that signals through one,
+//! find by themselves that it is gone ([`Kept`](crate::capability::Kept)).
 #![forbid(unsafe_code)]
 
 use orbital_executor::yield_now;
@@ -44,11 +45,14 @@ pub async fn finish(revoking: &mut Revoking) {
     revoking.end();
 }
 
-/// Ends the waits of those who wait at or for `object` by capabilities that are gone. All others who wait at it are seen.
+/// Ends the waits of those who wait at or for `object` by capabilities that are gone, and its binding by such a one. All others
+/// who wait at it are seen.
 pub async fn end_waits(object: &AnyRef) {
     if let Ok(endpoint) = object.get::<Endpoint>() {
+        endpoint.unbind_revoked();
         endpoint.sweep().await;
     } else if let Ok(notification) = object.get::<Notification>() {
+        notification.unbind_revoked();
         notification.sweep().await;
     } else {
         tell_who_waits_for(object);

@@ -104,7 +104,8 @@ pub fn move_to(source: CapSlot, process: CapSlot) -> Result<CapSlot, Error> {
 }
 
 /// Kills all capabilities that were derived from the one in `slot`, in whatever table they are. When it returns,
-/// nothing is begun through any of them any more, and nothing is mapped that was mapped through one.
+/// nothing is begun through any of them any more, nothing is mapped that was mapped through one, and nothing is set: no fault
+/// handler, no timer's notification, no binding.
 ///
 /// # Errors
 /// [`Error::EmptySlot`]; [`Error::StaleCapability`].

@@ -80,7 +80,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`Error::AlreadyBound`] when one of both is, or another thread waits to receive; [`Error::EndpointGone`];
-    /// [`Error::Ended`]; those of the slots.
+    /// [`Error::Ended`]; [`Error::QuotaExceeded`]; [`Error::Revoked`]; those of the slots.
     pub fn bind(&self, thread: CapSlot) -> Result<(), Error> {
         let registers = Registers::control([self.slot().bits(), thread.bits(), 0, 0]);
         harmless(Syscall::EndpointBind, &registers).map(|_| ())

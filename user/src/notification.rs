@@ -46,7 +46,8 @@ impl Notification {
     /// [`Received::signals`](orbital_abi::Received::signals). Needs `RECEIVE` here and `MANAGE` there.
     ///
     /// # Errors
-    /// [`Error::AlreadyBound`] when one of both is; [`Error::NotificationGone`]; [`Error::Ended`]; those of the slots.
+    /// [`Error::AlreadyBound`] when one of both is; [`Error::NotificationGone`]; [`Error::Ended`];
+    /// [`Error::QuotaExceeded`]; [`Error::Revoked`]; those of the slots.
     pub fn bind(&self, thread: CapSlot) -> Result<(), Error> {
         let registers = Registers::control([self.slot().bits(), thread.bits(), 0, 0]);
         harmless(Syscall::NotificationBind, &registers).map(|_| ())

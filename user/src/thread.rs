@@ -136,8 +136,8 @@ impl Thread {
     /// ([`orbital_abi::fault`]); with [`CapSlot::NULL`] they end it.
     ///
     /// # Errors
-    /// [`Error::MissingRights`] without `MANAGE`, or without `SEND` on the endpoint; [`Error::Ended`]; those of
-    /// both slots.
+    /// [`Error::MissingRights`] without `MANAGE`, or without `SEND` on the endpoint; [`Error::Ended`];
+    /// [`Error::QuotaExceeded`]; [`Error::Revoked`]; those of both slots.
     pub fn set_fault_handler(&self, endpoint: CapSlot) -> Result<(), Error> {
         self.control(Syscall::ThreadSetFaultHandler, endpoint.bits()).map(|_| ())
     }

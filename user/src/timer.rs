@@ -22,7 +22,7 @@ impl Timer {
     ///
     /// # Errors
     /// [`Error::InvalidArgument`] without a bit; [`Error::MissingRights`] where this capability does not
-    /// allow to signal them; [`Error::QuotaExceeded`]; [`Error::TableFull`]; those of the slot.
+    /// allow to signal them; [`Error::QuotaExceeded`]; [`Error::Revoked`]; [`Error::TableFull`]; those of the slot.
     pub fn create(notification: &Notification, bits: u64) -> Result<Self, Error> {
         let arguments = TimerCreate { notification: notification.slot(), bits };
         let results = harmless(Syscall::TimerCreate, &arguments.encode())?;
@@ -51,7 +51,8 @@ impl Timer {
     /// set before is forgotten: gives when it would have fired next, if it was armed.
     ///
     /// # Errors
-    /// [`Error::MissingRights`] without `MANAGE`; those of the slot.
+    /// [`Error::MissingRights`] without `MANAGE`; [`Error::Revoked`] when the capability to the notification was by which
+    /// it was made; those of the slot.
     pub fn set(&self, deadline: u64) -> Result<Option<u64>, Error> {
         self.set_raw(deadline, 0)
     }

@@ -1,5 +1,5 @@
 //! What stands in a derivation tree for something that was made through a capability, and outlasts the call: a
-//! mapping, for instance. So a revoke finds that too.
+//! mapping, a fault handler, what a timer signals, a binding. So a revoke finds that too.
 //!
 //! ```text
 //!                parent

@@ -1,21 +1,27 @@
 //! What is bound to a thread: an endpoint, at which nobody else receives then, and a notification, whose signals end
 //! its receives. A thread has at most one of each, and each at most one thread. Both sides know: the thread among its
-//! [ties](crate::thread::Ties), the object in its state. The end of either unbinds.
+//! [ties](crate::thread::Ties), the object in its state. The end of either unbinds, and so does a revoke of the capability by
+//! which the object was bound.
 
 use orbital_abi::Error;
 
 use super::{Endpoint, Notification, deadlock::Waits};
 use crate::{
-    object::Ref,
+    capability::Kept,
+    object::{Paid, Ref},
     thread::{Tcb, ThreadId, Ties},
 };
 
-/// Binds `endpoint` to `thread`, or to nobody.
+/// Binds `endpoint` to `thread`, or to nobody. A revoke of the capability by which that is done finds it by `kept`.
 ///
 /// # Errors
 /// [`Error::Ended`]; [`Error::EndpointGone`]; [`Error::AlreadyBound`] where one of both is bound, or another thread
 /// waits to receive.
-pub fn bind_endpoint(endpoint: &Ref<Endpoint>, thread: Option<&Ref<Tcb>>) -> Result<(), Error> {
+pub fn bind_endpoint(
+    endpoint: &Ref<Endpoint>,
+    thread: Option<&Ref<Tcb>>,
+    kept: Option<Paid<Kept>>,
+) -> Result<(), Error> {
     let Some(thread) = thread else {
         endpoint.unbind();
         return Ok(());
@@ -24,19 +30,21 @@ pub fn bind_endpoint(endpoint: &Ref<Endpoint>, thread: Option<&Ref<Tcb>>) -> Res
         if ties.endpoint.is_some() {
             return Err(Error::AlreadyBound);
         }
-        endpoint.bind(thread)?;
+        endpoint.bind(thread, kept)?;
         ties.endpoint = Some(endpoint.clone().erase());
         Ok(())
     })?
 }
 
 /// Binds `notification` to `thread`, or to nobody: the thread's receives that begin from here on end by a signal, too.
+/// A revoke of the capability by which that is done finds it by `kept`.
 ///
 /// # Errors
 /// [`Error::Ended`]; [`Error::NotificationGone`]; [`Error::AlreadyBound`] where one of both is bound.
 pub fn bind_notification(
     notification: &Ref<Notification>,
     thread: Option<&Ref<Tcb>>,
+    kept: Option<Paid<Kept>>,
 ) -> Result<(), Error> {
     let Some(thread) = thread else {
         notification.unbind();
@@ -46,7 +54,7 @@ pub fn bind_notification(
         if ties.notification.is_some() {
             return Err(Error::AlreadyBound);
         }
-        notification.bind(thread)?;
+        notification.bind(thread, kept)?;
         ties.notification = Some(notification.clone().erase());
         Ok(())
     })?

@@ -1,6 +1,7 @@
 //! Faults as messages: the thread's handler is told by a call that the kernel makes in its name. The thread
 //! waits for the answer as any caller does, with its registers as they were; so whatever ends a call ends this
-//! wait too: an answer, the handler's end, the endpoint's, a kill.
+//! wait too: an answer, the handler's end, the endpoint's, a kill, and, as long as nobody has taken the call, a revoke of the
+//! capability by which the handler was set.
 #![forbid(unsafe_code)]
 
 use core::{
@@ -62,9 +63,9 @@ impl Future for Handled {
 /// # Errors
 /// The fault, which nobody handles.
 pub fn handle(current: &Current, fault: Fault) -> Result<Completion, Fault> {
-    let handler = current.fault_handler().ok_or(fault)?;
-    let endpoint: Ref<Endpoint> = handler.endpoint.downcast().map_err(|_| fault)?;
-    let waiting = Endpoint::send_fault(&endpoint, current, handler.badge, &fault).ok_or(fault)?;
+    let (endpoint, badge) = current.fault_handler().ok_or(fault)?;
+    let endpoint: Ref<Endpoint> = endpoint.downcast().map_err(|_| fault)?;
+    let waiting = Endpoint::send_fault(&endpoint, current, badge, &fault).ok_or(fault)?;
     let handled = Handled { waiting, fault };
     Ok(block(current, BlockReason::WaitingHandler, handled))
 }

@@ -46,7 +46,8 @@ use super::{
     waiting::{Place, claim_first, wait},
 };
 use crate::{
-    object::{Cut, Header, Object, Quota, Ref},
+    capability::Kept,
+    object::{Cut, Header, Object, Paid, Quota, Ref},
     sched::Completion,
     thread::{BlockReason, Claim, Current, Phase, Sending, Tcb, WaitingQueue},
 };
@@ -87,6 +88,8 @@ struct Bound {
     receives: Option<Receive>,
     /// The last wait that was ended by signals.
     given: Option<u64>,
+    /// By what a revoke finds it; `None` where nobody can revoke the capability by which it was bound.
+    kept: Option<Paid<Kept>>,
 }
 
 // SAFETY: `repr(C)`, and the header comes first.
@@ -261,7 +264,7 @@ impl Notification {
     ///
     /// # Errors
     /// [`Error::NotificationGone`]; [`Error::AlreadyBound`].
-    pub(super) fn bind(&self, thread: &Ref<Tcb>) -> Result<(), Error> {
+    pub(super) fn bind(&self, thread: &Ref<Tcb>, kept: Option<Paid<Kept>>) -> Result<(), Error> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(Error::NotificationGone);
@@ -269,13 +272,22 @@ impl Notification {
         if state.bound.is_some() {
             return Err(Error::AlreadyBound);
         }
-        state.bound = Some(Bound { thread: thread.clone(), receives: None, given: None });
+        state.bound = Some(Bound { thread: thread.clone(), receives: None, given: None, kept });
         Ok(())
     }
 
     /// Lets no receive end by its signals any more.
     pub(super) fn unbind(&self) {
-        let bound = self.state.lock().bound.take();
+        self.unbind_if(|_| true);
+    }
+
+    /// The same, if it was bound through a capability that was revoked since.
+    pub fn unbind_revoked(&self) {
+        self.unbind_if(|bound| bound.kept.as_ref().is_some_and(|kept| kept.is_revoked()));
+    }
+
+    fn unbind_if(&self, is_meant: impl FnOnce(&Bound) -> bool) {
+        let bound = self.state.lock().bound.take_if(|bound| is_meant(bound));
         let Some(bound) = bound else { return };
         // One that has ended has no ties.
         let tie = bound.thread.with_ties(|ties| ties.notification.take_if(|tie| tie.is(self)));

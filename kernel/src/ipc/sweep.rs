@@ -1,5 +1,5 @@
 //! A sweep through those who wait at an endpoint or a notification: whoever has come by a capability that is gone is
-//! told so. It follows a revoke, when nobody can come that way any more, so that nothing is passed to one who
+//! told so; so is whoever waits for a fault handler that was set by one. It follows a revoke, when nobody can come that way any more, so that nothing is passed to one who
 //! did before.
 //!
 //! ```text
@@ -45,8 +45,8 @@ pub(super) trait Swept: Ends {
     fn with_queues<R>(&self, f: impl FnOnce(&mut Sweeps, &mut [&mut WaitingQueue]) -> R) -> R;
 }
 
-/// Someone who waits, and how it has come.
-type Waiter = (Ref<Tcb>, u64, CapSlot);
+/// Someone who waits, the number of that wait, and the handle by which it has come; `None` where its fault has sent it.
+type Waiter = (Ref<Tcb>, u64, Option<CapSlot>);
 
 /// A sweep of one's own.
 pub(super) struct Sweep(u64);
@@ -74,7 +74,7 @@ impl Sweep {
                     && let Some(thread) = queue.next_of_walk()
                 {
                     looked_at += 1;
-                    found.extend(waiter(thread));
+                    found.push(waiter(thread));
                 }
             }
             if looked_at == 0 && sweeps.busy == 0 {
@@ -89,7 +89,10 @@ impl Sweep {
         if found.is_empty() {
             return true;
         }
-        let is_gone = |(thread, _, slot): &Waiter| !thread.process.table.lock().stands(*slot);
+        let is_gone = |(thread, _, slot): &Waiter| match slot {
+            Some(slot) => !thread.process.table.lock().stands(*slot),
+            None => thread.has_lost_handler(),
+        };
         let gone: ArrayVec<Waiter, STEP> = found.into_iter().filter(is_gone).collect();
         let claims = place.with_queues(|sweeps, queues| {
             sweeps.busy -= 1;
@@ -103,11 +106,13 @@ impl Sweep {
     }
 }
 
-/// How a thread has come to the queue that it stands in, unless it was sent there by its fault.
-fn waiter(thread: &Tcb) -> Option<Waiter> {
+/// How a thread has come to the queue that it stands in.
+fn waiter(thread: &Tcb) -> Waiter {
     // SAFETY: the caller has the queue's lock.
-    let (number, slot) = unsafe { thread.came_by() }?;
-    Some((Ref::from_object(thread), number, slot))
+    let came = unsafe { thread.came_by() };
+    let (number, slot) =
+        came.map_or((thread.wait_number(), None), |(number, slot)| (number, Some(slot)));
+    (Ref::from_object(thread), number, slot)
 }
 
 /// Takes a thread out of the queue that it still waits in.

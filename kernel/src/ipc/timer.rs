@@ -32,7 +32,7 @@
 //!   capability was closed. The wakers that are on their way keep the memory.
 //!
 //! The timer has a reference to its notification, and no capability: when the notification's last one
-//! goes, the timer disarms itself the next time that it is due.
+//! goes, or the one is revoked by which the timer was made, the timer disarms itself the next time that it is due.
 
 use core::{
     mem::ManuallyDrop,
@@ -48,7 +48,8 @@ use spin::Mutex;
 use super::notification::{Notification, Posted};
 use crate::{
     arch::clock,
-    object::{Header, Object, Quota, Ref},
+    capability::Kept,
+    object::{Header, Object, Paid, Quota, Ref},
     sched::timers,
 };
 
@@ -57,6 +58,8 @@ use crate::{
 pub struct Timer {
     header: Header,
     notification: Ref<Notification>,
+    /// By what a revoke finds that; `None` where nobody can revoke the capability to it.
+    kept: Option<Paid<Kept>>,
     bits: u64,
     state: Mutex<State>,
 }
@@ -115,13 +118,13 @@ impl Timer {
     /// # Errors
     /// [`Error::QuotaExceeded`].
     pub fn new(
-        notification: Ref<Notification>,
+        (notification, kept): (Ref<Notification>, Option<Paid<Kept>>),
         bits: u64,
         quota: &Ref<Quota>,
     ) -> Result<Ref<Self>, Error> {
         let state = State { next: NEVER, period: 0, node: TimerNode::new(), closed: false };
         let state = Mutex::new(state);
-        Ref::new_in(quota, Self { header: Header::new::<Self>(), notification, bits, state })
+        Ref::new_in(quota, Self { header: Header::new::<Self>(), notification, kept, bits, state })
     }
 
     /// Lets it fire at `deadline`, at once where that has passed and never where it is [`NEVER`], and
@@ -129,12 +132,16 @@ impl Timer {
     /// it would have fired next, [`NEVER`] where it was not armed.
     ///
     /// # Errors
-    /// [`Error::StaleCapability`] when its last capability has just been closed.
+    /// [`Error::StaleCapability`] when its last capability has just been closed; [`Error::Revoked`] when that to the
+    /// notification was revoked.
     pub fn set(&self, deadline: u64, period: u64) -> Result<u64, Error> {
         let moment = Moment::here();
         let mut state = self.state.lock();
         if state.closed {
             return Err(Error::StaleCapability);
+        }
+        if self.is_revoked() {
+            return Err(Error::Revoked);
         }
         let before = core::mem::replace(&mut state.next, deadline);
         state.period = period;
@@ -142,6 +149,11 @@ impl Timer {
         drop(state);
         posted.deliver();
         Ok(before)
+    }
+
+    /// Whether the capability is gone through which it signals.
+    fn is_revoked(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.is_revoked())
     }
 
     /// Its node's time has come.
@@ -168,7 +180,11 @@ impl Timer {
             return Posted::NOBODY;
         }
         // Last: who was chosen is told at once.
-        self.notification.post(self.bits).unwrap_or_else(|_| {
+        let posted = match self.is_revoked() {
+            true => Err(Error::Revoked),
+            false => self.notification.post(self.bits),
+        };
+        posted.unwrap_or_else(|_| {
             state.next = NEVER;
             self.arm(state, moment.queue);
             Posted::NOBODY

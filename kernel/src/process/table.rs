@@ -5,8 +5,9 @@ use orbital_abi::{CapSlot, Error};
 
 use super::Process;
 use crate::{
-    capability::{Capability, Held, table::Closed},
+    capability::{Capability, Held, Kept, table::Closed},
     cause,
+    object::{Paid, Quota, Ref},
 };
 
 impl Process {
@@ -47,6 +48,18 @@ impl Process {
         let mut entries = self.table.lock();
         entries.lookup(slot)?;
         entries.insert(capability, &self.quota)
+    }
+
+    /// What a revoke finds of something that is about to be made through the capability in `slot` of its table, and
+    /// outlasts the call; paid by `quota`. `None` where nobody can revoke that.
+    ///
+    /// # Errors
+    /// Those of [`Kept::beside`].
+    pub fn keep(&self, slot: CapSlot, quota: &Ref<Quota>) -> Result<Option<Paid<Kept>>, Error> {
+        match self.with_capability(slot, |held| held.is_root())? {
+            true => Ok(None),
+            false => Kept::beside(&self.table, slot, None, quota).map(Some),
+        }
     }
 
     /// Empties a slot.

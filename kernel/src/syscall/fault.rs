@@ -18,8 +18,9 @@ pub(super) fn set_handler(current: &Current, registers: &Registers) -> Answer {
     } else {
         let capability = current.process.capability(endpoint)?;
         let badge = capability.badge;
-        let endpoint: Ref<Endpoint> = capability.object(Rights::SEND)?;
-        Some(FaultHandler { endpoint: endpoint.erase(), badge })
+        let object: Ref<Endpoint> = capability.object(Rights::SEND)?;
+        let kept = current.process.keep(endpoint, &thread.process.quota)?;
+        Some(FaultHandler { endpoint: object.erase(), badge, kept })
     };
     thread.set_fault_handler(handler)?;
     Ok(Registers::default())

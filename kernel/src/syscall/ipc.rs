@@ -5,13 +5,13 @@ use orbital_abi::{CapSlot, Deadline, Error, IpcError, Message, Registers, Rights
 
 use super::{Answer, lookup, value};
 use crate::{
-    capability::{Capability, passing},
+    capability::{Capability, Kept, passing},
     ipc::{
         Endpoint, binding, receive,
         reply::{self, Expects},
         transfer,
     },
-    object::Ref,
+    object::{Paid, Ref},
     sched::{Completion, leave_slice_to},
     thread::{Current, Tcb},
 };
@@ -171,10 +171,22 @@ pub(super) fn bound_to(
     lookup(current, thread, Rights::MANAGE).map(Some)
 }
 
+/// What a revoke finds of the binding to `thread`, which pays for that, through the capability to what is bound.
+pub(super) fn keep_binding(
+    current: &Current,
+    registers: &Registers,
+    thread: Option<&Ref<Tcb>>,
+) -> Result<Option<Paid<Kept>>, Error> {
+    let slot = CapSlot::from_bits(registers.control[0]);
+    let kept = thread.map(|thread| current.process.keep(slot, &thread.process.quota)).transpose();
+    kept.map(Option::flatten)
+}
+
 pub(super) fn bind(current: &Current, registers: &Registers) -> Answer {
     let endpoint = lookup(current, endpoint(registers), Rights::RECEIVE)?;
     let thread = bound_to(current, registers)?;
-    binding::bind_endpoint(&endpoint, thread.as_ref())?;
+    let kept = keep_binding(current, registers, thread.as_ref())?;
+    binding::bind_endpoint(&endpoint, thread.as_ref(), kept)?;
     Ok(Registers::default())
 }
 

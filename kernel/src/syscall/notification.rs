@@ -6,7 +6,11 @@ use orbital_abi::{
     arguments::{NotificationSignal, NotificationWait},
 };
 
-use super::{Answer, ipc::bound_to, lookup, value};
+use super::{
+    Answer,
+    ipc::{bound_to, keep_binding},
+    lookup, value,
+};
 use crate::{
     capability::Capability,
     ipc::{Notification, binding},
@@ -49,7 +53,8 @@ pub(super) fn bind(current: &Current, registers: &Registers) -> Answer {
     let notification = CapSlot::from_bits(registers.control[0]);
     let notification = lookup(current, notification, Rights::RECEIVE)?;
     let thread = bound_to(current, registers)?;
-    binding::bind_notification(&notification, thread.as_ref())?;
+    let kept = keep_binding(current, registers, thread.as_ref())?;
+    binding::bind_notification(&notification, thread.as_ref(), kept)?;
     Ok(Registers::default())
 }
 

@@ -8,6 +8,7 @@ mod pages;
 mod revoked;
 mod system;
 mod threads;
+mod untied;
 mod waits;
 
 use orbital_abi::{

@@ -14,8 +14,10 @@ const RIGHTS: Rights = Rights::MANAGE.union(Rights::GRANT);
 
 pub(super) fn create(current: &Current, registers: &Registers) -> Answer {
     let TimerCreate { notification, bits } = TimerCreate::decode(registers)?;
-    let notification = to_signal(current, notification, bits)?;
-    let timer = Timer::new(notification, bits, &current.process.quota)?;
+    let quota = &current.process.quota;
+    let object = to_signal(current, notification, bits)?;
+    let kept = current.process.keep(notification, quota)?;
+    let timer = Timer::new((object, kept), bits, quota)?;
     let slot = current.process.install(Capability::new(timer, RIGHTS))?;
     Ok(value(slot.bits()))
 }

@@ -13,6 +13,7 @@ mod replies;
 mod signals;
 mod spaces;
 mod timers;
+mod untied;
 mod wakes;
 
 use super::{cpus::Random, kernel::Kernel, seeds::with_seeds, user};

@@ -2,21 +2,33 @@
 //! stands why it ended, once it has, so nothing is ever tied to a thread that is over.
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::Ordering;
+use core::{mem, sync::atomic::Ordering};
 
 use orbital_abi::{Error, ExitReason};
 
 use super::Tcb;
-use crate::object::AnyRef;
+use crate::{
+    capability::Kept,
+    object::{AnyRef, Paid},
+};
 
 /// Where a thread's faults are handled: an endpoint, which only `ipc` knows as such. It is kept, but not held
 /// open.
-#[derive(Clone)]
 pub struct FaultHandler {
     /// The endpoint.
     pub endpoint: AnyRef,
     /// What the faults' messages carry.
     pub badge: u64,
+    /// By what a revoke finds it; `None` where nobody can revoke the capability by which it was set.
+    pub kept: Option<Paid<Kept>>,
+}
+
+impl FaultHandler {
+    /// Whether the capability is gone by which it was set.
+    #[inline]
+    fn is_revoked(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.is_revoked())
+    }
 }
 
 /// The ties of a thread that lives. Only `ipc` knows what the objects are.
@@ -24,6 +36,8 @@ pub struct FaultHandler {
 pub struct Ties {
     /// Where its faults are handled; `None` where they end it.
     pub(super) handler: Option<FaultHandler>,
+    /// The one that was asked last, where that is another one since, and either can be revoked: the thread may wait for it.
+    pub(super) asked: Option<FaultHandler>,
     /// The notification that is bound to it.
     pub notification: Option<AnyRef>,
     /// The endpoint that is bound to it.
@@ -38,21 +52,43 @@ pub(super) enum Life {
 
 impl Life {
     pub(super) const fn new() -> Self {
-        Self::Alive(Ties { handler: None, notification: None, endpoint: None })
+        Self::Alive(Ties { handler: None, asked: None, notification: None, endpoint: None })
     }
 }
 
 impl Tcb {
-    /// Where its faults are handled; `None` where they end it.
-    pub fn fault_handler(&self) -> Option<FaultHandler> {
-        self.with_fault_handler(|handler| Some(handler.clone()))
+    /// The endpoint where its faults are handled, and the badge; `None` where they end it.
+    pub fn fault_handler(&self) -> Option<(AnyRef, u64)> {
+        self.with_fault_handler(|handler| Some((handler.endpoint.clone(), handler.badge)))
     }
 
     /// Runs `f` on where its faults are handled, under the lock that keeps that.
     pub fn with_fault_handler<R>(&self, f: impl FnOnce(&FaultHandler) -> Option<R>) -> Option<R> {
+        loop {
+            let mut life = self.life.lock();
+            let Life::Alive(Ties { handler: Some(handler), asked, .. }) = &mut *life else {
+                return None;
+            };
+            if handler.is_revoked() {
+                return None;
+            }
+            if asked.is_none() {
+                return f(handler);
+            }
+            let old = asked.take();
+            drop(life);
+            // Perhaps the endpoint's last reference: outside the lock.
+            drop(old);
+        }
+    }
+
+    /// Whether the capability is gone by which the handler was set of which it has asked last to handle a fault.
+    pub fn has_lost_handler(&self) -> bool {
         match &*self.life.lock() {
-            Life::Alive(Ties { handler: Some(handler), .. }) => f(handler),
-            _ => None,
+            Life::Alive(Ties { handler, asked, .. }) => {
+                asked.as_ref().or(handler.as_ref()).is_some_and(FaultHandler::is_revoked)
+            }
+            Life::Ended(_) => false,
         }
     }
 
@@ -61,7 +97,15 @@ impl Tcb {
     /// # Errors
     /// [`Error::Ended`].
     pub fn set_fault_handler(&self, handler: Option<FaultHandler>) -> Result<(), Error> {
-        let old = self.with_ties(|ties| core::mem::replace(&mut ties.handler, handler))?;
+        let old = self.with_ties(|ties| {
+            let can_go = |handler: &Option<FaultHandler>| {
+                handler.as_ref().is_some_and(|handler| handler.kept.is_some())
+            };
+            let matters = ties.asked.is_none() && (can_go(&ties.handler) || can_go(&handler));
+            let old = mem::replace(&mut ties.handler, handler);
+            // The thread may wait for it.
+            if matters { mem::replace(&mut ties.asked, old) } else { old }
+        })?;
         // Perhaps the endpoint's last reference: outside the lock.
         drop(old);
         Ok(())
@@ -102,7 +146,7 @@ impl Tcb {
 
     /// It ends: gives its ties, to be cut.
     pub(super) fn end_ties(&self, reason: ExitReason) -> Ties {
-        match core::mem::replace(&mut *self.life.lock(), Life::Ended(reason)) {
+        match mem::replace(&mut *self.life.lock(), Life::Ended(reason)) {
             Life::Alive(ties) => ties,
             Life::Ended(_) => Ties::default(),
         }

@@ -2,9 +2,10 @@
 
 use orbital_abi::Error;
 
-use super::{super::deadlock::Waits, Endpoint, Found};
+use super::{super::deadlock::Waits, Endpoint, Found, queues::Queues};
 use crate::{
-    object::{AnyRef, Ref},
+    capability::Kept,
+    object::{AnyRef, Paid, Ref},
     thread::{Claim, Current, Relent, Tcb},
 };
 
@@ -62,7 +63,11 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`Error::EndpointGone`]; [`Error::AlreadyBound`], also where another thread waits to receive.
-    pub(in crate::ipc) fn bind(&self, thread: &Ref<Tcb>) -> Result<(), Error> {
+    pub(in crate::ipc) fn bind(
+        &self,
+        thread: &Ref<Tcb>,
+        kept: Option<Paid<Kept>>,
+    ) -> Result<(), Error> {
         let mut queues = self.queues.lock();
         if queues.closed {
             return Err(Error::EndpointGone);
@@ -71,6 +76,7 @@ impl Endpoint {
             return Err(Error::AlreadyBound);
         }
         queues.bound = Some(thread.clone());
+        queues.bound_by = kept;
         let relent = queues.lend();
         drop(queues);
         relent.announce();
@@ -79,7 +85,16 @@ impl Endpoint {
 
     /// Lets everyone receive.
     pub(in crate::ipc) fn unbind(&self) {
-        let Some(thread) = self.take_bound(|_| true) else { return };
+        self.unbind_if(|_| true);
+    }
+
+    /// The same, if it was bound through a capability that was revoked since.
+    pub fn unbind_revoked(&self) {
+        self.unbind_if(|queues| queues.bound_by.as_ref().is_some_and(|kept| kept.is_revoked()));
+    }
+
+    fn unbind_if(&self, is_meant: impl FnOnce(&Queues) -> bool) {
+        let Some(thread) = self.take_bound(is_meant) else { return };
         // One that has ended has no ties.
         let tie = thread.with_ties(|ties| ties.endpoint.take_if(|endpoint| endpoint.is(self)));
         drop(tie);
@@ -87,14 +102,18 @@ impl Endpoint {
 
     /// The same, if it is bound to `thread`, which has ended.
     pub(in crate::ipc) fn unbind_from(&self, thread: &Tcb) {
-        drop(self.take_bound(|bound| bound.is(thread)));
+        drop(self.take_bound(|queues| queues.bound.as_ref().is_some_and(|it| it.is(thread))));
     }
 
-    fn take_bound(&self, wanted: impl FnOnce(&Ref<Tcb>) -> bool) -> Option<Ref<Tcb>> {
+    fn take_bound(&self, is_meant: impl FnOnce(&Queues) -> bool) -> Option<Ref<Tcb>> {
         let mut queues = self.queues.lock();
-        let bound = queues.bound.take_if(|bound| wanted(bound))?;
+        if !is_meant(&queues) {
+            return None;
+        }
+        let (bound, kept) = (queues.bound.take()?, queues.bound_by.take());
         let relent = bound.set_lent_by_queue(0);
         drop(queues);
+        drop(kept);
         relent.announce();
         Some(bound)
     }

@@ -3,7 +3,8 @@
 
 use super::{super::sweep::Sweeps, Endpoint};
 use crate::{
-    object::Ref,
+    capability::Kept,
+    object::{Paid, Ref},
     thread::{Relent, Tcb, WaitingQueue},
 };
 
@@ -13,6 +14,8 @@ pub(super) struct Queues {
     pub(super) receivers: WaitingQueue,
     /// The only one that may receive.
     pub(super) bound: Option<Ref<Tcb>>,
+    /// By what a revoke finds that; `None` where nobody can revoke the capability by which it was bound.
+    pub(super) bound_by: Option<Paid<Kept>>,
     pub(super) sweeps: Sweeps,
     /// The last capability is gone.
     pub(super) closed: bool,
@@ -26,6 +29,7 @@ impl Queues {
             senders: WaitingQueue::new(),
             receivers: WaitingQueue::new(),
             bound: None,
+            bound_by: None,
             sweeps: Sweeps::default(),
             closed: false,
             next_ending: None,

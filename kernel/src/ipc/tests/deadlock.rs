@@ -123,7 +123,7 @@ fn ring(kernel: &Kernel, count: usize) -> Ring {
 
 impl Ring {
     fn bind(&self, place: usize, thread: &Ref<Tcb>) {
-        bind_endpoint(&self.ends[place], Some(thread)).unwrap();
+        bind_endpoint(&self.ends[place], Some(thread), None).unwrap();
     }
 }
 

@@ -25,7 +25,7 @@ const ADDRESS: u64 = 0x1000;
 fn handler(pair: &Pair) -> FaultHandler {
     let endpoint = pair.client.capability(pair.sender).unwrap();
     let endpoint: Ref<Endpoint> = endpoint.object(Rights::SEND).unwrap();
-    FaultHandler { endpoint: endpoint.erase(), badge: BADGE }
+    FaultHandler { endpoint: endpoint.erase(), badge: BADGE, kept: None }
 }
 
 /// A thread of the client's, with a handler, that reads what is not there and then ends by itself. It is not
@@ -199,7 +199,7 @@ fn handlers_are_set_by_who_manages_the_thread_and_may_send() {
         assert_eq!(set(managed, CapSlot::new(999, 1)).await, Err(Error::EmptySlot));
         assert!(started.fault_handler().is_none(), "nothing was set");
         assert_eq!(set(managed, sender).await, Ok([0; 4]));
-        assert_eq!(started.fault_handler().map(|it| it.badge), Some(BADGE));
+        assert_eq!(started.fault_handler().map(|(_, badge)| badge), Some(BADGE));
         assert_eq!(set(managed, CapSlot::NULL).await, Ok([0; 4]));
         assert!(started.fault_handler().is_none());
         started.start().unwrap();

@@ -339,7 +339,9 @@ fn the_answer_to_a_fault_can_be_kept() {
         user::fault(0x1000).await;
         0
     });
-    thread.set_fault_handler(Some(FaultHandler { endpoint: handler, badge: 0 })).unwrap();
+    thread
+        .set_fault_handler(Some(FaultHandler { endpoint: handler, badge: 0, kept: None }))
+        .unwrap();
     thread.start().unwrap();
     kernel.run_until_idle();
     assert_eq!(thread.state(), ThreadState::Blocked);

@@ -171,7 +171,7 @@ fn a_handler_is_as_urgent_as_who_faults() {
             0
         });
         let capability = scene.process.capability(scene.slot).unwrap();
-        let handler = FaultHandler { endpoint: capability.object, badge: 0 };
+        let handler = FaultHandler { endpoint: capability.object, badge: 0, kept: None };
         thread.set_fault_handler(Some(handler)).unwrap();
         thread.start().unwrap();
         scene.kernel.run_until_idle();
@@ -288,7 +288,7 @@ fn those_who_wait_at_a_bound_endpoint_lend_too() {
             0
         });
         if is_bound {
-            bind_endpoint(&end, Some(&server)).unwrap();
+            bind_endpoint(&end, Some(&server), None).unwrap();
         }
         server.start().unwrap();
         kernel.spawn(&process, HIGH, async move {

@@ -358,7 +358,7 @@ fn of_the_answer_to_a_fault_only_the_label_counts() {
             });
             let endpoint = pair.client.capability(pair.sender).unwrap();
             let endpoint: Ref<Endpoint> = endpoint.object(Rights::SEND).unwrap();
-            let handler = FaultHandler { endpoint: endpoint.erase(), badge: BADGE };
+            let handler = FaultHandler { endpoint: endpoint.erase(), badge: BADGE, kept: None };
             thread.set_fault_handler(Some(handler)).unwrap();
             thread.start().unwrap();
             kernel.run_until_idle();

@@ -168,7 +168,7 @@ fn a_timer_needs_its_rights_and_its_kind() {
     let mut kernel = Kernel::boot();
     let process = kernel.process("p");
     let (word, slot) = notification(&process);
-    let timer = Timer::new(word, 1, &process.quota).unwrap();
+    let timer = Timer::new((word, None), 1, &process.quota).unwrap();
     let powerless = grant(&process, &timer, Rights::GRANT, 0);
     let thread = kernel.spawn(&process, 7, async move {
         let timer = user::timer(slot, 1).await.unwrap();

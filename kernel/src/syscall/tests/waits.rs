@@ -53,7 +53,11 @@ fn a_dump_tells_what_each_thread_waits_for_and_for_whom() {
         0
     });
     faulting
-        .set_fault_handler(Some(FaultHandler { endpoint: end.clone().erase(), badge: 0 }))
+        .set_fault_handler(Some(FaultHandler {
+            endpoint: end.clone().erase(),
+            badge: 0,
+            kept: None,
+        }))
         .unwrap();
     faulting.start().unwrap();
     let of_other = grant(&process, &other, Rights::WAIT, 0);

@@ -97,7 +97,7 @@ fn scene(deed: Deed) -> Scene {
     });
     // It keeps the process, and so what it has.
     pinned(&mut kernel, &process, 0, 1, async {});
-    bind_notification(&word, Some(&thread)).unwrap();
+    bind_notification(&word, Some(&thread), None).unwrap();
     thread.start().unwrap();
     cpus.run_until(1, || is_ready.get());
     Scene { cpus, process, endpoint, word, slot, thread, events, kernel }
@@ -136,10 +136,10 @@ impl Scene {
                 }
                 Deed::SignalAndUnbind => {
                     signal();
-                    bind_notification(&word, None).unwrap();
+                    bind_notification(&word, None, None).unwrap();
                 }
                 Deed::Unbind => {
-                    bind_notification(&word, None).unwrap();
+                    bind_notification(&word, None, None).unwrap();
                     signal();
                 }
                 Deed::Close => process.close(slot).unwrap(),
@@ -266,7 +266,7 @@ fn of_two_cpus_that_close_the_same_cycle_one_is_told() {
             let is_ready = Rc::new(Cell::new(false));
             let program = call_or_serve(own, other, is_ready.clone(), told[cpu].clone());
             let thread = pinned(&mut kernel, &process, cpu, 10, program);
-            bind_endpoint([&first_end, &second_end][cpu], Some(&thread)).unwrap();
+            bind_endpoint([&first_end, &second_end][cpu], Some(&thread), None).unwrap();
             thread.start().unwrap();
             cpus.run_until(cpu, || is_ready.get());
         }
@@ -331,9 +331,9 @@ fn what_is_lent_is_told_without_a_lock() {
                     }
                 }
             });
-            bind_endpoint(&end, Some(&bound)).unwrap();
+            bind_endpoint(&end, Some(&bound), None).unwrap();
             if coming == ClosesCycle {
-                bind_endpoint(&own_end, Some(&caller)).unwrap();
+                bind_endpoint(&own_end, Some(&caller), None).unwrap();
             }
             bound.start().unwrap();
             cpus.run_alone(1);

@@ -157,7 +157,7 @@ fn scene(step: Step, deed: Deed) -> Scene {
     let client = pinned(&mut kernel, &process, 1, 10, ask(slot, faults, answers.clone()));
     if faults {
         let endpoint = end.clone().erase();
-        client.set_fault_handler(Some(FaultHandler { endpoint, badge: 0 })).unwrap();
+        client.set_fault_handler(Some(FaultHandler { endpoint, badge: 0, kept: None })).unwrap();
     }
     client.start().unwrap();
     cpus.run_until(1, || client.state() == ThreadState::Running);

@@ -79,7 +79,7 @@ fn scene(step: Step) -> Scene {
         user::work(1).await;
         user::fault(0x1000).await;
     });
-    let own = FaultHandler { endpoint: told.erase(), badge: 3 };
+    let own = FaultHandler { endpoint: told.erase(), badge: 3, kept: None };
     thread.set_fault_handler(Some(own)).unwrap();
     // To where it is about to fault.
     thread.start().unwrap();

@@ -42,7 +42,7 @@ fn run(cpus: usize, seed: u64) -> Run {
     let kernel = Kernel::boot_with(cpus, seed);
     let process = kernel.process("p");
     let (notification, word) = notification(&process);
-    let timer = Timer::new(notification, 6, &process.quota).unwrap();
+    let timer = Timer::new((notification, None), 6, &process.quota).unwrap();
     let slot = grant(&process, &timer, Rights::MANAGE, 0);
     Run { kernel, process, timer, word, slot }
 }

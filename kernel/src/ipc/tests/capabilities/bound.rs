@@ -47,8 +47,8 @@ fn scene(kernel: &mut Kernel, accepts: usize, has_page: bool, times: usize) -> S
     });
     let endpoint = pair.server.capability(receiver).unwrap();
     let endpoint: Ref<Endpoint> = endpoint.object(Rights::RECEIVE).unwrap();
-    binding::bind_endpoint(&endpoint, Some(&thread)).unwrap();
-    binding::bind_notification(&word, Some(&thread)).unwrap();
+    binding::bind_endpoint(&endpoint, Some(&thread), None).unwrap();
+    binding::bind_notification(&word, Some(&thread), None).unwrap();
     Scene { pair, word, thread, events }
 }
 
@@ -178,7 +178,7 @@ fn a_refused_cycle_takes_nothing() {
         assert_eq!(user::close(slot).await, Ok(()));
         0
     });
-    binding::bind_endpoint(&endpoint, Some(&thread)).unwrap();
+    binding::bind_endpoint(&endpoint, Some(&thread), None).unwrap();
     thread.start().unwrap();
     kernel.run_until_idle();
     assert_eq!(thread.exit_reason(), WELL);

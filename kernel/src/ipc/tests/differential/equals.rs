@@ -176,7 +176,9 @@ pub fn run(plan: &Plan, short_cuts: bool, random: Random) -> Report {
             0
         });
         let endpoint = ends[client.handler].0.clone().erase();
-        thread.set_fault_handler(Some(FaultHandler { endpoint, badge: number as u64 })).unwrap();
+        thread
+            .set_fault_handler(Some(FaultHandler { endpoint, badge: number as u64, kept: None }))
+            .unwrap();
         thread.start().unwrap();
         threads.push(thread);
     }

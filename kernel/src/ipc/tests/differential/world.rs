@@ -272,7 +272,9 @@ fn add_thread(kernel: &mut Kernel, world: &Rc<World>, process: &Ref<Process>, pl
     }
     if let Some(endpoint) = plan.handler {
         let endpoint = world.endpoints.borrow()[endpoint].clone().erase();
-        thread.set_fault_handler(Some(FaultHandler { endpoint, badge: number as u64 })).unwrap();
+        thread
+            .set_fault_handler(Some(FaultHandler { endpoint, badge: number as u64, kept: None }))
+            .unwrap();
     }
     if let Some([budget, period]) = plan.budget {
         let share = Share::new(budget, period).unwrap();

@@ -74,7 +74,7 @@ fn a_handler_s_own_fault_is_its_handler_s() {
             user::reply(message(RESUME, &[])).await.unwrap();
             0
         });
-        let above = FaultHandler { endpoint: above.erase(), badge: BADGE };
+        let above = FaultHandler { endpoint: above.erase(), badge: BADGE, kept: None };
         server.set_fault_handler(Some(above)).unwrap();
         server.start().unwrap();
         let thread = waiting_reader(&mut kernel, &pair);
