@@ -42,7 +42,7 @@ use super::{
     Endpoint,
     ending::{Endings, Ends},
     endpoint::Found,
-    sweep::{Sweep, Sweeps, Swept},
+    sweep::{self, Sweep, Sweeps, Swept},
     waiting::{Place, claim_first, wait},
 };
 use crate::{
@@ -115,8 +115,7 @@ impl Place for Notification {
     }
 
     fn stand_anew(&self, thread: &Tcb) {
-        // SAFETY: as above.
-        unsafe { self.state.lock().waiters.stand_anew(thread) };
+        sweep::stand_anew(self, thread);
     }
 
     /// What it was given goes to someone else. Where it was told of the notification's end instead, there

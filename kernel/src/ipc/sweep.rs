@@ -15,7 +15,8 @@
 //!
 //! A place has one sweep at a time. Who wants one while another goes on helps that, and then has its own: the threads
 //! that the first had visited before are looked at again. So nobody waits for more than two, whoever begins
-//! how many. New waiters are not visited: they come by capabilities that are there.
+//! how many. New waiters are not visited: they come by capabilities that are there. One whose priority changes meanwhile
+//! is looked at as it changes its place.
 
 use arrayvec::ArrayVec;
 use orbital_abi::{CapSlot, Error};
@@ -83,26 +84,45 @@ impl Sweep {
             sweeps.busy += u32::from(!found.is_empty());
             false
         });
-        if is_over {
-            return false;
+        if !is_over && !found.is_empty() {
+            check(place, found);
         }
-        if found.is_empty() {
-            return true;
-        }
-        let is_gone = |(thread, _, slot): &Waiter| match slot {
-            Some(slot) => !thread.process.table.lock().stands(*slot),
-            None => thread.has_lost_handler(),
-        };
-        let gone: ArrayVec<Waiter, STEP> = found.into_iter().filter(is_gone).collect();
-        let claims = place.with_queues(|sweeps, queues| {
-            sweeps.busy -= 1;
-            let claim = |(thread, number, _): &Waiter| take(queues, thread, *number);
-            gone.iter().filter_map(claim).collect::<ArrayVec<Claim, STEP>>()
-        });
-        // Whichever comes first.
-        let told = if place.is_ending() { P::TOLD } else { Error::Revoked };
-        claims.into_iter().for_each(|claim| claim.complete(Err(told)));
-        true
+        !is_over
+    }
+}
+
+/// Checks those that were looked at.
+fn check<P: Swept>(place: &P, found: ArrayVec<Waiter, STEP>) {
+    let is_gone = |(thread, _, slot): &Waiter| match slot {
+        Some(slot) => !thread.process.table.lock().stands(*slot),
+        None => thread.has_lost_handler(),
+    };
+    let gone: ArrayVec<Waiter, STEP> = found.into_iter().filter(is_gone).collect();
+    let claims = place.with_queues(|sweeps, queues| {
+        sweeps.busy -= 1;
+        let claim = |(thread, number, _): &Waiter| take(queues, thread, *number);
+        gone.iter().filter_map(claim).collect::<ArrayVec<Claim, STEP>>()
+    });
+    // Whichever comes first.
+    let told = if place.is_ending() { P::TOLD } else { Error::Revoked };
+    claims.into_iter().for_each(|claim| claim.complete(Err(told)));
+}
+
+/// Puts a thread that waits at `place` where its priority belongs now. A sweep that goes on may have passed there, and
+/// not where the thread was: so it is looked at here.
+pub(super) fn stand_anew<P: Swept>(place: &P, thread: &Tcb) {
+    let found = place.with_queues(|sweeps, queues| {
+        // Of two queues one is empty.
+        let queue = queues.iter_mut().find(|queue| !queue.is_empty())?;
+        // SAFETY: a thread that waits here is in the queue that is not empty or, claimed, in none.
+        unsafe { queue.stand_anew(thread) };
+        let is_swept = sweeps.begun != sweeps.over && thread.is_queued(thread.wait_number());
+        let found = is_swept.then(|| waiter(thread))?;
+        sweeps.busy += 1;
+        Some(found)
+    });
+    if let Some(found) = found {
+        check(place, ArrayVec::from_iter([found]));
     }
 }
 

@@ -12,6 +12,7 @@ mod random;
 mod replies;
 mod signals;
 mod spaces;
+mod sweeps;
 mod timers;
 mod untied;
 mod wakes;

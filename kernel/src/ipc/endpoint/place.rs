@@ -6,7 +6,7 @@ use super::{
     super::{
         deadlock::left,
         ending::Ends,
-        sweep::{Sweeps, Swept},
+        sweep::{self, Sweeps, Swept},
         waiting::{Place, claim_first},
     },
     Endpoint,
@@ -33,14 +33,7 @@ impl Place for Endpoint {
     }
 
     fn stand_anew(&self, thread: &Tcb) {
-        let mut queues = self.queues.lock();
-        let Queues { senders, receivers, .. } = &mut *queues;
-        let queue = if senders.is_empty() { receivers } else { senders };
-        // SAFETY: as above.
-        unsafe { queue.stand_anew(thread) };
-        let relent = queues.lend();
-        drop(queues);
-        relent.announce();
+        sweep::stand_anew(self, thread);
     }
 
     /// Perhaps signals, which are given back as the thread is unbound.
