@@ -1,11 +1,12 @@
 //! What was mapped through a capability is gone when a revoke of that has returned, on every CPU: a touch is a fault.
-//! What was mapped through others stays.
+//! What was mapped through others stays. What else was set through one is as if it had never been.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 use alloc::{format, vec::Vec};
+use core::mem::ManuallyDrop;
 
 use guests::{
     children,
@@ -13,10 +14,11 @@ use guests::{
     cpus::scaled,
     mapped::{PLACE, READ_WRITE, do_map, do_unmap, mapping, read, write},
     option, own_thread, suite,
-    threads::{granted, label},
+    threads::{self, granted, label},
 };
 use orbital_user::{
-    CapSlot, Endpoint, Error, ExitReason, FaultKind, MemoryObject, Process, Rights,
+    CapSlot, Endpoint, Error, ExitReason, FaultKind, IpcError, MemoryObject, Notification, Process,
+    Rights, Timer,
     abi::{arguments::MemoryMap, layout::PAGE_SIZE},
     capability::{close, copy_to, inspect, move_to, revoke},
     memory::query,
@@ -29,6 +31,7 @@ suite! {
     cases: [
         a_touch_after_a_revoke_is_a_fault,
         what_is_mapped_in_another_process_goes_too,
+        what_was_set_is_as_if_it_had_never_been,
         nothing_is_left_behind,
     ],
     on "cpus=1,2,4": [processes_that_write_are_stopped_by_a_revoke],
@@ -110,6 +113,35 @@ fn what_is_mapped_in_another_process_goes_too() {
     assert_eq!(read(PLACE), 7);
     do_unmap(PLACE, BYTES).unwrap();
     close(handed).unwrap();
+}
+
+/// A fault handler, a timer, a binding.
+fn what_was_set_is_as_if_it_had_never_been() {
+    let [faults, go, bound] = [(); 3].map(|()| Endpoint::create().unwrap());
+    let word = Notification::create().unwrap();
+    let [handler, signalled, receiver] =
+        [faults.slot(), word.slot(), bound.slot()].map(|root| copy(root));
+    let gate = copy(go.slot());
+    let faulting = thread::spawn(move || {
+        threads::endpoint(gate).receive().unwrap();
+        write(PLACE, 1);
+    })
+    .unwrap();
+    faulting.thread().set_fault_handler(handler).unwrap();
+    let timer = Timer::create(&ManuallyDrop::new(Notification::from_slot(signalled)), 1).unwrap();
+    timer.set(u64::MAX - 1).unwrap();
+    threads::endpoint(receiver).bind(faulting.thread().slot()).unwrap();
+    assert_eq!(bound.try_receive().err(), Some(IpcError::BoundToAnother));
+    for root in [faults.slot(), word.slot(), bound.slot()] {
+        revoke(root).unwrap();
+    }
+    assert_eq!(bound.try_receive().err(), Some(IpcError::WouldBlock));
+    assert_eq!(timer.set(0), Err(Error::Revoked));
+    assert_eq!(word.poll(), Err(Error::WouldBlock));
+    go.send(&label(0)).unwrap();
+    let Err(ExitReason::Faulted(fault)) = faulting.join() else { panic!("it was handled") };
+    assert_eq!(fault.address, PLACE);
+    assert_eq!(faults.try_receive().err(), Some(IpcError::WouldBlock), "nobody was told");
 }
 
 /// Maps what it was given, does something to its capability, and counts on its own page until it can't.
