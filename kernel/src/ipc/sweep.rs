@@ -98,14 +98,14 @@ fn check<P: Swept>(place: &P, found: ArrayVec<Waiter, STEP>) {
         None => thread.has_lost_handler(),
     };
     let gone: ArrayVec<Waiter, STEP> = found.into_iter().filter(is_gone).collect();
-    let claims = place.with_queues(|sweeps, queues| {
-        sweeps.busy -= 1;
-        let claim = |(thread, number, _): &Waiter| take(queues, thread, *number);
-        gone.iter().filter_map(claim).collect::<ArrayVec<Claim, STEP>>()
-    });
-    // Whichever comes first.
-    let told = if place.is_ending() { P::TOLD } else { Error::Revoked };
-    claims.into_iter().for_each(|claim| claim.complete(Err(told)));
+    for (thread, number, _) in &gone {
+        let claim = place.with_queues(|_, queues| take(queues, thread, *number));
+        // Whichever comes first.
+        let told = if place.is_ending() { P::TOLD } else { Error::Revoked };
+        // One after the other: who looks at a claimed thread waits until it was told.
+        claim.into_iter().for_each(|claim| claim.complete(Err(told)));
+    }
+    place.with_queues(|sweeps, _| sweeps.busy -= 1);
 }
 
 /// Puts a thread that waits at `place` where its priority belongs now. A sweep that goes on may have passed there, and

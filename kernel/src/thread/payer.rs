@@ -13,7 +13,7 @@
 //!
 //! The CPU of the thread that runs charges the account, which has a lock of its own, taken with nothing under it. When it
 //! finds it used up, it asks the payer's CPU to look, which lets the payer lend nothing, by the way of all that is
-//! [lent otherwise](super::lending), and sets a timer for its next period, in which it lends again.
+//! lent otherwise (`lending`), and sets a timer for its next period, in which it lends again.
 //!
 //! A chain is followed thread by thread, by whoever runs its last one: what a thread owes is looked at while that thread's
 //! own wait is claimed. That is only done while any thread at all has a budget.

@@ -119,8 +119,7 @@ fn what_is_mapped_in_another_process_goes_too() {
 fn what_was_set_is_as_if_it_had_never_been() {
     let [faults, go, bound] = [(); 3].map(|()| Endpoint::create().unwrap());
     let word = Notification::create().unwrap();
-    let [handler, signalled, receiver] =
-        [faults.slot(), word.slot(), bound.slot()].map(|root| copy(root));
+    let [handler, signalled, receiver] = [faults.slot(), word.slot(), bound.slot()].map(copy);
     let gate = copy(go.slot());
     let faulting = thread::spawn(move || {
         threads::endpoint(gate).receive().unwrap();
