@@ -23,8 +23,6 @@ pub(super) type Slot = FutureSlot<Outcome, SLOT_BYTES>;
 /// What the thread's CPU keeps for it.
 pub(super) struct Home {
     slot: Slot,
-    /// Whether it has floating point, or had segment registers that were not null when it left a CPU last.
-    pub(super) has_own: bool,
     /// Made at the first use of floating point, and paid for.
     pub(super) fpu: Option<(FpuState, PaidRoom)>,
     pub(super) segments: UserSegments,
@@ -49,7 +47,6 @@ impl HomeCell {
     pub(super) const fn new() -> Self {
         Self(UnsafeCell::new(Home {
             slot: FutureSlot::new(),
-            has_own: false,
             fpu: None,
             segments: UserSegments::new(),
             slice_left: FIRST_SLICE,

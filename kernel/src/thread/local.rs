@@ -3,6 +3,7 @@
 
 use core::{
     pin::Pin,
+    sync::atomic::Ordering::Relaxed,
     task::{Context, Poll},
 };
 
@@ -108,22 +109,21 @@ impl Current {
         // SAFETY: the room has the layout, and stays with the state.
         let state = unsafe { FpuState::new(room.pointer()) };
         state.restore();
-        self.with_home(|home| {
-            home.fpu = Some((state, room));
-            home.has_own = true;
-        });
+        self.with_home(|home| home.fpu = Some((state, room)));
+        self.set_own_registers(true);
         Ok(())
     }
 
     /// It leaves the CPU: keeps the registers that the entry code leaves alone.
     pub fn leave_cpu(&self) {
-        self.with_home(|home| {
+        let has_own = self.with_home(|home| {
             home.segments.save();
             if let Some((state, _)) = &mut home.fpu {
                 state.save();
             }
-            home.has_own = home.fpu.is_some() || !home.segments.are_null();
+            home.fpu.is_some() || !home.segments.are_null()
         });
+        self.set_own_registers(has_own);
     }
 
     /// It comes to the CPU: loads those registers, or makes the first use of floating point trap.
@@ -145,19 +145,25 @@ impl Current {
             return self.give_cpu_and_fpu_to(next);
         }
         // Neither has floating point, whose use traps and goes on to do so.
-        self.with_home(|own| {
+        let has_own = self.with_home(|own| {
             next.with_home(|next| own.segments.switch(&next.segments));
-            own.has_own = !own.segments.are_null();
+            !own.segments.are_null()
         });
+        self.set_own_registers(has_own);
     }
 
     /// The same, where all of its segment registers are null.
     #[inline(always)]
     pub fn give_null_to(&self, next: &Current) {
-        let has_own = |thread: &Current| thread.with_home(|home| home.has_own);
+        let has_own = |thread: &Current| thread.has_own_registers.load(Relaxed);
         if has_own(self) || has_own(next) {
             self.give_cpu_and_fpu_to(next);
         }
+    }
+
+    #[inline(always)]
+    fn set_own_registers(&self, has: bool) {
+        self.has_own_registers.store(has, Relaxed);
     }
 
     #[inline(never)]

@@ -10,6 +10,7 @@ mod page;
 pub mod payer;
 mod queued_at;
 mod ready_queue;
+mod reason;
 pub mod registers;
 mod reserved;
 pub mod state;

@@ -70,6 +70,9 @@ pub struct Tcb {
     state: AtomicU8,
     /// A notification is among its ties.
     pub(super) has_notification: AtomicBool,
+    /// It has floating point, or had segment registers that were not null when it left a CPU last. Its CPU's; here,
+    /// where there is room.
+    pub(super) has_own_registers: AtomicBool,
     /// The CPU that has it: there alone it runs and its operation is polled. That CPU gives it away
     /// while it is ready.
     home: AtomicUsize,
@@ -88,9 +91,9 @@ pub struct Tcb {
     /// Its message page.
     pub(super) page: PageCell,
     /// What it waits for: a [`BlockReason`].
-    reason: AtomicU64,
+    pub(super) reason: AtomicU64,
     /// Since when, by the raw counter.
-    since: AtomicU64,
+    pub(super) since: AtomicU64,
     /// What it is tied to, or why it ended.
     pub(super) life: Mutex<Life>,
     /// What it waits for until its call is taken.
@@ -201,6 +204,7 @@ impl Tcb {
             level: Level::new(),
             state: AtomicU8::new(stored(ThreadState::Inactive)),
             has_notification: AtomicBool::new(false),
+            has_own_registers: AtomicBool::new(false),
             home: AtomicUsize::new(arch::cpu_index()),
             control: Control::new(priority, affinity),
             // SAFETY: the vtable is for the request nodes of TCBs, as this one is.
@@ -342,29 +346,6 @@ impl Tcb {
     /// Whether it is over.
     pub fn is_ended(&self) -> bool {
         self.state() == ThreadState::Ended
-    }
-
-    /// What it waits for.
-    pub fn block_reason(&self) -> BlockReason {
-        match BlockReason::from_bits(self.reason.load(Ordering::Relaxed)) {
-            BlockReason::WaitingReply { .. } => {
-                let from = self.answerer().map(|(_, thread)| thread.id);
-                BlockReason::WaitingReply { from }
-            }
-            other => other,
-        }
-    }
-
-    /// Since when, in nanoseconds since boot.
-    pub fn blocked_since(&self) -> u64 {
-        arch::clock::nanoseconds_at(self.since.load(Ordering::Relaxed))
-    }
-
-    /// Notes what it begins to wait for. Who answers a call is known by other means.
-    #[inline]
-    pub fn set_block_reason(&self, reason: BlockReason) {
-        self.reason.store(reason.to_bits(), Ordering::Relaxed);
-        self.since.store(arch::clock::ticks(), Ordering::Relaxed);
     }
 
     /// Waits until `condition` holds, which is looked at before, whenever something of what others ask of the

@@ -1,0 +1,32 @@
+//! What a thread waits for, and since when: for dumps, and for who inspects it.
+#![forbid(unsafe_code)]
+
+use core::sync::atomic::Ordering::Relaxed;
+
+use super::{BlockReason, Tcb};
+use crate::arch;
+
+impl Tcb {
+    /// What it waits for.
+    pub fn block_reason(&self) -> BlockReason {
+        match BlockReason::from_bits(self.reason.load(Relaxed)) {
+            BlockReason::WaitingReply { .. } => {
+                let from = self.answerer().map(|(_, thread)| thread.id);
+                BlockReason::WaitingReply { from }
+            }
+            other => other,
+        }
+    }
+
+    /// Since when, in nanoseconds since boot.
+    pub fn blocked_since(&self) -> u64 {
+        arch::clock::nanoseconds_at(self.since.load(Relaxed))
+    }
+
+    /// Notes what it begins to wait for. Who answers a call is known by other means.
+    #[inline]
+    pub fn set_block_reason(&self, reason: BlockReason) {
+        self.reason.store(reason.to_bits(), Relaxed);
+        self.since.store(arch::clock::ticks(), Relaxed);
+    }
+}
