@@ -51,6 +51,9 @@ pub(super) enum Outcome {
     Well,
     /// It goes well, and nothing of that can be seen.
     Silent,
+    /// It goes well. Where its second capability can be revoked, it takes memory for what a revoke finds it by; else
+    /// nothing of it can be seen.
+    Remembered,
     /// It is refused for what the object is.
     Refused(Error),
     /// It would end the case.
@@ -113,7 +116,7 @@ const MANAGED: &[Taken] = &[takes(0, Thing::Thread, MANAGE)];
 
 /// All of them. What is copied may be of any kind; here it is one.
 pub(super) fn table() -> Vec<Operation> {
-    use Outcome::{Refused, Silent, Untried};
+    use Outcome::{Refused, Remembered, Silent, Untried};
     use Syscall as S;
     const BLOCKS: Outcome = Refused(Error::WouldBlock);
     static TABLE: &[Operation] = &[
@@ -156,7 +159,7 @@ pub(super) fn table() -> Vec<Operation> {
             S::ThreadSetFaultHandler,
             &[takes(0, Thing::Thread, MANAGE), takes(1, Thing::Awaited, SEND)],
             [0; 4],
-            Silent,
+            Remembered,
         ),
         other(S::ThreadReadRegisters, &[takes(0, Thing::Stopped, MANAGE)], [0; 4], Silent),
         well(S::ThreadWriteRegisters, &[takes(0, Thing::Stopped, MANAGE)], [0, 1, 0, 0]),
