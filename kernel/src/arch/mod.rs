@@ -46,10 +46,10 @@ pub use machine::{
 
 pub use page::{Access, Cache, PageSize, Protection, Table, Tag, Translation};
 
-/// Defines the entry of a quick message without words.
-pub(crate) use machine::bare_message;
+/// Defines what the entry code calls for a quick message.
+pub(crate) use machine::quick_message;
 #[cfg(target_os = "none")]
-pub use machine::quick_leave;
+pub use machine::{leave_bare, leave_with_words};
 
 /// How many non-maskable interrupts came, by where they hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -62,7 +62,8 @@ const LONG: Size = 2;
 /// and its segment registers are null.
 #[inline(always)]
 pub fn bare_call_at_once(current: &Current, request: Request) -> Option<Bare<SavedRegisters>> {
-    call_and_switch::<BARE>(current, request.slot()?, Tag::new(request.tag as u32, 0).ok()?)
+    let tag = Tag::new(request.tag as u32, 0).ok()?;
+    call_and_switch::<BARE>(current, request.slot()?, tag, Segments::Null)
 }
 
 /// The same of its answer, after which it receives, as [`reply_receive_at_once`].
@@ -79,32 +80,41 @@ pub fn bare_reply_receive_at_once(
     let tag = Tag::new(request.tag as u32, 0).ok()?;
     let owed = take_owed(current)?;
     if owed.caller.sends_fault() {
-        return answer_and_switch::<SHORT>(current, owed, slot, tag);
+        return answer_and_switch::<SHORT>(current, owed, slot, tag, Segments::Null);
     }
-    answer_and_switch::<BARE>(current, owed, slot, tag)
+    answer_and_switch::<BARE>(current, owed, slot, tag, Segments::Null)
 }
 
 /// The call that the current thread makes, if that can be quick now.
 #[inline(always)]
-pub fn call_at_once(current: &Current, request: Request) -> Option<Quick<SavedRegisters>> {
+pub fn call_at_once(
+    current: &Current,
+    request: Request,
+    segments: Segments,
+) -> Option<Quick<SavedRegisters>> {
     let slot = request.slot()?;
     match Tag::short_from_bits(request.tag) {
-        Some(tag) => Some(call_and_switch::<SHORT>(current, slot, tag)?.quick),
-        None => long_call_at_once(current, slot, request.tag),
+        Some(tag) => Some(call_and_switch::<SHORT>(current, slot, tag, segments)?.quick),
+        None => long_call_at_once(current, slot, request.tag, segments),
     }
 }
 
 /// The same for a message with more than words in registers. A function of its own, so that short ones have nothing
 /// of it.
 #[inline(never)]
-fn long_call_at_once(current: &Current, slot: CapSlot, tag: u64) -> Option<Quick<SavedRegisters>> {
+fn long_call_at_once(
+    current: &Current,
+    slot: CapSlot,
+    tag: u64,
+    segments: Segments,
+) -> Option<Quick<SavedRegisters>> {
     let Some(tag) = Tag::plain_from_bits(tag) else {
-        return passing::call_at_once(current, slot, tag);
+        return passing::call_at_once(current, slot, tag, segments);
     };
     if !current.has_message_page() {
         return None;
     }
-    Some(call_and_switch::<LONG>(current, slot, tag)?.quick)
+    Some(call_and_switch::<LONG>(current, slot, tag, segments)?.quick)
 }
 
 #[inline(always)]
@@ -112,12 +122,13 @@ fn call_and_switch<const SIZE: Size>(
     current: &Current,
     slot: CapSlot,
     tag: Tag,
+    segments: Segments,
 ) -> Option<Bare<SavedRegisters>> {
     let (server, next, badge) = call::<SIZE>(current, slot)?;
     let control = [badge, tag.bits(), IS_CALL];
     deliver::<SIZE>(current, &next, control, tag);
     called(current, &next, 0);
-    let quick = direct::switch(current, server, &next, segments::<SIZE>(), |to| {
+    let quick = direct::switch(current, server, &next, segments, |to| {
         Quick::with_words(to, register_words::<SIZE>(tag))
     });
     Some(Bare { quick, control })
@@ -130,12 +141,13 @@ pub fn reply_receive_at_once(
     current: &Current,
     request: Request,
     kept: u64,
+    segments: Segments,
 ) -> Option<Quick<SavedRegisters>> {
     let slot = request.slot()?;
     match Tag::short_from_bits(request.tag) {
         Some(_) if kept != CapSlot::NULL.bits() => None,
-        Some(tag) => reply_and_switch::<SHORT>(current, slot, tag),
-        None => long_reply_receive_at_once(current, slot, request.tag, kept),
+        Some(tag) => reply_and_switch::<SHORT>(current, slot, tag, segments),
+        None => long_reply_receive_at_once(current, slot, request.tag, kept, segments),
     }
 }
 
@@ -146,14 +158,15 @@ fn long_reply_receive_at_once(
     slot: CapSlot,
     tag: u64,
     kept: u64,
+    segments: Segments,
 ) -> Option<Quick<SavedRegisters>> {
     let Some(tag) = Tag::plain_from_bits(tag) else {
-        return passing::reply_receive_at_once(current, slot, tag, kept);
+        return passing::reply_receive_at_once(current, slot, tag, kept, segments);
     };
     if kept != CapSlot::NULL.bits() || !current.has_message_page() {
         return None;
     }
-    reply_and_switch::<LONG>(current, slot, tag)
+    reply_and_switch::<LONG>(current, slot, tag, segments)
 }
 
 #[inline(always)]
@@ -161,9 +174,10 @@ fn reply_and_switch<const SIZE: Size>(
     current: &Current,
     slot: CapSlot,
     tag: Tag,
+    segments: Segments,
 ) -> Option<Quick<SavedRegisters>> {
     let owed = take_owed(current)?;
-    answer_and_switch::<SIZE>(current, owed, slot, tag).map(|bare| bare.quick)
+    answer_and_switch::<SIZE>(current, owed, slot, tag, segments).map(|bare| bare.quick)
 }
 
 /// The same, where that is the call that the current thread owes.
@@ -173,23 +187,18 @@ fn answer_and_switch<const SIZE: Size>(
     owed: Owed<'_>,
     slot: CapSlot,
     tag: Tag,
+    segments: Segments,
 ) -> Option<Bare<SavedRegisters>> {
     let Some(answered) = answer::<SIZE>(current, &owed, slot, tag) else {
         owed.put_into(Holder::Thread(current));
         return None;
     };
     let (caller, next, is_fault) = receive(current, owed, answered);
-    let quick = direct::switch(current, caller, &next, segments::<SIZE>(), |to| match is_fault {
+    let quick = direct::switch(current, caller, &next, segments, |to| match is_fault {
         true => Quick::saved(to),
         false => Quick::with_words(to, register_words::<SIZE>(tag)),
     });
     Some(Bare { quick, control: [0, tag.bits(), 0] })
-}
-
-/// What the sender has in its segment registers.
-#[inline(always)]
-fn segments<const SIZE: Size>() -> Segments {
-    if SIZE == BARE { Segments::Null } else { Segments::Any }
 }
 
 /// How many words of the message are in registers.

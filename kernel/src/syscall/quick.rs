@@ -5,12 +5,13 @@
 
 use crate::{
     arch::{
-        SavedRegisters, bare_message,
+        SavedRegisters,
         quick::{Bare, FOURTH, Quick, SAVED, TURN},
+        quick_message,
     },
     ipc::{self, Request, notification},
     sched::{direct, dispatch},
-    thread::Current,
+    thread::{Current, Segments},
 };
 
 type Answer = Quick<SavedRegisters>;
@@ -48,47 +49,6 @@ extern "C-unwind" fn orbital_yield(
     quick(registers, direct::yield_to_equal)
 }
 
-/// Calls.
-#[unsafe(no_mangle)]
-extern "C-unwind" fn orbital_call(
-    slot: u64,
-    tag: u64,
-    deadline: u64,
-    registers: *mut SavedRegisters,
-    _: u64,
-) -> Answer {
-    quick(registers, |current| ipc::call_at_once(current, Request { slot, tag, deadline }))
-}
-
-/// The same without words, for a thread whose segment registers are all null, and so are kept. The control words are
-/// in the CPU alone.
-#[inline(always)]
-fn bare_call(
-    slot: u64,
-    tag: u64,
-    deadline: u64,
-    registers: *mut SavedRegisters,
-    _: u64,
-) -> Bare<SavedRegisters> {
-    // SAFETY: as in `quick`.
-    let current = unsafe { Current::entered(registers) };
-    let request = Request { slot, tag, deadline };
-    ipc::bare_call_at_once(&current, request).unwrap_or(Quick::declined(registers).into())
-}
-
-/// Answers and receives.
-#[unsafe(no_mangle)]
-extern "C-unwind" fn orbital_reply_receive(
-    slot: u64,
-    tag: u64,
-    deadline: u64,
-    registers: *mut SavedRegisters,
-    kept: u64,
-) -> Answer {
-    let request = Request { slot, tag, deadline };
-    quick(registers, |current| ipc::reply_receive_at_once(current, request, kept))
-}
-
 /// Signals.
 #[unsafe(no_mangle)]
 extern "C-unwind" fn orbital_signal(
@@ -113,7 +73,39 @@ extern "C-unwind" fn orbital_await_signal(
     quick(registers, |current| notification::wait_at_once(current, slot, deadline))
 }
 
-/// As [`bare_call`].
+/// Calls without words. The control words are in the CPU alone.
+#[inline(always)]
+fn bare_call(
+    slot: u64,
+    tag: u64,
+    deadline: u64,
+    registers: *mut SavedRegisters,
+    _: u64,
+) -> Bare<SavedRegisters> {
+    // SAFETY: as in `quick`.
+    let current = unsafe { Current::entered(registers) };
+    let request = Request { slot, tag, deadline };
+    ipc::bare_call_at_once(&current, request).unwrap_or(Quick::declined(registers).into())
+}
+
+/// Calls.
+#[inline(always)]
+fn call(
+    slot: u64,
+    tag: u64,
+    deadline: u64,
+    registers: *mut SavedRegisters,
+    _: u64,
+    has_segments: bool,
+) -> Answer {
+    // SAFETY: as in `quick`.
+    let current = unsafe { Current::entered(registers) };
+    let request = Request { slot, tag, deadline };
+    let segments = Segments::any_if(has_segments);
+    ipc::call_at_once(&current, request, segments).unwrap_or(Quick::declined(registers))
+}
+
+/// Answers without words and receives; as [`bare_call`].
 #[inline(always)]
 fn bare_reply_receive(
     slot: u64,
@@ -122,15 +114,37 @@ fn bare_reply_receive(
     registers: *mut SavedRegisters,
     kept: u64,
 ) -> Bare<SavedRegisters> {
-    // SAFETY: as there.
+    // SAFETY: as in `quick`.
     let current = unsafe { Current::entered(registers) };
     let request = Request { slot, tag, deadline };
     ipc::bare_reply_receive_at_once(&current, request, kept)
         .unwrap_or(Quick::declined(registers).into())
 }
 
-bare_message!(orbital_call_bare, Call, bare_call);
-bare_message!(orbital_reply_receive_bare, ReplyReceive, bare_reply_receive);
+/// Answers and receives.
+#[inline(always)]
+fn reply_receive(
+    slot: u64,
+    tag: u64,
+    deadline: u64,
+    registers: *mut SavedRegisters,
+    kept: u64,
+    has_segments: bool,
+) -> Answer {
+    // SAFETY: as in `quick`.
+    let current = unsafe { Current::entered(registers) };
+    let request = Request { slot, tag, deadline };
+    let segments = Segments::any_if(has_segments);
+    ipc::reply_receive_at_once(&current, request, kept, segments)
+        .unwrap_or(Quick::declined(registers))
+}
+
+quick_message!(Call, orbital_call_bare = bare_call, orbital_call = call);
+quick_message!(
+    ReplyReceive,
+    orbital_reply_receive_bare = bare_reply_receive,
+    orbital_reply_receive = reply_receive
+);
 
 /// One of them has switched to the thread with these registers, and left something for the dispatcher. `words` are
 /// the message words that the CPU's registers have, and `way` says how many of all are valid.

@@ -27,6 +27,14 @@ pub enum Segments {
     Any,
 }
 
+impl Segments {
+    /// Others than null if `may_be`.
+    #[inline(always)]
+    pub fn any_if(may_be: bool) -> Self {
+        if may_be { Self::Any } else { Self::Null }
+    }
+}
+
 impl Current {
     fn with_home<R>(&self, f: impl FnOnce(&mut Home) -> R) -> R {
         // SAFETY: this proof says that the thread is this CPU's. The methods below call nothing that

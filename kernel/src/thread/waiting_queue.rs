@@ -223,7 +223,7 @@ impl WaitingQueue {
         self.first.and_then(|first| unsafe { *level(first) })
     }
 
-    #[inline]
+    #[inline(always)]
     fn unlink(&mut self, thread: NonNull<Tcb>) -> Ref<Tcb> {
         // It is the only one: as pointers, none of which is null.
         let [first, last] =
@@ -241,6 +241,7 @@ impl WaitingQueue {
     }
 
     /// Takes a thread out from among others.
+    #[inline(never)]
     fn unlink_among(&mut self, thread: NonNull<Tcb>) {
         // SAFETY: all of them are in this queue, whose `&mut` we have.
         unsafe {

@@ -11,23 +11,16 @@ use crate::arch::{
 unsafe extern "C-unwind" {
     /// A system call of the current thread, whose registers hold its arguments.
     safe fn orbital_syscall(registers: *mut SavedRegisters, number: u64) -> *mut SavedRegisters;
-    /// The quick ones: control words 0 to 2, the registers, and control word 3.
+    /// The quick ones that bring no message: control words 0 to 2, the registers, and control word 3.
     safe fn orbital_null(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
     safe fn orbital_yield(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
-    safe fn orbital_call(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
-    safe fn orbital_reply_receive(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64)
-    -> Answer;
     safe fn orbital_signal(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
     safe fn orbital_await_signal(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
-    /// The same without words, where the segment registers are null.
-    safe fn orbital_call_bare(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
-    safe fn orbital_reply_receive_bare(
-        _: u64,
-        _: u64,
-        _: u64,
-        _: *mut SavedRegisters,
-        _: u64,
-    ) -> Answer;
+    /// Those that do: the control words, the registers, and whether there are segments.
+    safe fn orbital_call(_: &[u64; 4], _: *mut SavedRegisters, _: bool) -> Answer;
+    safe fn orbital_call_bare(_: &[u64; 4], _: *mut SavedRegisters, _: bool) -> Answer;
+    safe fn orbital_reply_receive(_: &[u64; 4], _: *mut SavedRegisters, _: bool) -> Answer;
+    safe fn orbital_reply_receive_bare(_: &[u64; 4], _: *mut SavedRegisters, _: bool) -> Answer;
     /// The dispatcher's turn, after a quick one.
     safe fn orbital_turn(
         registers: *mut SavedRegisters,
@@ -36,26 +29,34 @@ unsafe extern "C-unwind" {
     ) -> *mut SavedRegisters;
 }
 
-/// Defines `$name`, the system call `$_number` without words, which the function `$made_by` makes: see x86_64.
-macro_rules! bare_message {
-    ($name:ident, $_number:ident, $made_by:path) => {
+/// Defines how `$_number` is made, without words and with words: see x86_64.
+macro_rules! quick_message {
+    ($_number:ident, $bare:ident = $made_bare:path, $with_words:ident = $made:path) => {
         #[unsafe(no_mangle)]
-        extern "C-unwind" fn $name(
-            first: u64,
-            second: u64,
-            third: u64,
+        extern "C-unwind" fn $bare(
+            control: &[u64; 4],
             registers: *mut $crate::arch::SavedRegisters,
-            fourth: u64,
+            _: bool,
         ) -> $crate::arch::quick::Quick<$crate::arch::SavedRegisters> {
-            let made = $made_by(first, second, third, registers, fourth);
-            $crate::arch::host::quick_answer(made)
+            let [slot, tag, deadline, fourth] = *control;
+            $crate::arch::host::bare_answer($made_bare(slot, tag, deadline, registers, fourth))
+        }
+
+        #[unsafe(no_mangle)]
+        extern "C-unwind" fn $with_words(
+            control: &[u64; 4],
+            registers: *mut $crate::arch::SavedRegisters,
+            has_segments: bool,
+        ) -> $crate::arch::quick::Quick<$crate::arch::SavedRegisters> {
+            let [slot, tag, deadline, fourth] = *control;
+            $made(slot, tag, deadline, registers, fourth, has_segments)
         }
     };
 }
-pub(crate) use bare_message;
+pub(crate) use quick_message;
 
 /// The control words, which are in the CPU, go where the simulated machine has them.
-pub fn quick_answer(made: Bare<SavedRegisters>) -> Quick<SavedRegisters> {
+pub fn bare_answer(made: Bare<SavedRegisters>) -> Answer {
     if made.quick.way & (quick::SAVED | quick::DECLINED) == 0 {
         // SAFETY: the thread is about to go on in user mode.
         unsafe { &mut *made.quick.registers }.set_control(made.control);
@@ -64,6 +65,7 @@ pub fn quick_answer(made: Bare<SavedRegisters>) -> Quick<SavedRegisters> {
 }
 
 type Answer = Quick<SavedRegisters>;
+type Other = extern "C-unwind" fn(u64, u64, u64, *mut SavedRegisters, u64) -> Answer;
 
 unsafe extern "Rust" {
     /// An interrupt or exception of the current thread.
@@ -81,20 +83,27 @@ pub fn syscall(number: u64) -> Result<*mut SavedRegisters, Stop> {
     super::run(|| {
         let registers = current_registers();
         // SAFETY: the thread is in user mode, and so nobody else touches its registers.
-        let ([first, second, third, fourth], words) = unsafe { &*registers }.quick_call();
-        let is_bare = second >> 32 == 0 && segments::registers() == 0;
+        let (control, words) = unsafe { &*registers }.quick_call();
+        let has_segments = segments::registers() != 0;
+        let is_bare = control[1] >> 32 == 0 && !has_segments;
+        let [first, second, third, fourth] = control;
+        let other = |call: Other| call(first, second, third, registers, fourth);
         let quick = match Syscall::from_number(number) {
-            Some(Syscall::Null) => orbital_null,
-            Some(Syscall::ThreadYield) => orbital_yield,
-            Some(Syscall::Call) if is_bare => orbital_call_bare,
-            Some(Syscall::Call) => orbital_call,
-            Some(Syscall::ReplyReceive) if is_bare => orbital_reply_receive_bare,
-            Some(Syscall::ReplyReceive) => orbital_reply_receive,
-            Some(Syscall::NotificationSignal) => orbital_signal,
-            Some(Syscall::NotificationWait) => orbital_await_signal,
+            Some(Syscall::Null) => other(orbital_null),
+            Some(Syscall::ThreadYield) => other(orbital_yield),
+            Some(Syscall::NotificationSignal) => other(orbital_signal),
+            Some(Syscall::NotificationWait) => other(orbital_await_signal),
+            Some(Syscall::Call) => {
+                let call = if is_bare { orbital_call_bare } else { orbital_call };
+                call(&control, registers, has_segments)
+            }
+            Some(Syscall::ReplyReceive) => {
+                let call = if is_bare { orbital_reply_receive_bare } else { orbital_reply_receive };
+                call(&control, registers, has_segments)
+            }
             _ => return orbital_syscall(registers, number),
         };
-        let Quick { registers, way } = quick(first, second, third, registers, fourth);
+        let Quick { registers, way } = quick;
         match way {
             quick::SAVED => registers,
             quick::DECLINED => orbital_syscall(registers, number),

@@ -131,6 +131,11 @@ impl SavedRegisters {
         [self.r9, self.r10, self.r12, self.r13, self.r14, self.r15, self.rbx, self.rbp] = [0; 8];
     }
 
+    /// Stores the message words of a system call, but for the first two.
+    pub(super) fn set_last_words(&mut self, words: &[u64; 6]) {
+        [self.r12, self.r13, self.r14, self.r15, self.rbx, self.rbp] = *words;
+    }
+
     /// The fourth control word of a system call.
     #[inline(always)]
     pub fn fourth(&self) -> u64 {

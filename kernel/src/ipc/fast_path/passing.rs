@@ -65,11 +65,12 @@ pub(super) fn call_at_once(
     current: &Current,
     slot: CapSlot,
     tag: u64,
+    segments: Segments,
 ) -> Option<Quick<SavedRegisters>> {
     let tag = prepare(current, tag)?;
     let (server, next) = call(current, slot, tag)?;
     called(current, &next, tag.accepted());
-    Some(direct::switch(current, server, &next, Segments::Any, |to| quick(to, tag)))
+    Some(direct::switch(current, server, &next, segments, |to| quick(to, tag)))
 }
 
 /// The answer of the current thread, after which it receives, if that can be quick now.
@@ -79,6 +80,7 @@ pub(super) fn reply_receive_at_once(
     slot: CapSlot,
     tag: u64,
     kept: u64,
+    segments: Segments,
 ) -> Option<Quick<SavedRegisters>> {
     let tag = prepare(current, tag)?;
     if tag.capabilities() == 0 && kept != CapSlot::NULL.bits() {
@@ -90,7 +92,7 @@ pub(super) fn reply_receive_at_once(
         return None;
     };
     let (caller, next, _) = receive(current, owed, answered);
-    Some(direct::switch(current, caller, &next, Segments::Any, |to| quick(to, tag)))
+    Some(direct::switch(current, caller, &next, segments, |to| quick(to, tag)))
 }
 
 /// Gives the current thread's message to a server: that, and the proof for it.
