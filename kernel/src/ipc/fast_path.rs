@@ -13,11 +13,13 @@
 
 #![forbid(unsafe_code)]
 
+mod faults;
 mod passing;
 
+pub use faults::fault_at_once;
+
 use orbital_abi::{
-    CapSlot, Deadline, Fault, Rights, Tag, fault,
-    fault::FaultMessage,
+    CapSlot, Deadline, Rights, Tag, fault,
     message::{IS_CALL, REGISTER_WORDS},
 };
 
@@ -227,30 +229,6 @@ fn deliver<const SIZE: Size>(current: &Current, next: &Current, control: [u64; 3
     if SIZE == LONG {
         transfer::copy_long(tag, current.message_page(), next.message_page());
     }
-}
-
-/// Word of the current thread's fault, to be answered like a call.
-pub fn fault_at_once(current: &Current, fault: &Fault) -> Option<Quick<SavedRegisters>> {
-    if !direct::is_possible() {
-        return None;
-    }
-    let cpu = arch::cpu_index();
-    let (handler, next, badge) = current.with_fault_handler(|handler| {
-        let endpoint: &Endpoint = handler.endpoint.get().ok()?;
-        let mut queues = endpoint.lock();
-        let first = queues.first_receiver()?;
-        let next = receiver(current, &first, cpu).filter(start_of)?;
-        Some((first.take(), next, handler.badge))
-    })?;
-    current.set_fault(badge, fault);
-    let message = FaultMessage { fault: *fault, thread: current.id.0 }.encode();
-    let delivered = transfer::delivered(badge, &message, Sending::Fault, CapSlot::NULL);
-    next.with_registers(|registers| registers.set_answer(0, &delivered));
-    let waiting = Handled::begun(current, *fault);
-    current.set_block_reason(BlockReason::WaitingHandler);
-    current.begin_operation(waiting);
-    taken(current, Sending::Fault, 0, &next);
-    Some(direct::switch(current, handler, &next, Segments::Any, Quick::saved))
 }
 
 /// A thread that waits at an endpoint for a message and may get it at once, if [`start_of`] it succeeds. Not one whose
