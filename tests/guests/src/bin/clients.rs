@@ -201,7 +201,14 @@ impl Service {
                 break;
             }
             self.look();
-            received = self.endpoint.reply_receive(&answer).unwrap();
+            received = if self.taken.is_multiple_of(CLIENTS as u64) {
+                // However quick they all are: now and then everybody comes.
+                reply(&answer).unwrap();
+                self.visited.round();
+                self.endpoint.receive().unwrap()
+            } else {
+                self.endpoint.reply_receive(&answer).unwrap()
+            };
         }
         for (number, client) in self.clients.iter().enumerate() {
             assert_eq!(client.bare.process.wait(), Ok(ExitReason::Exited(0)), "client {number}");
