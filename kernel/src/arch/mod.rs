@@ -46,10 +46,10 @@ pub use machine::{
 
 pub use page::{Access, Cache, PageSize, Protection, Table, Tag, Translation};
 
-/// Defines what the entry code calls for a quick message.
-pub(crate) use machine::quick_message;
 #[cfg(target_os = "none")]
-pub use machine::{leave_bare, leave_with_words};
+pub use machine::{decline, leave_with_words, leave_without_words};
+/// Define what the entry code calls for a quick call, without words and with them.
+pub(crate) use machine::{quick_call, quick_message};
 
 /// How many non-maskable interrupts came, by where they hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,15 +1,14 @@
-//! What the kernel says to the entry code after a call that it has tried to make quickly: whose registers the CPU
-//! leaves with, and which of them it has yet to load.
+//! What the kernel says to the entry code after a call that it has made quickly: whose registers the CPU leaves with,
+//! and which of them it has yet to load.
 //!
-//! A quick call saves no message words. They stay in the CPU's registers on the way through the kernel, from the
-//! one who sends to the one who receives; so the kernel can do without looking at them, but for the first two, whose
-//! registers it uses itself: those it is given as all the control words, in the caller's
+//! A quick call saves no message words. They stay in the CPU's registers or on the kernel's stack on the way through the
+//! kernel, from the one who sends to the one who receives; so the kernel can do without looking at them, but for the
+//! first two, whose registers it uses itself: those it is given as all the control words, in the caller's
 //! [`SavedRegisters`](super::SavedRegisters).
 #![forbid(unsafe_code)]
 
 /// The answer. `R` is the machine's `SavedRegisters`.
 #[derive(Clone, Copy, Debug)]
-#[repr(C)]
 #[must_use = "the entry code acts on it"]
 pub struct Quick<R> {
     /// Whose thread goes on.
@@ -28,11 +27,9 @@ pub const FOURTH: u64 = 1 << 4;
 pub const TURN: u64 = 1 << 8;
 /// Everything of the thread that goes on stands in its registers.
 pub const SAVED: u64 = 1 << 9;
-/// The call is not quick, and nothing has changed: it is to be made as any other.
-pub const DECLINED: u64 = 1 << 10;
 
-/// The answer to a message without words: where the control words of the one who goes on are in the CPU alone, unless
-/// [`Quick::way`] is [`SAVED`] or [`DECLINED`].
+/// The answer to a call without words: where the control words of the one who goes on are in the CPU alone, unless
+/// [`Quick::way`] is [`SAVED`].
 #[derive(Clone, Copy, Debug)]
 #[must_use = "the entry code acts on it"]
 pub struct Bare<R> {
@@ -42,10 +39,23 @@ pub struct Bare<R> {
     pub control: [u64; 3],
 }
 
-impl<R> From<Quick<R>> for Bare<R> {
+impl<R> Bare<R> {
+    /// The thread goes on with these control words, as a call made it wait that succeeded.
     #[inline(always)]
-    fn from(quick: Quick<R>) -> Self {
-        Self { quick, control: [0; 3] }
+    pub fn with_control(registers: *mut R, control: [u64; 3]) -> Self {
+        Self { quick: Quick::with_words(registers, 0), control }
+    }
+
+    /// As [`Quick::after_a_turn`].
+    #[inline(always)]
+    pub fn after_a_turn(self) -> Self {
+        Self { quick: self.quick.after_a_turn(), ..self }
+    }
+
+    /// As [`Quick::saved`].
+    #[inline(always)]
+    pub fn saved(registers: *mut R) -> Self {
+        Self { quick: Quick::saved(registers), control: [0; 3] }
     }
 }
 
@@ -72,11 +82,5 @@ impl<R> Quick<R> {
     #[inline(always)]
     pub fn saved(registers: *mut R) -> Self {
         Self { registers, way: SAVED }
-    }
-
-    /// The call of the thread with these registers is not quick.
-    #[inline(always)]
-    pub fn declined(registers: *mut R) -> Self {
-        Self { registers, way: DECLINED }
     }
 }

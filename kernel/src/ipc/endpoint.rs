@@ -310,8 +310,10 @@ fn hand(
             receiver.owe(current.to_ref(), wait)
         }
     };
-    if message.tag.is_long() {
-        transfer::copy_long(message.tag, current.message_page(), receiver.message_page());
+    if message.tag.is_long()
+        && let (Some(from), Some(to)) = (current.message_page(), receiver.message_page())
+    {
+        transfer::copy_long(message.tag, from, to);
     }
     receiver.complete(Ok(transfer::delivered(badge, message, sending, first)));
     drop(displaced);

@@ -32,6 +32,7 @@ use crate::{
     object::Ref,
     sched::direct,
     thread::{BlockReason, Current, Holder, Owed, Phase, Segments, Sending, Tcb},
+    vm::MessagePage,
 };
 
 /// What the system call was given: control words 0 to 2.
@@ -87,7 +88,7 @@ pub fn bare_reply_receive_at_once(
     answer_and_switch::<BARE>(current, owed, slot, tag, Segments::Null)
 }
 
-/// The call that the current thread makes, if that can be quick now.
+/// The call that the current thread makes with words in registers, if any, if that can be quick now.
 #[inline(always)]
 pub fn call_at_once(
     current: &Current,
@@ -95,23 +96,20 @@ pub fn call_at_once(
     segments: Segments,
 ) -> Option<Quick<SavedRegisters>> {
     let slot = request.slot()?;
-    match Tag::short_from_bits(request.tag) {
-        Some(tag) => Some(call_and_switch::<SHORT>(current, slot, tag, segments)?.quick),
-        None => long_call_at_once(current, slot, request.tag, segments),
-    }
+    let tag = Tag::short_from_bits(request.tag)?;
+    Some(call_and_switch::<SHORT>(current, slot, tag, segments)?.quick)
 }
 
-/// The same for a message with more than words in registers. A function of its own, so that short ones have nothing
-/// of it.
-#[inline(never)]
-fn long_call_at_once(
+/// The same of a message with more than words in registers.
+#[inline(always)]
+pub fn long_call_at_once(
     current: &Current,
-    slot: CapSlot,
-    tag: u64,
+    request: Request,
     segments: Segments,
 ) -> Option<Quick<SavedRegisters>> {
-    let Some(tag) = Tag::plain_from_bits(tag) else {
-        return passing::call_at_once(current, slot, tag, segments);
+    let slot = request.slot()?;
+    let Some(tag) = Tag::plain_from_bits(request.tag) else {
+        return passing::call_at_once(current, slot, request.tag, segments);
     };
     if !current.has_message_page() {
         return None;
@@ -128,7 +126,7 @@ fn call_and_switch<const SIZE: Size>(
 ) -> Option<Bare<SavedRegisters>> {
     let (server, next, badge) = call::<SIZE>(current, slot)?;
     let control = [badge, tag.bits(), IS_CALL];
-    deliver::<SIZE>(current, &next, control, tag);
+    deliver::<SIZE>(current, &next, control, tag, pages::<SIZE>(current, &next).flatten());
     called(current, &next, 0);
     let quick = direct::switch(current, server, &next, segments, |to| {
         Quick::with_words(to, register_words::<SIZE>(tag))
@@ -136,8 +134,8 @@ fn call_and_switch<const SIZE: Size>(
     Some(Bare { quick, control })
 }
 
-/// The answer of the current thread, after which it receives, if that can be quick now. `kept` names the call that
-/// is answered, or is [`CapSlot::NULL`], where it is not the first capability of the answer.
+/// The answer of the current thread with words in registers, if any, after which it receives, if that can be quick now.
+/// `kept` names the call that is answered, or is [`CapSlot::NULL`], where it is not the first capability of the answer.
 #[inline(always)]
 pub fn reply_receive_at_once(
     current: &Current,
@@ -146,24 +144,24 @@ pub fn reply_receive_at_once(
     segments: Segments,
 ) -> Option<Quick<SavedRegisters>> {
     let slot = request.slot()?;
-    match Tag::short_from_bits(request.tag) {
-        Some(_) if kept != CapSlot::NULL.bits() => None,
-        Some(tag) => reply_and_switch::<SHORT>(current, slot, tag, segments),
-        None => long_reply_receive_at_once(current, slot, request.tag, kept, segments),
+    let tag = Tag::short_from_bits(request.tag)?;
+    if kept != CapSlot::NULL.bits() {
+        return None;
     }
+    reply_and_switch::<SHORT>(current, slot, tag, segments)
 }
 
-/// As [`long_call_at_once`].
-#[inline(never)]
-fn long_reply_receive_at_once(
+/// The same with more than words in registers.
+#[inline(always)]
+pub fn long_reply_receive_at_once(
     current: &Current,
-    slot: CapSlot,
-    tag: u64,
+    request: Request,
     kept: u64,
     segments: Segments,
 ) -> Option<Quick<SavedRegisters>> {
-    let Some(tag) = Tag::plain_from_bits(tag) else {
-        return passing::reply_receive_at_once(current, slot, tag, kept, segments);
+    let slot = request.slot()?;
+    let Some(tag) = Tag::plain_from_bits(request.tag) else {
+        return passing::reply_receive_at_once(current, slot, request.tag, kept, segments);
     };
     if kept != CapSlot::NULL.bits() || !current.has_message_page() {
         return None;
@@ -213,10 +211,28 @@ fn register_words<const SIZE: Size>(tag: Tag) -> usize {
     }
 }
 
-/// Gives `next`, which has room for the words, the control words, and those of the current thread's message words that
-/// are not in the CPU. Control words alone stay there.
+/// The page from which a long message is copied, and the one to which; `None` for others.
+type Pages<'a> = Option<(&'a MessagePage, &'a MessagePage)>;
+
+/// Those pages, for a message from `from` to `to`; `None` where one has none.
 #[inline(always)]
-fn deliver<const SIZE: Size>(current: &Current, next: &Current, control: [u64; 3], tag: Tag) {
+fn pages<'a, const SIZE: Size>(from: &'a Current, to: &'a Current) -> Option<Pages<'a>> {
+    if SIZE != LONG {
+        return Some(None);
+    }
+    Some(Some((from.message_page()?, to.message_page()?)))
+}
+
+/// Gives `next` the control words, and those of the current thread's message words that are not in the CPU. Control words
+/// alone stay there.
+#[inline(always)]
+fn deliver<const SIZE: Size>(
+    current: &Current,
+    next: &Current,
+    control: [u64; 3],
+    tag: Tag,
+    pages: Pages<'_>,
+) {
     if SIZE == BARE {
         return;
     }
@@ -226,8 +242,8 @@ fn deliver<const SIZE: Size>(current: &Current, next: &Current, control: [u64; 3
             current.with_registers(|from| to.set_first_words(from));
         }
     });
-    if SIZE == LONG {
-        transfer::copy_long(tag, current.message_page(), next.message_page());
+    if let Some((from, to)) = pages {
+        transfer::copy_long(tag, from, to);
     }
 }
 
@@ -356,9 +372,7 @@ fn answer<const SIZE: Size>(
     tag: Tag,
 ) -> Option<Answered> {
     let (next, is_fault) = answering(owed, tag, SIZE != BARE)?;
-    if SIZE == LONG && !is_fault && !next.has_message_page() {
-        return None;
-    }
+    let pages = if is_fault { None } else { pages::<SIZE>(current, &next)? };
     let entries = current.process.table.lock();
     let capability = entries.lookup(slot).ok()?;
     let endpoint: &Endpoint = capability.allows(Rights::RECEIVE)?;
@@ -373,7 +387,7 @@ fn answer<const SIZE: Size>(
     }
     // Before the current thread is found in the queue, and its registers and its page are another's.
     if !is_fault {
-        deliver::<SIZE>(current, &next, [0, tag.bits(), 0], tag);
+        deliver::<SIZE>(current, &next, [0, tag.bits(), 0], tag, pages);
     }
     next.end_claimed();
     queues.queue_receiver(current, direct::leave(current), 0);

@@ -25,7 +25,7 @@ use crate::{boot::CommandLine, sched};
 pub use endpoint::Endpoint;
 pub use fast_path::{
     Request, bare_call_at_once, bare_reply_receive_at_once, call_at_once, fault_at_once,
-    reply_receive_at_once,
+    long_call_at_once, long_reply_receive_at_once, reply_receive_at_once,
 };
 pub use notification::Notification;
 pub use reply::Reply;

@@ -104,19 +104,18 @@ pub fn pass(tag: Tag, first: u64, from: &Party<'_>, to: &Party<'_>) -> Result<Ca
             to.thread.with_reserved(|reserved| passing::pass(source, &sent, target, reserved))?;
         came = tell_slots(&passed, to.page);
     }
-    if tag.is_long() {
-        copy_long(tag, from.page, to.page);
+    if tag.is_long()
+        && let (Some(from), Some(to)) = (from.page, to.page)
+    {
+        copy_long(tag, from, to);
     }
     Ok(came)
 }
 
 /// Copies the words of a long message that registers have no room for, from the sender's page to the receiver's.
-/// Both have one.
 #[inline(always)]
-pub fn copy_long(tag: Tag, from: Option<&MessagePage>, to: Option<&MessagePage>) {
-    if let (Some(from), Some(to)) = (from, to) {
-        from.copy_words(to, REGISTER_WORDS..tag.words());
-    }
+pub fn copy_long(tag: Tag, from: &MessagePage, to: &MessagePage) {
+    from.copy_words(to, REGISTER_WORDS..tag.words());
 }
 
 /// What a receiver finds: badge, tag, what it is, its first capability, and the words.

@@ -13,7 +13,10 @@ use super::{
     wake,
 };
 use crate::{
-    arch::{self, SavedRegisters, clock, quick::Quick},
+    arch::{
+        self, SavedRegisters, clock,
+        quick::{Bare, Quick},
+    },
     object::Ref,
     thread::{Current, Segments, Tcb, state::ThreadState},
 };
@@ -78,7 +81,7 @@ pub(super) fn give_cpu(from: &Current, next: &Current, segments: Segments) -> *m
 /// The current thread lets the next one of its priority run, if that was interrupted in user mode or has yielded
 /// itself; or goes on, where there is none. `None` when it is for the dispatcher to decide; nothing is changed then.
 #[inline]
-pub fn yield_to_equal(current: &Current) -> Option<Quick<SavedRegisters>> {
+pub fn yield_to_equal(current: &Current, segments: Segments) -> Option<Bare<SavedRegisters>> {
     if !is_possible() {
         return None;
     }
@@ -86,8 +89,7 @@ pub fn yield_to_equal(current: &Current) -> Option<Quick<SavedRegisters>> {
     let mut ready = cpu.ready.borrow_mut();
     let Some(first) = ready.first(current.priority()) else {
         // Nobody who is more urgent waits, so it goes on.
-        current.answer_done();
-        return Some(Quick::saved(current.register_pointer()));
+        return Some(Bare::with_control(current.register_pointer(), [0; 3]));
     };
     // SAFETY: it is in this CPU's run queue, and nobody else below on the stack uses a proof for it.
     let next = unsafe { Current::new(first) };
@@ -107,9 +109,9 @@ pub fn yield_to_equal(current: &Current) -> Option<Quick<SavedRegisters>> {
     if slice_end < cpu.timer() {
         set_timer(slice_end);
     }
-    let registers = give_cpu(current, &next, Segments::Any);
-    // The answer of its own yield says nothing: no words.
-    Some(if has_yielded { Quick::with_words(registers, 0) } else { Quick::saved(registers) })
+    let registers = give_cpu(current, &next, segments);
+    // The answer of its own yield says nothing.
+    Some(if has_yielded { Bare::with_control(registers, [0; 3]) } else { Bare::saved(registers) })
 }
 
 /// Whether a thread that waits for its turn was interrupted in user mode, and may go on there.

@@ -20,7 +20,7 @@ use super::{
     requests, sleepers, wake,
 };
 use crate::{
-    arch::{self, SavedRegisters, clock, idle, quick::Quick, timer},
+    arch::{self, SavedRegisters, clock, idle, quick::Bare, timer},
     cause,
     object::Ref,
     thread::{Current, Outcome, Tcb, state::ThreadState},
@@ -107,11 +107,8 @@ pub fn turn() -> *mut SavedRegisters {
 
 /// The current thread goes on with an answer that says nothing, where nothing was left for the dispatcher.
 #[inline(always)]
-pub fn go_on_with_nothing(current: &Current) -> Option<Quick<SavedRegisters>> {
-    wake::goes_on().then(|| {
-        current.with_registers(|registers| registers.set_control([0; 3]));
-        Quick::with_words(current.register_pointer(), 0)
-    })
+pub fn go_on_with_nothing(current: &Current) -> Option<Bare<SavedRegisters>> {
+    wake::goes_on().then(|| Bare::with_control(current.register_pointer(), [0; 3]))
 }
 
 /// Who runs next on this CPU. Does not return before there is someone.

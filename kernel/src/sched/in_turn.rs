@@ -11,7 +11,7 @@ use super::{
     wake, woken,
 };
 use crate::{
-    arch::{self, SavedRegisters, clock, quick::Quick},
+    arch::{self, SavedRegisters, clock, quick::Bare},
     object::Ref,
     thread::{Current, Segments, Tcb},
 };
@@ -28,7 +28,7 @@ pub fn blocked_here(thread: &Tcb, cpu: usize) -> Option<Current> {
 /// and the poll of its operation was started. The current thread goes on, after the dispatcher's turn where `quick`
 /// says so then.
 #[inline(always)]
-pub fn go_on_before(thread: Ref<Tcb>, quick: Quick<SavedRegisters>) -> Quick<SavedRegisters> {
+pub fn go_on_before(thread: Ref<Tcb>, quick: Bare<SavedRegisters>) -> Bare<SavedRegisters> {
     thread.set_answered();
     woken::make_ready(thread, arch::cpu_index());
     if wake::nothing_is_left() { quick } else { quick.after_a_turn() }
@@ -63,45 +63,50 @@ pub fn take_successor(cpu: usize) -> Option<Successor> {
     let (thread, (proof, stands), has_equal) = ready.take_first(priority, |first| {
         // SAFETY: it is in this CPU's run queue, and nobody else below on the stack uses a proof for it.
         let proof = unsafe { Current::new(first) };
-        let stands = if first.is_answered() {
-            Stands::AtWait
-        } else if first.has_yielded() {
-            Stands::AtYield
-        } else if was_interrupted(&proof) {
-            Stands::Anywhere
-        } else {
-            return None;
-        };
-        Some((proof, stands))
+        Stands::of(&proof).map(|stands| (proof, stands))
     })?;
     Some(Successor { thread, proof, stands, has_equal })
 }
 
-/// `from`, which has begun to wait, gives the CPU to its successor, whose wait `end` ends if it comes from one.
+impl Stands {
+    /// Where a thread that waits for its turn goes on, if it has no more to do than that.
+    #[inline(always)]
+    fn of(thread: &Current) -> Option<Self> {
+        if thread.is_answered() {
+            Some(Self::AtWait)
+        } else if thread.has_yielded() {
+            Some(Self::AtYield)
+        } else {
+            was_interrupted(thread).then_some(Self::Anywhere)
+        }
+    }
+}
+
+/// `from`, which has begun to wait `now`, in ticks of the clock, gives the CPU to its successor, whose wait `end` ends if it
+/// comes from one: that gives the answer's control words. `segments` is what `from` has in those registers.
 #[inline(always)]
 pub fn give_way(
     from: &Current,
     successor: Successor,
-    end: impl FnOnce(&Current),
-) -> Quick<SavedRegisters> {
+    now: u64,
+    segments: Segments,
+    end: impl FnOnce(&Current) -> [u64; 3],
+) -> Bare<SavedRegisters> {
     let Successor { thread, proof: next, stands, has_equal } = successor;
     from.set_slice_left(SLICE_NS);
     CURRENT.here_locked().enter(thread);
-    if stands == Stands::AtWait {
-        end(&next);
-    }
+    let control = if stands == Stands::AtWait { end(&next) } else { [0; 3] };
     let cpu = CPU.here_locked();
-    let slice_end = clock::nanoseconds() + next.slice_left();
+    let slice_end = clock::nanoseconds_at(now) + next.slice_left();
     cpu.slice_end.set(slice_end);
     // One that comes too early finds nothing to do, and is set again.
     if has_equal && slice_end < cpu.timer() {
         set_timer(slice_end);
     }
-    let registers = give_cpu(from, &next, Segments::Any);
-    // The answers that are not written to the end say no words.
+    let registers = give_cpu(from, &next, segments);
     let quick = match stands {
-        Stands::Anywhere => Quick::saved(registers),
-        Stands::AtYield | Stands::AtWait => Quick::with_words(registers, 0),
+        Stands::Anywhere => Bare::saved(registers),
+        Stands::AtYield | Stands::AtWait => Bare::with_control(registers, control),
     };
     // Last: whoever has claimed its wait since may have woken it.
     if after_wait(from, arch::cpu_index()) { quick.after_a_turn() } else { quick }

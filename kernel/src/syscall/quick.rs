@@ -3,147 +3,151 @@
 //!
 //! They are so short that nobody counts for how long they keep interrupts off (`sched::irq_off`).
 
+use orbital_abi::{CapSlot, Deadline};
+
 use crate::{
     arch::{
         SavedRegisters,
         quick::{Bare, FOURTH, Quick, SAVED, TURN},
-        quick_message,
+        quick_call, quick_message,
     },
     ipc::{self, Request, notification},
     sched::{direct, dispatch},
     thread::{Current, Segments},
 };
 
-type Answer = Quick<SavedRegisters>;
-
-/// The current thread, whose `registers` the entry code has stored as far as a quick call needs them, makes the call.
+/// The proof for the current thread, whose `registers` the entry code has stored as far as a quick call needs them. Once
+/// for a call.
 #[inline(always)]
-fn quick(registers: *mut SavedRegisters, call: impl FnOnce(&Current) -> Option<Answer>) -> Answer {
-    // SAFETY: the entry code has stored the current thread's registers there. It asks again only after this has
-    // declined, and this proof is gone.
-    let current = unsafe { Current::entered(registers) };
-    call(&current).unwrap_or(Quick::declined(registers))
+fn entered(registers: *mut SavedRegisters) -> Current {
+    // SAFETY: the entry code has stored the current thread's registers there. It asks again only after a call was
+    // declined, and its proof is gone.
+    unsafe { Current::entered(registers) }
 }
 
+/// What is made of a call's control words by the thread with these registers, which may have segments; `None` declines.
+type Made<Answer> = Option<Answer>;
+type Registers = *mut SavedRegisters;
+type Control = [u64; 4];
+
 /// Does nothing.
-#[unsafe(no_mangle)]
-extern "C-unwind" fn orbital_null(
-    _: u64,
-    _: u64,
-    _: u64,
-    registers: *mut SavedRegisters,
-    _: u64,
-) -> Answer {
-    quick(registers, dispatch::go_on_with_nothing)
+#[inline(always)]
+fn null(registers: Registers, _: Control, _: bool) -> Made<Bare<SavedRegisters>> {
+    dispatch::go_on_with_nothing(&entered(registers))
 }
 
 /// Lets others of the same priority run.
-#[unsafe(no_mangle)]
-extern "C-unwind" fn orbital_yield(
-    _: u64,
-    _: u64,
-    _: u64,
-    registers: *mut SavedRegisters,
-    _: u64,
-) -> Answer {
-    quick(registers, direct::yield_to_equal)
+#[inline(always)]
+fn give_way(registers: Registers, _: Control, has_segments: bool) -> Made<Bare<SavedRegisters>> {
+    direct::yield_to_equal(&entered(registers), Segments::any_if(has_segments))
 }
 
 /// Signals.
-#[unsafe(no_mangle)]
-extern "C-unwind" fn orbital_signal(
-    slot: u64,
-    bits: u64,
-    _: u64,
-    registers: *mut SavedRegisters,
-    _: u64,
-) -> Answer {
-    quick(registers, |current| notification::signal_at_once(current, slot, bits))
+#[inline(always)]
+fn signal(registers: Registers, [slot, bits, ..]: Control, _: bool) -> Made<Bare<SavedRegisters>> {
+    notification::signal_at_once(&entered(registers), slot, bits)
 }
 
 /// Waits for signals.
-#[unsafe(no_mangle)]
-extern "C-unwind" fn orbital_await_signal(
-    slot: u64,
-    deadline: u64,
-    _: u64,
-    registers: *mut SavedRegisters,
-    _: u64,
-) -> Answer {
-    quick(registers, |current| notification::wait_at_once(current, slot, deadline))
+#[inline(always)]
+fn wait(
+    registers: Registers,
+    [slot, deadline, ..]: Control,
+    has_segments: bool,
+) -> Made<Bare<SavedRegisters>> {
+    let segments = Segments::any_if(has_segments);
+    notification::wait_at_once(&entered(registers), slot, deadline, segments)
 }
 
-/// Calls without words. The control words are in the CPU alone.
+/// Whether a message without a deadline is sent.
+#[inline(always)]
+fn has_no_deadline([_, _, deadline, _]: Control) -> bool {
+    deadline == Deadline::Never.bits()
+}
+
+/// The same, as the answer to the call that the thread owes, not to one that was kept.
+#[inline(always)]
+fn answers_at_once([_, _, deadline, kept]: Control) -> bool {
+    deadline == Deadline::Never.bits() && kept == CapSlot::NULL.bits()
+}
+
+/// Calls without words, and without segments.
 #[inline(always)]
 fn bare_call(
-    slot: u64,
-    tag: u64,
-    deadline: u64,
-    registers: *mut SavedRegisters,
-    _: u64,
-) -> Bare<SavedRegisters> {
-    // SAFETY: as in `quick`.
-    let current = unsafe { Current::entered(registers) };
-    let request = Request { slot, tag, deadline };
-    ipc::bare_call_at_once(&current, request).unwrap_or(Quick::declined(registers).into())
+    registers: Registers,
+    [slot, tag, deadline, _]: Control,
+    _: bool,
+) -> Made<Bare<SavedRegisters>> {
+    ipc::bare_call_at_once(&entered(registers), Request { slot, tag, deadline })
 }
 
 /// Calls.
 #[inline(always)]
 fn call(
-    slot: u64,
-    tag: u64,
-    deadline: u64,
-    registers: *mut SavedRegisters,
-    _: u64,
+    registers: Registers,
+    [slot, tag, deadline, _]: Control,
     has_segments: bool,
-) -> Answer {
-    // SAFETY: as in `quick`.
-    let current = unsafe { Current::entered(registers) };
+) -> Made<Quick<SavedRegisters>> {
     let request = Request { slot, tag, deadline };
-    let segments = Segments::any_if(has_segments);
-    ipc::call_at_once(&current, request, segments).unwrap_or(Quick::declined(registers))
+    ipc::call_at_once(&entered(registers), request, Segments::any_if(has_segments))
 }
 
-/// Answers without words and receives; as [`bare_call`].
+/// Calls with more than words in registers.
+#[inline(always)]
+fn long_call(
+    registers: Registers,
+    [slot, tag, deadline, _]: Control,
+    has_segments: bool,
+) -> Made<Quick<SavedRegisters>> {
+    let request = Request { slot, tag, deadline };
+    ipc::long_call_at_once(&entered(registers), request, Segments::any_if(has_segments))
+}
+
+/// Answers without words, and without segments, and receives.
 #[inline(always)]
 fn bare_reply_receive(
-    slot: u64,
-    tag: u64,
-    deadline: u64,
-    registers: *mut SavedRegisters,
-    kept: u64,
-) -> Bare<SavedRegisters> {
-    // SAFETY: as in `quick`.
-    let current = unsafe { Current::entered(registers) };
-    let request = Request { slot, tag, deadline };
-    ipc::bare_reply_receive_at_once(&current, request, kept)
-        .unwrap_or(Quick::declined(registers).into())
+    registers: Registers,
+    [slot, tag, deadline, kept]: Control,
+    _: bool,
+) -> Made<Bare<SavedRegisters>> {
+    ipc::bare_reply_receive_at_once(&entered(registers), Request { slot, tag, deadline }, kept)
 }
 
 /// Answers and receives.
 #[inline(always)]
 fn reply_receive(
-    slot: u64,
-    tag: u64,
-    deadline: u64,
-    registers: *mut SavedRegisters,
-    kept: u64,
+    registers: Registers,
+    [slot, tag, deadline, kept]: Control,
     has_segments: bool,
-) -> Answer {
-    // SAFETY: as in `quick`.
-    let current = unsafe { Current::entered(registers) };
+) -> Made<Quick<SavedRegisters>> {
     let request = Request { slot, tag, deadline };
     let segments = Segments::any_if(has_segments);
-    ipc::reply_receive_at_once(&current, request, kept, segments)
-        .unwrap_or(Quick::declined(registers))
+    ipc::reply_receive_at_once(&entered(registers), request, kept, segments)
 }
 
-quick_message!(Call, orbital_call_bare = bare_call, orbital_call = call);
+/// Answers with more than words in registers, and receives.
+#[inline(always)]
+fn long_reply_receive(
+    registers: Registers,
+    [slot, tag, deadline, kept]: Control,
+    has_segments: bool,
+) -> Made<Quick<SavedRegisters>> {
+    let request = Request { slot, tag, deadline };
+    let segments = Segments::any_if(has_segments);
+    ipc::long_reply_receive_at_once(&entered(registers), request, kept, segments)
+}
+
+quick_call!(Null, orbital_null = null);
+quick_call!(ThreadYield, orbital_yield = give_way);
+quick_call!(NotificationSignal, orbital_signal = signal);
+quick_call!(NotificationWait, orbital_await_signal = wait);
+quick_call!(Call, orbital_call_bare = bare_call, if has_no_deadline);
+quick_call!(ReplyReceive, orbital_reply_receive_bare = bare_reply_receive, if answers_at_once);
+quick_message!(Call, orbital_call = call, orbital_call_long = long_call);
 quick_message!(
     ReplyReceive,
-    orbital_reply_receive_bare = bare_reply_receive,
-    orbital_reply_receive = reply_receive
+    orbital_reply_receive = reply_receive,
+    orbital_reply_receive_long = long_reply_receive
 );
 
 /// One of them has switched to the thread with these registers, and left something for the dispatcher. `words` are

@@ -150,7 +150,7 @@ impl Current {
     pub fn give_cpu_to(&self, next: &Current) {
         let has_fpu = |thread: &Current| thread.with_home(|home| home.fpu.is_some());
         if has_fpu(self) || has_fpu(next) {
-            return self.give_cpu_and_fpu_to(next);
+            return self.again().give_cpu_and_fpu_to(&next.again());
         }
         // Neither has floating point, whose use traps and goes on to do so.
         let has_own = self.with_home(|own| {
@@ -164,8 +164,9 @@ impl Current {
     #[inline(always)]
     pub fn give_null_to(&self, next: &Current) {
         let has_own = |thread: &Current| thread.has_own_registers.load(Relaxed);
-        if has_own(self) || has_own(next) {
-            self.give_cpu_and_fpu_to(next);
+        // One look at both: nearly always neither has.
+        if has_own(self) | has_own(next) {
+            self.again().give_cpu_and_fpu_to(&next.again());
         }
     }
 

@@ -23,10 +23,13 @@ impl Tcb {
         arch::clock::nanoseconds_at(self.since.load(Relaxed))
     }
 
-    /// Notes what it begins to wait for. Who answers a call is known by other means.
+    /// Notes what it begins to wait for, and gives when that is, in ticks of the clock. Who answers a call is known by
+    /// other means.
     #[inline]
-    pub fn set_block_reason(&self, reason: BlockReason) {
+    pub fn set_block_reason(&self, reason: BlockReason) -> u64 {
         self.reason.store(reason.to_bits(), Relaxed);
-        self.since.store(arch::clock::ticks(), Relaxed);
+        let now = arch::clock::ticks();
+        self.since.store(now, Relaxed);
+        now
     }
 }

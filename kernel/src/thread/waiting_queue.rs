@@ -142,6 +142,7 @@ impl WaitingQueue {
     }
 
     /// The same, among others.
+    #[cold]
     #[inline(never)]
     fn insert_among(&mut self, thread: NonNull<Tcb>, priority: u8) {
         // The last of the level below its own, and the last that is as urgent or more.
@@ -241,6 +242,7 @@ impl WaitingQueue {
     }
 
     /// Takes a thread out from among others.
+    #[cold]
     #[inline(never)]
     fn unlink_among(&mut self, thread: NonNull<Tcb>) {
         // SAFETY: all of them are in this queue, whose `&mut` we have.

@@ -83,6 +83,11 @@ impl SavedRegisters {
         self.registers.control[0] = first;
     }
 
+    /// The first one.
+    pub fn first(&self) -> u64 {
+        self.registers.control[0]
+    }
+
     /// Stores a fourth one, after these.
     pub fn set_fourth(&mut self, fourth: u64) {
         self.registers.control[3] = fourth;

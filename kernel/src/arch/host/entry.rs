@@ -8,19 +8,12 @@ use crate::arch::{
     quick::{self, Bare, Quick},
 };
 
+type Made = Option<Quick<SavedRegisters>>;
+type Call = fn(*mut SavedRegisters, [u64; 4], bool) -> Made;
+
 unsafe extern "C-unwind" {
     /// A system call of the current thread, whose registers hold its arguments.
     safe fn orbital_syscall(registers: *mut SavedRegisters, number: u64) -> *mut SavedRegisters;
-    /// The quick ones that bring no message: control words 0 to 2, the registers, and control word 3.
-    safe fn orbital_null(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
-    safe fn orbital_yield(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
-    safe fn orbital_signal(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
-    safe fn orbital_await_signal(_: u64, _: u64, _: u64, _: *mut SavedRegisters, _: u64) -> Answer;
-    /// Those that do: the control words, the registers, and whether there are segments.
-    safe fn orbital_call(_: &[u64; 4], _: *mut SavedRegisters, _: bool) -> Answer;
-    safe fn orbital_call_bare(_: &[u64; 4], _: *mut SavedRegisters, _: bool) -> Answer;
-    safe fn orbital_reply_receive(_: &[u64; 4], _: *mut SavedRegisters, _: bool) -> Answer;
-    safe fn orbital_reply_receive_bare(_: &[u64; 4], _: *mut SavedRegisters, _: bool) -> Answer;
     /// The dispatcher's turn, after a quick one.
     safe fn orbital_turn(
         registers: *mut SavedRegisters,
@@ -29,43 +22,62 @@ unsafe extern "C-unwind" {
     ) -> *mut SavedRegisters;
 }
 
-/// Defines how `$_number` is made, without words and with words: see x86_64.
-macro_rules! quick_message {
-    ($_number:ident, $bare:ident = $made_bare:path, $with_words:ident = $made:path) => {
-        #[unsafe(no_mangle)]
-        extern "C-unwind" fn $bare(
-            control: &[u64; 4],
-            registers: *mut $crate::arch::SavedRegisters,
-            _: bool,
-        ) -> $crate::arch::quick::Quick<$crate::arch::SavedRegisters> {
-            let [slot, tag, deadline, fourth] = *control;
-            $crate::arch::host::bare_answer($made_bare(slot, tag, deadline, registers, fourth))
-        }
+unsafe extern "Rust" {
+    /// The quick ones: the registers, the control words, and whether there are segments.
+    safe fn orbital_null(_: *mut SavedRegisters, _: [u64; 4], _: bool) -> Made;
+    safe fn orbital_yield(_: *mut SavedRegisters, _: [u64; 4], _: bool) -> Made;
+    safe fn orbital_signal(_: *mut SavedRegisters, _: [u64; 4], _: bool) -> Made;
+    safe fn orbital_await_signal(_: *mut SavedRegisters, _: [u64; 4], _: bool) -> Made;
+    safe fn orbital_call(_: *mut SavedRegisters, _: [u64; 4], _: bool) -> Made;
+    safe fn orbital_call_bare(_: *mut SavedRegisters, _: [u64; 4], _: bool) -> Made;
+    safe fn orbital_reply_receive(_: *mut SavedRegisters, _: [u64; 4], _: bool) -> Made;
+    safe fn orbital_reply_receive_bare(_: *mut SavedRegisters, _: [u64; 4], _: bool) -> Made;
+}
 
+/// Defines `$name`: how `$_number` is made where it brings no words. See x86_64.
+macro_rules! quick_call {
+    ($_number:ident, $name:ident = $made:path $(, if $may_be:path)?) => {
         #[unsafe(no_mangle)]
-        extern "C-unwind" fn $with_words(
-            control: &[u64; 4],
+        fn $name(
             registers: *mut $crate::arch::SavedRegisters,
+            control: [u64; 4],
             has_segments: bool,
-        ) -> $crate::arch::quick::Quick<$crate::arch::SavedRegisters> {
-            let [slot, tag, deadline, fourth] = *control;
-            $made(slot, tag, deadline, registers, fourth, has_segments)
+        ) -> Option<$crate::arch::quick::Quick<$crate::arch::SavedRegisters>> {
+            $(if !$may_be(control) {
+                return None;
+            })?
+            $made(registers, control, has_segments).map($crate::arch::host::without_words)
+        }
+    };
+}
+pub(crate) use quick_call;
+
+/// The same where there may be words, and where there is more than words in registers.
+macro_rules! quick_message {
+    ($_number:ident, $name:ident = $made:path, $_long:ident = $made_long:path) => {
+        #[unsafe(no_mangle)]
+        fn $name(
+            registers: *mut $crate::arch::SavedRegisters,
+            control: [u64; 4],
+            has_segments: bool,
+        ) -> Option<$crate::arch::quick::Quick<$crate::arch::SavedRegisters>> {
+            match orbital_abi::Tag::short_from_bits(control[1]) {
+                Some(_) => $made(registers, control, has_segments),
+                None => $made_long(registers, control, has_segments),
+            }
         }
     };
 }
 pub(crate) use quick_message;
 
 /// The control words, which are in the CPU, go where the simulated machine has them.
-pub fn bare_answer(made: Bare<SavedRegisters>) -> Answer {
-    if made.quick.way & (quick::SAVED | quick::DECLINED) == 0 {
+pub fn without_words(made: Bare<SavedRegisters>) -> Quick<SavedRegisters> {
+    if made.quick.way != quick::SAVED {
         // SAFETY: the thread is about to go on in user mode.
         unsafe { &mut *made.quick.registers }.set_control(made.control);
     }
     made.quick
 }
-
-type Answer = Quick<SavedRegisters>;
-type Other = extern "C-unwind" fn(u64, u64, u64, *mut SavedRegisters, u64) -> Answer;
 
 unsafe extern "Rust" {
     /// An interrupt or exception of the current thread.
@@ -86,27 +98,22 @@ pub fn syscall(number: u64) -> Result<*mut SavedRegisters, Stop> {
         let (control, words) = unsafe { &*registers }.quick_call();
         let has_segments = segments::registers() != 0;
         let is_bare = control[1] >> 32 == 0 && !has_segments;
-        let [first, second, third, fourth] = control;
-        let other = |call: Other| call(first, second, third, registers, fourth);
-        let quick = match Syscall::from_number(number) {
-            Some(Syscall::Null) => other(orbital_null),
-            Some(Syscall::ThreadYield) => other(orbital_yield),
-            Some(Syscall::NotificationSignal) => other(orbital_signal),
-            Some(Syscall::NotificationWait) => other(orbital_await_signal),
-            Some(Syscall::Call) => {
-                let call = if is_bare { orbital_call_bare } else { orbital_call };
-                call(&control, registers, has_segments)
-            }
-            Some(Syscall::ReplyReceive) => {
-                let call = if is_bare { orbital_reply_receive_bare } else { orbital_reply_receive };
-                call(&control, registers, has_segments)
-            }
+        let quick: Call = match Syscall::from_number(number) {
+            Some(Syscall::Null) => |r, c, s| orbital_null(r, c, s),
+            Some(Syscall::ThreadYield) => |r, c, s| orbital_yield(r, c, s),
+            Some(Syscall::NotificationSignal) => |r, c, s| orbital_signal(r, c, s),
+            Some(Syscall::NotificationWait) => |r, c, s| orbital_await_signal(r, c, s),
+            Some(Syscall::Call) if is_bare => |r, c, s| orbital_call_bare(r, c, s),
+            Some(Syscall::Call) => |r, c, s| orbital_call(r, c, s),
+            Some(Syscall::ReplyReceive) if is_bare => |r, c, s| orbital_reply_receive_bare(r, c, s),
+            Some(Syscall::ReplyReceive) => |r, c, s| orbital_reply_receive(r, c, s),
             _ => return orbital_syscall(registers, number),
         };
-        let Quick { registers, way } = quick;
+        let Some(Quick { registers, way }) = quick(registers, control, has_segments) else {
+            return orbital_syscall(registers, number);
+        };
         match way {
             quick::SAVED => registers,
-            quick::DECLINED => orbital_syscall(registers, number),
             way if way & quick::TURN == 0 => {
                 // SAFETY: the thread is about to go on in user mode.
                 let to = unsafe { &mut *registers };

@@ -39,8 +39,8 @@ pub use cpu::{
     current_registers, kick, play, playing, set_count, set_current, start_others, stop_others,
 };
 pub use direct_map::{own_device, physical_end};
-pub(crate) use entry::quick_message;
-pub use entry::{bare_answer, enter_user};
+pub use entry::{enter_user, without_words};
+pub(crate) use entry::{quick_call, quick_message};
 pub use fpu::FpuState;
 pub use leaf::LeafTable;
 pub use machine::{Machine, machine};

@@ -163,6 +163,12 @@ impl SavedRegisters {
         self.rdi = first;
     }
 
+    /// The first one.
+    #[inline(always)]
+    pub fn first(&self) -> u64 {
+        self.rdi
+    }
+
     /// Stores the fourth one.
     #[inline(always)]
     pub fn set_fourth(&mut self, fourth: u64) {

@@ -48,9 +48,9 @@ pub fn copy(from: Frame, to: Frame) {
 /// Programs may have both mapped, and read and write them meanwhile.
 #[inline(always)]
 pub fn copy_words(from: Frame, to: Frame, words: Range<usize>) {
-    let end = words.end.min(FRAME_BYTES / 8);
-    let count = end.saturating_sub(words.start);
-    let start = words.start.min(end) * 8;
+    let start = words.start.min(FRAME_BYTES / 8);
+    let count = words.end.min(FRAME_BYTES / 8).saturating_sub(start);
+    let start = start * 8;
     // SAFETY: all RAM is mapped here, and the range lies within both frames. For Rust no value stands there that
     // a program could change: the instruction moves whatever it finds. The direction flag is clear in the kernel.
     unsafe {

@@ -31,8 +31,12 @@ impl Locked<'_> {
     #[inline(always)]
     pub(in crate::ipc) fn admit(&self, current: &Current) -> bool {
         let queues = &*self.0;
-        let may_receive = queues.bound.as_ref().is_none_or(|bound| bound.is(current));
-        !queues.closed && queues.senders.is_empty() && may_receive
+        // One look at both: nearly always there is neither.
+        if queues.senders.is_empty() & queues.bound.is_none() {
+            return !queues.closed;
+        }
+        let is_bound = queues.bound.as_ref().is_some_and(|bound| bound.is(current));
+        is_bound && queues.senders.is_empty() && !queues.closed
     }
 
     /// The current thread, which is [admitted](Locked::admit), waits for a message. `thread` is a reference to it.

@@ -6,7 +6,7 @@
 use orbital_abi::{CapSlot, Rights, Tag, message::IS_CALL};
 
 use super::{
-    Answered, LONG, SHORT, answering, called, claim, deliver, receive, receiver, start_of,
+    Answered, LONG, SHORT, answering, called, claim, deliver, pages, receive, receiver, start_of,
     take_owed,
 };
 use crate::{
@@ -46,9 +46,9 @@ fn deliver_with(
 ) {
     let control = [badge, tag.delivered().bits(), marks];
     if tag.is_long() {
-        deliver::<LONG>(current, next, control, tag);
+        deliver::<LONG>(current, next, control, tag, pages::<LONG>(current, next).flatten());
     } else {
-        deliver::<SHORT>(current, next, control, tag);
+        deliver::<SHORT>(current, next, control, tag, None);
     }
     let first = transfer::tell_slots(passed, next.message_page());
     next.with_registers(|registers| registers.set_fourth(first.bits()));
@@ -60,7 +60,7 @@ fn quick(to: *mut SavedRegisters, tag: Tag) -> Quick<SavedRegisters> {
 }
 
 /// The call that the current thread makes, if that can be quick now.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn call_at_once(
     current: &Current,
     slot: CapSlot,
@@ -74,7 +74,7 @@ pub(super) fn call_at_once(
 }
 
 /// The answer of the current thread, after which it receives, if that can be quick now.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn reply_receive_at_once(
     current: &Current,
     slot: CapSlot,

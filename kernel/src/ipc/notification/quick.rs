@@ -11,7 +11,7 @@ use orbital_abi::{CapSlot, Deadline, Rights};
 
 use super::Notification;
 use crate::{
-    arch::{self, SavedRegisters, quick::Quick},
+    arch::{self, SavedRegisters, quick::Bare},
     ipc::waiting::Waiting,
     lock::lock,
     object::Ref,
@@ -19,12 +19,12 @@ use crate::{
         direct,
         in_turn::{self, Successor},
     },
-    thread::{BlockReason, Current, Phase, Sending, Tcb},
+    thread::{BlockReason, Current, Phase, Segments, Sending, Tcb},
 };
 
 /// The current thread's signal of `bits` by the capability in `slot`, if that can be quick now.
 #[inline(always)]
-pub fn signal_at_once(current: &Current, slot: u64, bits: u64) -> Option<Quick<SavedRegisters>> {
+pub fn signal_at_once(current: &Current, slot: u64, bits: u64) -> Option<Bare<SavedRegisters>> {
     if bits == 0 || !direct::is_possible() {
         return None;
     }
@@ -45,7 +45,12 @@ pub fn signal_at_once(current: &Current, slot: u64, bits: u64) -> Option<Quick<S
 
 /// The current thread's wait for signals by the capability in `slot`, if that can be quick now.
 #[inline(always)]
-pub fn wait_at_once(current: &Current, slot: u64, deadline: u64) -> Option<Quick<SavedRegisters>> {
+pub fn wait_at_once(
+    current: &Current,
+    slot: u64,
+    deadline: u64,
+    segments: Segments,
+) -> Option<Bare<SavedRegisters>> {
     if !direct::is_possible() {
         return None;
     }
@@ -63,12 +68,13 @@ pub fn wait_at_once(current: &Current, slot: u64, deadline: u64) -> Option<Quick
     Some(match found.ok()?? {
         Ok(bits) => answer(current, bits),
         Err((successor, notification)) => {
-            current.set_block_reason(BlockReason::WaitingSignal);
+            let now = current.set_block_reason(BlockReason::WaitingSignal);
             current.begin_operation(Waiting::begun(current, Some(notification)));
-            in_turn::give_way(current, successor, |next| {
+            in_turn::give_way(current, successor, now, segments, |next| {
                 if let Some(waiting) = next.take_operation::<Waiting<Notification>>() {
                     waiting.end_over();
                 }
+                [next.with_registers(|registers| registers.first()), 0, 0]
             })
         }
     })
@@ -76,9 +82,8 @@ pub fn wait_at_once(current: &Current, slot: u64, deadline: u64) -> Option<Quick
 
 /// The current thread goes on, with `bits` as the answer.
 #[inline(always)]
-fn answer(current: &Current, bits: u64) -> Quick<SavedRegisters> {
-    current.with_registers(|registers| registers.set_control([bits, 0, 0]));
-    Quick::with_words(current.register_pointer(), 0)
+fn answer(current: &Current, bits: u64) -> Bare<SavedRegisters> {
+    Bare::with_control(current.register_pointer(), [bits, 0, 0])
 }
 
 impl Notification {

@@ -1,4 +1,4 @@
-//! The ways out of messages, as [`Quick`] says. Why `sysretq` does not fault: see [`entry`](super::super::entry).
+//! The ways out of quick calls, as [`Quick`] says. Why `sysretq` does not fault: see [`entry`](super::super::entry).
 
 use core::arch::{asm, naked_asm};
 
@@ -9,7 +9,7 @@ use super::super::{
     cpu_area::STACK_TOP,
     entry::leave,
 };
-use crate::arch::quick::{Bare, DECLINED, FOURTH, MOST_WORDS, Quick, SAVED};
+use crate::arch::quick::{Bare, FOURTH, MOST_WORDS, Quick, SAVED};
 
 unsafe extern "C-unwind" {
     safe fn orbital_syscall(registers: *mut SavedRegisters, number: u64) -> *mut SavedRegisters;
@@ -20,17 +20,23 @@ unsafe extern "C-unwind" {
     ) -> *mut SavedRegisters;
 }
 
-/// Leaves after a message without words, or makes the call as any other: with the control words `request`.
+/// Leaves after a call without words, which the thread with these `registers` and `control` words has made; or makes it as
+/// any other where it was declined.
 #[inline(always)]
-pub fn leave_bare(made: Bare<SavedRegisters>, request: [u64; 4], call: Syscall) -> ! {
-    let Bare { quick: Quick { registers, way }, control } = made;
-    match way {
-        0 => go_on(registers, control),
-        // SAFETY: the kernel has chosen who goes on, and nothing on the stack is needed any more.
-        SAVED => unsafe { leave(registers) },
-        DECLINED => decline(registers, request, call),
-        _ => go_on_after_turn(registers, control, way),
+pub fn leave_without_words(
+    made: Option<Bare<SavedRegisters>>,
+    registers: *mut SavedRegisters,
+    control: [u64; 4],
+    call: Syscall,
+) -> ! {
+    let Some(Bare { quick: Quick { registers, way }, control }) = made else {
+        decline(registers, control, call)
+    };
+    if way == 0 {
+        go_on(registers, control)
     }
+    let [first, second, third] = control;
+    go_on_otherwise(registers, first, second, third, way)
 }
 
 /// To user mode, without words.
@@ -67,41 +73,78 @@ fn go_on(registers: *mut SavedRegisters, [first, second, third]: [u64; 3]) -> ! 
     }
 }
 
-/// The same once the dispatcher has had a turn.
-#[cold]
+/// With what its registers say, or once the dispatcher has had a turn. In registers, as `make_in_full`: words in memory would
+/// be put there on the way that nearly all calls go.
 #[inline(never)]
-fn go_on_after_turn(registers: *mut SavedRegisters, control: [u64; 3], way: u64) -> ! {
+fn go_on_otherwise(
+    registers: *mut SavedRegisters,
+    first: u64,
+    second: u64,
+    third: u64,
+    way: u64,
+) -> ! {
     if way & SAVED == 0 {
         // SAFETY: the registers of the thread that is current, of which nobody has a reference now.
-        unsafe { &mut *registers }.set_control(control);
+        unsafe { &mut *registers }.set_control([first, second, third]);
     }
-    let registers = orbital_turn(registers, way, &[0; 6]);
+    let registers = match way {
+        SAVED => registers,
+        _ => orbital_turn(registers, way, &[0; 6]),
+    };
     // SAFETY: the kernel has chosen who goes on, and nothing on the stack is needed any more.
     unsafe { leave(registers) }
 }
 
 /// The call is made as any other.
+#[inline(always)]
+pub fn decline(registers: *mut SavedRegisters, control: [u64; 4], call: Syscall) -> ! {
+    let [first, second, third, fourth] = control;
+    make_in_full(registers, first, second, third, fourth, call)
+}
+
 #[cold]
 #[inline(never)]
-fn decline(registers: *mut SavedRegisters, request: [u64; 4], call: Syscall) -> ! {
+fn make_in_full(
+    registers: *mut SavedRegisters,
+    first: u64,
+    second: u64,
+    third: u64,
+    fourth: u64,
+    call: Syscall,
+) -> ! {
     // SAFETY: the current thread's registers, of which nobody has a reference now.
-    unsafe { &mut *registers }.set_request(request);
+    unsafe { &mut *registers }.set_request([first, second, third, fourth]);
     let registers = orbital_syscall(registers, call as u64);
     // SAFETY: the kernel has chosen who goes on, and nothing on the stack is needed any more.
     unsafe { leave(registers) }
 }
 
-/// Leaves after a message with words, or makes the call as any other.
+/// Leaves after a message with words, as [`leave_without_words`]. The control words stand in the registers already.
 #[inline(always)]
-pub fn leave_with_words(made: Quick<SavedRegisters>, call: Syscall) -> ! {
-    let Quick { registers, way } = made;
+pub fn leave_with_words(
+    made: Option<Quick<SavedRegisters>>,
+    registers: *mut SavedRegisters,
+    call: Syscall,
+) -> ! {
+    let Some(Quick { registers, way }) = made else { decline_with_words(registers, call) };
     if way <= MOST_WORDS {
         // SAFETY: the thread that is current now goes on with so many words, the last of which stand at the stack's end.
         unsafe {
             asm!("jmp {}", sym go_on_with_words, in("rax") registers, in("rdx") way, options(noreturn))
         }
     }
-    leave_otherwise(registers, way, call)
+    leave_otherwise(registers, way)
+}
+
+/// The message is sent as any other.
+#[cold]
+#[inline(never)]
+fn decline_with_words(registers: *mut SavedRegisters, call: Syscall) -> ! {
+    // SAFETY: the current thread's registers, of which nobody has a reference now.
+    unsafe { &mut *registers }.set_last_words(words());
+    let registers = orbital_syscall(registers, call as u64);
+    // SAFETY: the kernel has chosen who goes on, and nothing on the stack is needed any more.
+    unsafe { leave(registers) }
 }
 
 /// The words that the way in has kept: all but the first two.
@@ -116,14 +159,9 @@ fn words() -> &'static [u64; 6] {
 
 /// In other ways than with words.
 #[inline(never)]
-fn leave_otherwise(registers: *mut SavedRegisters, way: u64, call: Syscall) -> ! {
+fn leave_otherwise(registers: *mut SavedRegisters, way: u64) -> ! {
     let registers = match way {
         SAVED => registers,
-        DECLINED => {
-            // SAFETY: the current thread's registers, of which nobody has a reference now.
-            unsafe { &mut *registers }.set_last_words(words());
-            orbital_syscall(registers, call as u64)
-        }
         way if way <= FOURTH + MOST_WORDS => {
             // SAFETY: as in `leave_with_words`, and it finds a fourth control word.
             unsafe {

@@ -1,10 +1,5 @@
-//! The ways in of messages. The segment registers of nearly all threads are null, and their bases 0, as when they
-//! started. That is found out here, where it takes few instructions: the user's GS base is in place before `swapgs`.
-//!
-//! The function that makes a call never returns, and is free to use all registers ("preserve-none"). By that convention
-//! its first four parameters are in `r12` to `r15`, which say nothing, and the next where the program's control words
-//! are, with the thread's registers in `rcx`. So what has to be kept is kept here: of a message without words nothing,
-//! and of others the words that are in registers which Rust uses, where the way out finds them: at the stack's end.
+//! The ways in of messages. One without words, of a thread without segments, is a call like others, of which nothing has to
+//! be kept. Of others the words that are in registers which Rust uses are kept at the stack's end.
 
 use core::arch::naked_asm;
 
@@ -15,46 +10,36 @@ use super::{
         context::{SavedRegisters, field},
         cpu_area::{CURRENT, SELECTORS, STACK_TOP},
     },
-    keep_way_back,
+    gather_selectors, go_up, keep_way_back,
 };
 
-/// Defines how `$number` is made: `$bare`, `$with_words`, which the entry code calls, and which of the functions
-/// `$made_bare` and `$made` are made, of the control words 0 to 2, the registers, and control word 3, the second of
-/// whether segment registers may be other than null, too. They stand in line there.
+/// Defines `$name`, as [`quick_call`](super::quick_call) does, where `$number` brings words or there may be segments.
+/// One with more than words in registers goes on to `$long`.
 macro_rules! quick_message {
-    ($number:ident, $bare:ident = $made_bare:path, $with_words:ident = $made:path) => {
+    ($number:ident, $name:ident = $made:path, $long:ident = $made_long:path) => {
+        $crate::arch::quick_message!(@one $number, $name = $made, $long);
+        $crate::arch::quick_message!(@one $number, $long = $made_long);
+    };
+    (@one $number:ident, $name:ident = $made:path $(, $long:ident)?) => {
         #[unsafe(no_mangle)]
-        extern "rust-preserve-none" fn $bare(
-            _: u64,
+        extern "rust-preserve-none" fn $name(
+            registers: *mut $crate::arch::SavedRegisters,
             _: u64,
             _: u64,
             _: u64,
             slot: u64,
             tag: u64,
             deadline: u64,
-            registers: *mut $crate::arch::SavedRegisters,
+            _: u64,
             fourth: u64,
-        ) -> ! {
-            let made = $made_bare(slot, tag, deadline, registers, fourth);
-            let request = [slot, tag, deadline, fourth];
-            $crate::arch::leave_bare(made, request, orbital_abi::Syscall::$number)
-        }
-
-        #[unsafe(no_mangle)]
-        extern "rust-preserve-none" fn $with_words(
             _: u64,
-            _: u64,
-            _: u64,
-            _: u64,
-            slot: u64,
-            tag: u64,
-            deadline: u64,
-            registers: *mut $crate::arch::SavedRegisters,
-            fourth: u64,
             segments: u64,
         ) -> ! {
-            let made = $made(slot, tag, deadline, registers, fourth, segments != 0);
-            $crate::arch::leave_with_words(made, orbital_abi::Syscall::$number)
+            $(if orbital_abi::Tag::short_from_bits(tag).is_none() {
+                $long(registers, 0, 0, 0, slot, tag, deadline, 0, fourth, 0, segments)
+            })?
+            let made = $made(registers, [slot, tag, deadline, fourth], segments != 0);
+            $crate::arch::leave_with_words(made, registers, orbital_abi::Syscall::$number)
         }
     };
 }
@@ -70,12 +55,8 @@ macro_rules! ways_in {
             naked_asm!(
                 "rdgsbase rax",
                 "swapgs",
-                "mov gs:[{selectors}], ds",
-                "mov gs:[{selectors} + 2], es",
-                "mov gs:[{selectors} + 4], fs",
-                "mov gs:[{selectors} + 6], gs",
-                "or rax, gs:[{selectors}]",
-                keep_way_back!(),
+                gather_selectors!("rax"),
+                keep_way_back!("rax"),
                 "jnz 3f",
                 // All of the tag but the label, and the base of FS.
                 "mov r11, rsi",
@@ -83,12 +64,8 @@ macro_rules! ways_in {
                 "rdfsbase rcx",
                 "or r11, rcx",
                 "jnz 2f",
-                // The number, for a panic's report.
-                "mov qword ptr [rax + {error_code}], {number}",
-                // (nothing 4 times, control words 0 to 2, registers, control word 3)
-                "mov rcx, rax",
-                "mov rsp, gs:[{stack_top}]",
-                concat!("call ", $made_bare),
+                "mov r12, rax",
+                go_up!($made_bare),
                 "2:",
                 "mov r11, rcx",
                 "jmp {with_words}",
@@ -122,9 +99,7 @@ macro_rules! ways_in {
                 "mov qword ptr [rax + {error_code}], {number}",
                 "mov rsp, gs:[{stack_top}]",
                 "push rbp; push rbx; push r15; push r14; push r13; push r12",
-                // (nothing 4 times, control words 0 to 2, registers, control word 3, segments)
-                "mov rcx, rax",
-                "mov r9, r11",
+                "mov r12, rax",
                 concat!("call ", $made),
                 number = const Syscall::$number as u64,
                 stack_top = const STACK_TOP,
@@ -143,7 +118,7 @@ macro_rules! ways_in {
         pub extern "C" fn $in_full() {
             naked_asm!(
                 "swapgs",
-                keep_way_back!(),
+                keep_way_back!("rax"),
                 "mov r11d, 1",
                 "jmp {with_words}",
                 with_words = sym $with_words,
