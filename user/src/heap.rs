@@ -9,8 +9,8 @@ use linked_list_allocator::Heap;
 use orbital_abi::{CapSlot, Error, Rights, arguments::MemoryMap};
 
 use crate::{
-    lock::Mutex,
     memory::{MemoryObject, map, whole_pages},
+    sync::Mutex,
 };
 
 /// Where it starts.

@@ -7,10 +7,13 @@
 //! | [`mod@print`] | [`println!`](crate::println) into the system's log |
 //! | [`capability`] | the handle that closes on drop, beneath all objects |
 //! | [`endpoint`], [`reply`], [`server`] | messages |
+//! | [`rpc`] | typed calls: values in messages |
 //! | [`message_page`], [`passing`] | long messages, and those that bring capabilities |
 //! | [`notification`], [`timer`] | signals, at once and at certain times |
 //! | [`memory`] | memory objects and mappings; the heap stands on it |
-//! | [`lock`] | a mutex between threads |
+//! | [`sync`] | mutexes, condition variables, semaphores |
+//! | [`local`] | what each thread has for itself |
+//! | [`task`] | futures, and the executor of a thread |
 //! | [`clock`] | time |
 //! | [`thread`], [`process`], [`spawn`] | what runs |
 //! | [`program`] | the archive of programs that init was given |
@@ -26,7 +29,7 @@ pub mod clock;
 pub mod endpoint;
 #[cfg(target_os = "none")]
 mod heap;
-pub mod lock;
+pub mod local;
 pub mod memory;
 pub mod message_page;
 pub mod notification;
@@ -37,11 +40,14 @@ pub mod print;
 pub mod process;
 pub mod program;
 pub mod reply;
+pub mod rpc;
 pub mod server;
 pub mod spawn;
 pub mod start;
+pub mod sync;
 pub mod syscall;
 pub mod system;
+pub mod task;
 pub mod thread;
 pub mod timer;
 

@@ -84,6 +84,11 @@ impl MemoryObject {
         self.0.slot()
     }
 
+    /// The capability to it.
+    pub fn into_capability(self) -> Capability {
+        self.0
+    }
+
     /// Maps its first `bytes` for reading, somewhere.
     ///
     /// # Errors

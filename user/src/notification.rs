@@ -87,7 +87,7 @@ impl Notification {
         self.take(Deadline::Now)
     }
 
-    fn take(&self, deadline: Deadline) -> Result<u64, Error> {
+    pub(crate) fn take(&self, deadline: Deadline) -> Result<u64, Error> {
         let arguments = NotificationWait { notification: self.slot(), deadline };
         Ok(harmless(Syscall::NotificationWait, &arguments.encode())?.control[0])
     }

@@ -9,9 +9,10 @@ use orbital_abi::{
 
 use crate::{
     capability::Capability,
-    lock::Mutex,
+    local,
     memory::{MappingMut, MemoryObject},
     start::bootstrap,
+    sync::Mutex,
     syscall::{call, harmless},
 };
 
@@ -329,6 +330,8 @@ extern "C" fn run(work: *mut Work) -> ! {
     // SAFETY: `spawn_with_priority` made it for this thread alone.
     let work = unsafe { Box::from_raw(work) };
     work();
+    // SAFETY: nothing of what the thread did runs any more.
+    unsafe { local::drop_all() };
     exit(0)
 }
 

@@ -5,9 +5,9 @@ use alloc::{format, string::String};
 
 use orbital_user::{
     ExitReason,
-    lock::Mutex,
     program::Archive,
     spawn::{Child, Spawn},
+    sync::Mutex,
 };
 
 /// This program's file.

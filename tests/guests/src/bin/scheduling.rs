@@ -15,8 +15,8 @@ use guests::{
 use orbital_user::{
     Endpoint, Error, ExitReason, Message, Rights, Thread,
     abi::{arguments::ThreadCreate, statistics::Statistic},
-    lock::Mutex,
     start::bootstrap,
+    sync::Mutex,
     system::statistic,
     thread::{self, JoinHandle, spawn_with_priority},
 };

@@ -28,10 +28,10 @@ use orbital_user::{
     capability::{close, copy_to, cut_off, move_to, revoke},
     clock,
     endpoint::reply,
-    lock::Mutex,
     println,
     spawn::Child,
     start::{exit, take_granted},
+    sync::Mutex,
     system::take_interrupts_off,
 };
 

@@ -15,7 +15,7 @@ use guests::{
 };
 use orbital_user::{
     abi::statistics::Statistic,
-    lock::Mutex,
+    sync::Mutex,
     system::statistic,
     thread::{spawn, yield_now},
 };

@@ -1,0 +1,115 @@
+//! The side that answers.
+#![forbid(unsafe_code)]
+
+use alloc::vec::Vec;
+
+use orbital_abi::{IpcError, Received};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::frame::{ACCEPTS, Frame, read};
+use crate::{capability::Capability, endpoint::Endpoint, passing::reply_with, reply::Reply};
+
+/// A question that has come.
+#[derive(Debug)]
+pub struct Call<Q> {
+    /// The question.
+    pub question: Q,
+    /// The badge of the capability by which it was asked.
+    pub badge: u64,
+    /// What came with it.
+    pub capabilities: Vec<Capability>,
+}
+
+/// What a handler wants.
+#[derive(Debug)]
+pub enum Answer<A> {
+    /// Answer this, and go on.
+    Reply(A),
+    /// The same with copies of these capabilities, up to four, or three with more than 3,968 bytes. They need the right
+    /// `GRANT`, and are closed afterwards.
+    ReplyWith(A, Vec<Capability>),
+    /// Go on without an answer: the call is kept ([`Reply::keep`](crate::Reply::keep)), or it is to be dropped.
+    Later,
+    /// Answer this, and leave the loop.
+    Stop(A),
+}
+
+/// Serves `endpoint` until the handler has enough. Questions that can't be read are refused. Messages that are no calls,
+/// signals among them, are passed over. Where an answer can't be sent, since it is too long or the caller accepts no
+/// capabilities, the caller gets [`IpcError::PeerGone`].
+///
+/// # Errors
+/// [`IpcError::EndpointGone`] and whatever else keeps it from receiving.
+pub fn serve<Q: DeserializeOwned, A: Serialize>(
+    endpoint: &Endpoint,
+    mut handler: impl FnMut(Call<Q>) -> Answer<A>,
+) -> Result<(), IpcError> {
+    let mut reply = None;
+    loop {
+        let (received, capabilities) = receive(endpoint, reply.take())?;
+        if !received.is_call {
+            continue;
+        }
+        let (frame, is_last) = handle(&received, capabilities, &mut handler);
+        if is_last {
+            // A caller that is gone, or accepts no capabilities, has its own affairs.
+            let _ = frame.map(|frame| reply_with(&frame.message, frame.capabilities()));
+            return Ok(());
+        }
+        if frame.is_none() {
+            drop_call();
+        }
+        reply = frame;
+    }
+}
+
+/// Tells the caller whose call the thread owes still, if there is one, that it gets no answer.
+fn drop_call() {
+    // It is kept by someone else, or its caller is gone.
+    drop(Reply::keep());
+}
+
+/// Sends the answer, if there is one, and takes the next message.
+fn receive(
+    endpoint: &Endpoint,
+    answer: Option<Frame>,
+) -> Result<(Received, Vec<Capability>), IpcError> {
+    if let Some(answer) = answer {
+        let next = endpoint.reply_receive_with(&answer.message, answer.capabilities(), ACCEPTS);
+        match next {
+            Ok(_) | Err(IpcError::EndpointGone) => return next,
+            Err(_) => drop_call(),
+        }
+    }
+    endpoint.receive_with(ACCEPTS)
+}
+
+/// The answer to a call, if there is one now, and whether it is the last.
+fn handle<Q: DeserializeOwned, A: Serialize>(
+    received: &Received,
+    mut capabilities: Vec<Capability>,
+    handler: &mut impl FnMut(Call<Q>) -> Answer<A>,
+) -> (Option<Frame>, bool) {
+    let Some(question) = read(&received.message, &mut capabilities) else {
+        return (Some(Frame::refusal()), false);
+    };
+    let framed = |value, brought| Frame::new(&value, brought).ok();
+    match handler(Call { question, badge: received.badge, capabilities }) {
+        Answer::Reply(value) => (framed(value, Vec::new()), false),
+        Answer::ReplyWith(value, brought) => (framed(value, brought), false),
+        Answer::Later => (None, false),
+        Answer::Stop(value) => (framed(value, Vec::new()), true),
+    }
+}
+
+/// Answers a call that was kept.
+///
+/// # Errors
+/// [`IpcError::InvalidMessage`] for an answer of more than 3,968 bytes; [`IpcError::PeerGone`] when the caller is gone.
+pub fn answer<A: Serialize>(reply: Reply, value: &A) -> Result<(), IpcError> {
+    let frame = Frame::new(value, Vec::new())?;
+    if !frame.capabilities().is_empty() {
+        return Err(IpcError::InvalidMessage);
+    }
+    reply.answer(&frame.message)
+}
