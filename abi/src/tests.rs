@@ -1,6 +1,7 @@
 //! Tests on the host.
 
 mod arguments;
+mod header;
 mod messages;
 mod numbers;
 

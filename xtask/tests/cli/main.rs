@@ -3,6 +3,7 @@
 
 mod bench;
 mod boot;
+mod c;
 mod commands;
 mod cpus;
 mod fuzz;
