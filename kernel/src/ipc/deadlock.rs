@@ -37,13 +37,13 @@ impl Waits {
         Self { _locked: WAITS.lock() }
     }
 
-    /// The current thread is about to queue at `endpoint`.
+    /// A thread is about to queue at `endpoint`, or does already.
     ///
     /// # Safety
     /// The thread holds it until it has [left](Waits::leave).
-    pub(super) unsafe fn enter(&self, current: &Current, endpoint: &impl Object) {
+    pub(super) unsafe fn enter(&self, thread: &Tcb, endpoint: &impl Object) {
         // SAFETY: the lock is held; the rest is the caller's.
-        unsafe { current.set_queued_at(Some(endpoint)) };
+        unsafe { thread.set_queued_at(Some(endpoint)) };
     }
 
     /// It does not queue, or not any more.

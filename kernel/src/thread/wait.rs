@@ -235,6 +235,11 @@ impl Tcb {
         self.wait.sending.load(Ordering::Relaxed) == Sending::Fault as u8
     }
 
+    /// Whether what it sends is a call. While it waits.
+    pub fn sends_call(&self) -> bool {
+        self.wait.sending.load(Ordering::Relaxed) == Sending::Call as u8
+    }
+
     /// The number of the wait that it is in, or was in last.
     pub fn wait_number(&self) -> u64 {
         self.wait.load().0

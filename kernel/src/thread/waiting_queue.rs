@@ -15,6 +15,7 @@
 
 use core::{
     cell::UnsafeCell,
+    iter::successors,
     ptr::{self, NonNull},
 };
 
@@ -92,6 +93,14 @@ impl WaitingQueue {
     pub fn first(&self) -> Option<&Tcb> {
         // SAFETY: the queue holds a reference to each thread in it.
         self.first.map(|first| unsafe { first.as_ref() })
+    }
+
+    /// The threads, from the first on.
+    pub fn iter(&self) -> impl Iterator<Item = &Tcb> {
+        // SAFETY: the queue holds a reference to each thread in it, and is borrowed as long as this is used.
+        let next = |thread: &NonNull<Tcb>| unsafe { (*place(*thread)).after };
+        // SAFETY: as above.
+        successors(self.first, next).map(|thread| unsafe { thread.as_ref() })
     }
 
     /// The first thread, to be looked at and perhaps taken.

@@ -9,6 +9,9 @@ use crate::{
     thread::{Claim, Current, Relent, Tcb},
 };
 
+/// Of those who have queued before an endpoint is bound, so many are known to wait for its thread then: the first.
+const KNOWN: usize = 64;
+
 impl Endpoint {
     /// Lets the current thread `meet` a receiver for its call, unless that would close a cycle of waits.
     pub(super) fn call_bound(
@@ -68,6 +71,7 @@ impl Endpoint {
         thread: &Ref<Tcb>,
         kept: Option<Paid<Kept>>,
     ) -> Result<(), Error> {
+        let waits = Waits::lock();
         let mut queues = self.queues.lock();
         if queues.closed {
             return Err(Error::EndpointGone);
@@ -77,8 +81,14 @@ impl Endpoint {
         }
         queues.bound = Some(thread.clone());
         queues.bound_by = kept;
+        for caller in queues.senders.iter().take(KNOWN).filter(|thread| thread.sends_call()) {
+            // SAFETY: its wait holds this endpoint. It is in the queue, so nobody has claimed it, and whoever does, or
+            // takes it out, finds the note behind the queue's lock.
+            unsafe { waits.enter(caller, self) };
+        }
         let relent = queues.lend();
         drop(queues);
+        drop(waits);
         relent.announce();
         Ok(())
     }

@@ -291,6 +291,48 @@ fn a_chain_that_is_broken_is_no_cycle() {
     assert_eq!(middle.state(), ThreadState::Ended);
 }
 
+/// Calls that queue before their endpoint is bound are waits for its thread from then on; sends are none.
+#[test]
+fn a_call_that_was_queued_first_is_part_of_a_cycle_too() {
+    for is_call in [true, false] {
+        let mut kernel = Kernel::boot();
+        let ring = ring(&kernel, 2);
+        let process = ring.processes[0].clone();
+        let [a, b] = [0, 1].map(|place: usize| ring.slots[place]);
+        let first = kernel.thread(&process, 20, async move {
+            match is_call {
+                true => drop(user::call(b, words(), Never).await.unwrap()),
+                false => user::send(b, words(), Never).await.unwrap(),
+            }
+            // That is over, and noted no more.
+            user::receive(a, Never).await.unwrap();
+            user::reply(words()).await.unwrap();
+            0
+        });
+        ring.bind(0, &first);
+        first.start().unwrap();
+        kernel.run_until_idle();
+        assert!(!first.is_queued_at_bound());
+        let second = kernel.thread(&process, 20, async move {
+            if is_call {
+                assert_eq!(user::call(a, words(), Never).await, Err(Error::WouldDeadlock));
+            }
+            user::receive(b, Never).await.unwrap();
+            if is_call {
+                user::reply(words()).await.unwrap();
+            }
+            assert_eq!(user::call(a, words(), Never).await, Ok(words()));
+            0
+        });
+        ring.bind(1, &second);
+        assert_eq!(first.is_queued_at_bound(), is_call);
+        second.start().unwrap();
+        kernel.run_until_idle();
+        assert_eq!((first.exit_reason(), second.exit_reason()), (WELL, WELL), "{is_call}");
+        assert!(!first.is_queued_at_bound());
+    }
+}
+
 /// How someone else ends a call that is queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
