@@ -1,5 +1,5 @@
 //! System calls with as few instructions around them as a compiler would need: the registers that the
-//! call takes, and no more. The runtime's own stub passes all of them through memory.
+//! call takes, and no more. The runtime's own gives a call all registers, and so sets all of them.
 //!
 //! A call keeps `rsp` alone. The compiler keeps `rbx` and `rbp` for itself, so they are saved here.
 

@@ -29,6 +29,7 @@ pub mod clock;
 pub mod endpoint;
 #[cfg(target_os = "none")]
 mod heap;
+mod image;
 pub mod local;
 pub mod memory;
 pub mod message_page;

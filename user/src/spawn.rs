@@ -1,19 +1,17 @@
 //! Starts programs: a new process, its memory from an ELF file, its first capabilities, its first
 //! thread. All of it is done here, in user space, by system calls that any process may make.
 
-use alloc::boxed::Box;
-
 use orbital_abi::{
     CapSlot, Error, ExitReason, Rights,
-    arguments::{MemoryMap, ThreadCreate},
+    arguments::ThreadCreate,
     bootstrap::{Bootstrap, GRANTED},
-    layout::{BOOTSTRAP_ADDRESS, PAGE_SIZE, STACK_SIZE, STACK_TOP},
+    layout::{BOOTSTRAP_ADDRESS, STACK_SIZE, STACK_TOP},
 };
-use orbital_elf::{ElfError, Plan, Segment, SegmentAccess};
+use orbital_elf::{ElfError, Plan};
 
 use crate::{
     capability::copy_to,
-    memory::{MemoryObject, map},
+    image::Image,
     process::Process,
     start::bootstrap,
     thread::{DEFAULT_PRIORITY, Thread},
@@ -179,11 +177,7 @@ impl<'a> Spawn<'a> {
     }
 
     fn fill(&self, process: &Process, plan: &Plan, file: &[u8]) -> Result<Thread, Error> {
-        for segment in &plan.segments {
-            load(process, segment, segment.file_bytes(file))?;
-        }
-        let stack = MemoryObject::create(STACK_SIZE)?;
-        map_into(process, &stack, STACK_TOP - STACK_SIZE, STACK_SIZE, SegmentAccess::ReadWrite)?;
+        let mut image = Image::load(process, plan, file)?;
         let arguments = ThreadCreate {
             process: process.slot(),
             entry: plan.entry,
@@ -193,16 +187,20 @@ impl<'a> Spawn<'a> {
         };
         // SAFETY: the thread runs in another process.
         let thread = unsafe { Thread::create(&arguments) }?;
-        let block = self.bootstrap(process, &thread)?;
-        load_bootstrap(process, &block)?;
+        self.hand_over(process, &thread, image.block())?;
+        image.finish(process)?;
         Ok(thread)
     }
 
-    /// Hands over the capabilities, and notes where they are.
-    fn bootstrap(&self, process: &Process, thread: &Thread) -> Result<Box<Bootstrap>, Error> {
+    /// Hands over the capabilities, and notes in `block` where they are.
+    fn hand_over(
+        &self,
+        process: &Process,
+        thread: &Thread,
+        block: &mut Bootstrap,
+    ) -> Result<(), Error> {
         let to = process.slot();
         let own = Rights::MANAGE | Rights::WAIT | Rights::GRANT;
-        let mut block = Box::new(Bootstrap::new());
         block.thread = copy_to(thread.slot(), to, own, 0)?;
         block.process = copy_to(process.slot(), to, own, 0)?;
         if !self.system.is_empty() {
@@ -215,43 +213,6 @@ impl<'a> Spawn<'a> {
         }
         block.stack_bottom = STACK_TOP - STACK_SIZE;
         block.set_command_line(self.arguments);
-        Ok(block)
+        Ok(())
     }
-}
-
-fn load(process: &Process, segment: &Segment, content: &[u8]) -> Result<(), Error> {
-    let bytes = segment.pages * PAGE_SIZE;
-    let memory = MemoryObject::create(bytes)?;
-    if !content.is_empty() {
-        let end = segment.offset + content.len();
-        memory.map_write(end as u64)?[segment.offset..end].copy_from_slice(content);
-    }
-    map_into(process, &memory, segment.start, bytes, segment.access)
-}
-
-fn load_bootstrap(process: &Process, block: &Bootstrap) -> Result<(), Error> {
-    let memory = MemoryObject::create(PAGE_SIZE)?;
-    // SAFETY: the block is plain numbers without padding, one page of them.
-    let bytes = unsafe {
-        core::slice::from_raw_parts(core::ptr::from_ref(block).cast::<u8>(), size_of::<Bootstrap>())
-    };
-    memory.map_write(PAGE_SIZE)?.copy_from_slice(bytes);
-    map_into(process, &memory, BOOTSTRAP_ADDRESS, PAGE_SIZE, SegmentAccess::Read)
-}
-
-fn map_into(
-    process: &Process,
-    memory: &MemoryObject,
-    address: u64,
-    bytes: u64,
-    access: SegmentAccess,
-) -> Result<(), Error> {
-    let rights = match access {
-        SegmentAccess::Read => Rights::READ,
-        SegmentAccess::ReadWrite => Rights::READ | Rights::WRITE,
-        SegmentAccess::ReadExecute => Rights::READ | Rights::EXECUTE,
-    };
-    let (process, memory) = (process.slot(), memory.slot());
-    // SAFETY: the memory is mapped into another process.
-    unsafe { map(&MemoryMap { process, memory, address, offset: 0, bytes, rights }) }
 }

@@ -2,78 +2,53 @@
 
 use orbital_abi::{Error, Registers, Syscall};
 
-#[cfg(target_os = "none")]
-core::arch::global_asm!(
-    // rdi: the call's number, rsi: its registers, in and out. Returns the call's result.
-    // A call keeps nothing but rsp, so all that the C convention wants kept goes to the stack.
-    ".global orbital_syscall",
-    "orbital_syscall:",
-    "push rbx",
-    "push rbp",
-    "push r12",
-    "push r13",
-    "push r14",
-    "push r15",
-    "push rsi",
-    "mov rax, rdi",
-    "mov rcx, rsi",
-    // Control words.
-    "mov rdi, [rcx]",
-    "mov rsi, [rcx + 8]",
-    "mov rdx, [rcx + 16]",
-    "mov r8, [rcx + 24]",
-    // Message words.
-    "mov r9, [rcx + 32]",
-    "mov r10, [rcx + 40]",
-    "mov r12, [rcx + 48]",
-    "mov r13, [rcx + 56]",
-    "mov r14, [rcx + 64]",
-    "mov r15, [rcx + 72]",
-    "mov rbx, [rcx + 80]",
-    "mov rbp, [rcx + 88]",
-    "syscall",
-    // rcx held the return address, so it is free.
-    "pop rcx",
-    "mov [rcx], rdi",
-    "mov [rcx + 8], rsi",
-    "mov [rcx + 16], rdx",
-    "mov [rcx + 24], r8",
-    "mov [rcx + 32], r9",
-    "mov [rcx + 40], r10",
-    "mov [rcx + 48], r12",
-    "mov [rcx + 56], r13",
-    "mov [rcx + 64], r14",
-    "mov [rcx + 72], r15",
-    "mov [rcx + 80], rbx",
-    "mov [rcx + 88], rbp",
-    "pop r15",
-    "pop r14",
-    "pop r13",
-    "pop r12",
-    "pop rbp",
-    "pop rbx",
-    "ret",
-);
-
-#[cfg(target_os = "none")]
-unsafe extern "C" {
-    fn orbital_syscall(number: u64, registers: *mut Registers) -> u64;
-}
-
 /// The system call with any number, and its result register: for tests of the kernel.
 ///
 /// # Safety
 /// What the call does to the program's own memory and threads is the caller's business: it can
 /// unmap what is in use.
+#[inline(always)]
 pub unsafe fn raw(number: u64, registers: &mut Registers) -> u64 {
     #[cfg(target_os = "none")]
-    // SAFETY: the stub keeps what its convention promises, and writes to `registers` alone.
-    let result = unsafe { orbital_syscall(number, registers) };
+    // SAFETY: the caller's; all that a call changes is given as changed.
+    let result = unsafe { make(number, registers) };
     #[cfg(not(target_os = "none"))]
     let result = {
         let _ = (number, registers);
         Error::UnknownSyscall.code()
     };
+    result
+}
+
+/// Takes no register through memory, so that a call with a few words takes a few instructions.
+///
+/// # Safety
+/// As [`raw`].
+#[cfg(target_os = "none")]
+#[inline(always)]
+unsafe fn make(number: u64, registers: &mut Registers) -> u64 {
+    let Registers { control: [c0, c1, c2, c3], words: [w0, w1, w2, w3, w4, w5, w6, w7] } =
+        registers;
+    let result;
+    // SAFETY: the caller's; a call keeps nothing but rsp, and all others are given as changed.
+    unsafe {
+        core::arch::asm!(
+            // The compiler keeps these for itself: their words travel in the two that the instruction overwrites.
+            "push rbx",
+            "push rbp",
+            "mov rbx, rcx",
+            "mov rbp, r11",
+            "syscall",
+            "mov rcx, rbx",
+            "mov r11, rbp",
+            "pop rbp",
+            "pop rbx",
+            inout("rax") number => result,
+            inout("rdi") *c0, inout("rsi") *c1, inout("rdx") *c2, inout("r8") *c3,
+            inout("r9") *w0, inout("r10") *w1, inout("r12") *w2, inout("r13") *w3,
+            inout("r14") *w4, inout("r15") *w5, inout("rcx") *w6, inout("r11") *w7,
+        );
+    }
     result
 }
 
@@ -84,6 +59,7 @@ pub unsafe fn raw(number: u64, registers: &mut Registers) -> u64 {
 ///
 /// # Errors
 /// The kernel's.
+#[inline(always)]
 pub unsafe fn call(syscall: Syscall, registers: &Registers) -> Result<Registers, Error> {
     let mut registers = *registers;
     // SAFETY: the caller's.
@@ -99,6 +75,7 @@ pub unsafe fn call(syscall: Syscall, registers: &Registers) -> Result<Registers,
 ///
 /// # Errors
 /// The kernel's; [`Error::UnknownSyscall`] for calls that are not of this sort.
+#[inline(always)]
 pub fn harmless(syscall: Syscall, registers: &Registers) -> Result<Registers, Error> {
     if matches!(
         syscall,

@@ -22,8 +22,8 @@ use crate::{
 
 /// Objects up to this size in pages have their entries on the kernel heap.
 const FEW: u64 = 64;
-/// Objects up to this size in pages are given back at once.
-const LITTLE: u64 = 16;
+/// Objects of which no more pages were touched are given back at once.
+const LITTLE: usize = 16;
 
 /// Pages 0 to `count`, touched or not.
 pub struct Pages {
@@ -193,7 +193,9 @@ impl Pages {
 
     /// Whether giving them back takes no more than a few frames.
     pub fn is_little(&self) -> bool {
-        matches!(self.store, Store::Few(_)) && self.count <= LITTLE
+        let Store::Few(entries) = &self.store else { return false };
+        let touched = entries.iter().filter(|entry| **entry != Entry::ABSENT);
+        entries.len() <= LITTLE || touched.count() <= LITTLE
     }
 
     /// Gives back at most `budget` frames or chunks from `progress` on; whether all are gone. Nobody maps
