@@ -164,7 +164,9 @@ async fn give_back(process: &Ref<Process>) {
         }
     }
     // The last capabilities were a step, and so is the beginning of what follows.
-    yield_now().await;
+    if closed % STEP != 0 {
+        yield_now().await;
+    }
     process.space.refuse_mappings();
     // Dividing nothing, it can't fail.
     let all = || {

@@ -167,7 +167,7 @@ impl Slots {
         if first >= MAX_SLOTS {
             return Err(Error::TableFull);
         }
-        let leaf = Paid::new(free_slots(table, first as u32), quota)?;
+        let leaf = Paid::new_with(quota, || free_slots(table, first as u32))?;
         if first == 0 {
             self.first = NonNull::from(&leaf.slots).cast();
             self.first_count = LEAF_SLOTS as u32;

@@ -5,7 +5,7 @@
 //! of frames, or to count them.
 #![forbid(unsafe_code)]
 
-use arrayvec::ArrayVec;
+use arrayvec::{ArrayVec, CapacityError};
 use spin::{Mutex, MutexGuard};
 
 use super::{books::Books, buddy::FrameAllocator, frame::Frame};
@@ -17,8 +17,49 @@ pub(super) const CAPACITY: usize = 64;
 /// at every order, all with interrupts off.
 pub(super) const BATCH: usize = 8;
 
-/// One CPU's frames, the one that was freed last at the end: it may still be in the CPU's cache.
-pub(super) type Frames = ArrayVec<Frame, CAPACITY>;
+/// How many zeroed ones it keeps beside: as many page tables as a few small processes have.
+pub(super) const ZEROED: usize = 16;
+
+/// One CPU's frames.
+pub(super) struct Frames {
+    /// With any content, the one that was freed last at the end: it may still be in the CPU's cache.
+    used: ArrayVec<Frame, CAPACITY>,
+    /// With nothing but zeroes: who wants one like that need not write it.
+    zeroed: ArrayVec<Frame, ZEROED>,
+}
+
+impl Frames {
+    const fn new() -> Self {
+        Self { used: ArrayVec::new_const(), zeroed: ArrayVec::new_const() }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.used.len() + self.zeroed.len()
+    }
+
+    /// Takes one.
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<Frame> {
+        self.used.pop().or_else(|| self.zeroed.pop())
+    }
+
+    /// Takes a zeroed one.
+    pub(super) fn pop_zeroed(&mut self) -> Option<Frame> {
+        self.zeroed.pop()
+    }
+
+    /// Adds one, if there is room.
+    #[inline]
+    pub(super) fn try_push(&mut self, frame: Frame) -> Result<(), CapacityError<Frame>> {
+        self.used.try_push(frame)
+    }
+
+    /// Adds one that is zeroed, if there is room.
+    pub(super) fn try_push_zeroed(&mut self, frame: Frame) -> Result<(), CapacityError<Frame>> {
+        self.zeroed.try_push(frame)
+    }
+}
 
 /// No two CPUs' caches share a line.
 #[repr(align(64))]
@@ -29,7 +70,7 @@ pub(super) struct Caches(PerCpu<Cache>);
 
 impl Caches {
     pub(super) const fn new() -> Self {
-        Self(PerCpu::new([const { Cache(Mutex::new(Frames::new_const())) }; MAX_CPUS]))
+        Self(PerCpu::new([const { Cache(Mutex::new(Frames::new())) }; MAX_CPUS]))
     }
 
     /// The cache of CPU `cpu`, locked. The lock of the allocator is taken within, not around.
@@ -54,15 +95,15 @@ pub(super) fn refill(
     let first = frames.allocate(0)?;
     for frame in core::iter::from_fn(|| frames.allocate(0)).take(BATCH - 1) {
         books.cache(frame);
-        cache.push(frame);
+        cache.used.push(frame);
     }
     Some(first)
 }
 
 /// Gives the allocator a batch, the frames that have been in the cache longest.
 pub(super) fn spill(cache: &mut Frames, frames: &mut FrameAllocator<'_>, books: Books<'_>) {
-    let batch = cache.len().min(BATCH);
-    for frame in cache.drain(..batch) {
+    let batch = cache.used.len().min(BATCH);
+    for frame in cache.used.drain(..batch) {
         books.uncache(frame);
         frames.free(frame, 0);
     }
@@ -70,7 +111,8 @@ pub(super) fn spill(cache: &mut Frames, frames: &mut FrameAllocator<'_>, books: 
 
 /// Gives the allocator all of a cache.
 pub(super) fn empty(cache: &mut Frames, frames: &mut FrameAllocator<'_>, books: Books<'_>) {
-    while !cache.is_empty() {
-        spill(cache, frames, books);
+    for frame in cache.used.drain(..).chain(cache.zeroed.drain(..)) {
+        books.uncache(frame);
+        frames.free(frame, 0);
     }
 }

@@ -16,6 +16,7 @@ pub mod usage;
 
 pub use list::FrameList;
 pub use pool::{
-    FrameCounts, add, allocate_block, allocate_frame, frame_counts, free_block, free_frame,
-    free_frames, owners, share, split_block, start, total_frames, unshare,
+    FrameCounts, add, allocate_block, allocate_frame, allocate_zeroed_frame, frame_counts,
+    free_block, free_frame, free_frames, free_zeroed_frame, owners, share, split_block, start,
+    total_frames, unshare,
 };

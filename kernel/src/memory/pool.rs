@@ -11,7 +11,10 @@ use super::{
     cache::{self, Caches, Frames},
     frame::Frame,
 };
-use crate::{arch, percpu::MAX_CPUS};
+use crate::{
+    arch::{self, direct_map},
+    percpu::MAX_CPUS,
+};
 
 /// All frames, with the books that their owners use without a lock.
 pub(super) struct Pool<'a> {
@@ -87,7 +90,24 @@ impl<'a> Pool<'a> {
     #[inline(never)]
     fn spill(&self, mut cache: MutexGuard<'_, Frames>, frame: Frame) {
         cache::spill(&mut cache, &mut self.buddy.lock(), self.books);
-        cache.push(frame);
+        // A batch has made room.
+        let _ = cache.try_push(frame);
+    }
+
+    /// Takes a frame of zeroes on CPU `cpu`, if that has one.
+    pub(super) fn allocate_zeroed(&self, cpu: usize) -> Option<Frame> {
+        let frame = self.caches.lock(cpu).pop_zeroed()?;
+        self.books.uncache(frame);
+        Some(frame)
+    }
+
+    /// Gives back a frame of zeroes on CPU `cpu`.
+    pub(super) fn free_zeroed(&self, cpu: usize, frame: Frame) {
+        self.books.cache(frame);
+        let mut cache = self.caches.lock(cpu);
+        if cache.try_push_zeroed(frame).is_err() && cache.try_push(frame).is_err() {
+            self.spill(cache, frame);
+        }
     }
 
     /// Takes a block. Frames in caches are put together with their buddies where that may help.
@@ -96,7 +116,7 @@ impl<'a> Pool<'a> {
         try_it().or_else(|| {
             (0..MAX_CPUS).find_map(|cpu| {
                 let mut cache = self.caches.lock(cpu);
-                if cache.is_empty() {
+                if cache.len() == 0 {
                     return None;
                 }
                 cache::empty(&mut cache, &mut self.buddy.lock(), self.books);
@@ -167,6 +187,25 @@ pub fn allocate_frame() -> Option<Frame> {
 pub fn free_frame(frame: Frame) {
     if let Some(pool) = pool() {
         pool.free(arch::cpu_index_locked(), frame);
+    }
+}
+
+/// Takes a frame of zeroes: one that came back as such, or one that is zeroed now.
+pub fn allocate_zeroed_frame() -> Option<Frame> {
+    let Some(frame) = pool()?.allocate_zeroed(arch::cpu_index_locked()) else {
+        return allocate_frame().inspect(|frame| direct_map::zero(*frame));
+    };
+    debug_assert!(direct_map::is_zero(frame), "{frame:?} was written after it had come back");
+    Some(frame)
+}
+
+/// Gives back a frame that has nothing but zeroes.
+///
+/// # Panics
+/// As [`free_frame`].
+pub fn free_zeroed_frame(frame: Frame) {
+    if let Some(pool) = pool() {
+        pool.free_zeroed(arch::cpu_index_locked(), frame);
     }
 }
 

@@ -73,6 +73,19 @@ pub fn zero(frame: Frame) {
     unsafe { pointer(frame).write_bytes(0, FRAME_BYTES) }
 }
 
+/// Whether `frame`, which belongs to the caller, has nothing but zeroes.
+///
+/// # Panics
+/// While a CPU may still reach the frame by what it was before.
+pub fn is_zero(frame: Frame) -> bool {
+    let stale = paging::stale_on(frame);
+    assert!(stale.is_empty(), "{frame:?} is used anew while CPUs {stale:?} still reach it");
+    // SAFETY: as in `zero`.
+    unsafe { core::slice::from_raw_parts(pointer(frame), FRAME_BYTES) }
+        .iter()
+        .all(|byte| *byte == 0)
+}
+
 /// Copies all of frame `from` to frame `to`, which belongs to the caller, who maps it nowhere yet.
 ///
 /// # Panics

@@ -13,6 +13,7 @@
 
 pub mod backtrace;
 pub mod boot;
+mod chain;
 pub mod clock;
 mod context;
 mod cpu;

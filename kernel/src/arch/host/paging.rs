@@ -77,7 +77,7 @@ fn place(level: Table, address: u64) -> (u32, u64) {
     (level as u32, address / level.span())
 }
 
-fn above(level: Table) -> Option<Table> {
+pub(super) fn above(level: Table) -> Option<Table> {
     match level {
         Table::Leaf => Some(Table::Directory),
         Table::Directory => Some(Table::Pointers),
@@ -150,12 +150,12 @@ impl PageTables {
         self.0.lock().has(address, level)
     }
 
-    /// Makes the table of this level over `address` out of `frame`.
+    /// Makes the table of this level over `address` out of `frame`, which is zeroed.
     ///
     /// # Panics
-    /// When the one above is not there, or this one is, or a large page.
+    /// When it is not, the one above is not there, or this one is, or a large page.
     pub fn add(&mut self, address: u64, level: Table, frame: Frame) {
-        direct_map::zero(frame);
+        assert!(direct_map::is_zero(frame), "a table of {frame:?}, which is not zeroed");
         let mut tables = self.0.lock();
         let has_above = above(level).is_none_or(|above| tables.has(address, above));
         assert!(tables.root.is_some() && has_above, "no table above that for {address:#x}");
@@ -186,7 +186,7 @@ impl PageTables {
     ///
     /// # Panics
     /// When so many did not need it.
-    pub fn let_go(&mut self, address: u64, level: Table, times: u64) -> bool {
+    pub(super) fn let_go(&mut self, address: u64, level: Table, times: u64) -> bool {
         let mut tables = self.0.lock();
         let count = tables.needed.get_mut(&place(level, address));
         let count = count.unwrap_or_else(|| panic!("nobody needs a table for {address:#x}"));

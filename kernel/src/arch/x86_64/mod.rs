@@ -4,6 +4,7 @@ mod acpi;
 mod apic;
 pub mod backtrace;
 mod boot;
+mod chain;
 pub mod clock;
 mod context;
 mod cpu_area;

@@ -22,10 +22,12 @@ use crate::{
     memory::frame::Frame,
 };
 
+/// Entries of a table.
+const ENTRIES: usize = 512;
 /// Entries of the top level that belong to user space.
 const USER_ENTRIES: usize = 256;
 /// The level of the root; a [`Table`] counts up to the one below.
-const TOP: u32 = 4;
+pub(super) const TOP: u32 = 4;
 /// Bits of an entry that leads to a table: how many need that.
 const COUNT: u64 = 0x3ff << COUNT_SHIFT;
 const COUNT_SHIFT: u32 = 52;
@@ -39,14 +41,6 @@ pub struct PageTables {
 
 pub(super) fn table(frame: Frame) -> *mut PageTable {
     direct_map::pointer(frame).cast()
-}
-
-/// Whether no entry of a table is used. Looks at eight at a time: what debug builds check takes time with
-/// interrupts off, too.
-fn is_empty(table: &PageTable) -> bool {
-    // SAFETY: a table is as many words, and every value of one is a `u64`.
-    let words = unsafe { &*core::ptr::from_ref(table).cast::<[[u64; 8]; 64]>() };
-    words.iter().all(|[a, b, c, d, e, f, g, h]| a | b | c | d | e | f | g | h == 0)
 }
 
 pub(super) fn frame_of(entry: &PageTableEntry) -> Frame {
@@ -114,14 +108,14 @@ pub(super) fn count_less(entry: &mut PageTableEntry, times: u64) {
 impl PageTables {
     /// Tables that map nothing but the kernel. `root` is a frame that the tables own from now on.
     pub fn new(root: Frame) -> Self {
-        direct_map::zero(root);
-        // SAFETY: the frame was handed over, and a zeroed frame is a valid table; the kernel's
-        // own root is only read, and its upper half never changes after boot.
+        let (own, kernel) = (table(root), table(kernel_space::root()));
+        let (own, kernel) = (own.cast::<PageTableEntry>(), kernel.cast::<PageTableEntry>());
+        // SAFETY: the frame was handed over, and zeroes are unused entries; the kernel's own root is only read,
+        // and its upper half never changes after boot.
         unsafe {
-            let (own, kernel) = (&mut *table(root), &*table(kernel_space::root()));
-            for entry in USER_ENTRIES..512 {
-                own[entry] = kernel[entry].clone();
-            }
+            own.write_bytes(0, USER_ENTRIES);
+            own.add(USER_ENTRIES)
+                .copy_from_nonoverlapping(kernel.add(USER_ENTRIES), ENTRIES - USER_ENTRIES);
         }
         Self { root }
     }
@@ -157,10 +151,9 @@ impl PageTables {
         self.entry(address, level as u32).1 == level as u32
     }
 
-    /// Makes the table of this level over `address` out of `frame`. The one above is there, this one
-    /// is not.
+    /// Makes the table of this level over `address` out of `frame`, which is zeroed. The one above is there, this
+    /// one is not.
     pub fn add(&mut self, address: u64, level: Table, frame: Frame) {
-        direct_map::zero(frame);
         let (entry, found) = self.entry(address, level as u32 + 1);
         debug_assert_eq!(found, level as u32 + 1, "no table above that for {address:#x}");
         // Rights are the leaf's business: the upper levels allow all.
@@ -175,13 +168,6 @@ impl PageTables {
     /// Counts `times` more who need the table of this level over `address`, which is there: 512 at most.
     pub fn hold(&mut self, address: u64, level: Table, times: u64) {
         count_more(self.leading_to(address, level), times);
-    }
-
-    /// Counts `times` less; whether nobody needs it any more.
-    pub fn let_go(&mut self, address: u64, level: Table, times: u64) -> bool {
-        let entry = self.leading_to(address, level);
-        count_less(entry, times);
-        count(entry) == 0
     }
 
     /// The entry that leads to the table of this level over `address`, which is there.
@@ -199,10 +185,10 @@ impl PageTables {
             return None;
         }
         let (entry, _) = self.entry(address, level as u32 + 1);
-        // SAFETY: as in `add`. The table below is only read.
+        // SAFETY: as in `add`.
         unsafe {
             let frame = frame_of(&*entry);
-            debug_assert!(is_empty(&*table(frame)), "not empty");
+            debug_assert!(direct_map::is_zero(frame), "not empty");
             (*entry).set_unused();
             Some(frame)
         }

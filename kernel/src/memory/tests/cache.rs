@@ -4,7 +4,7 @@
 use super::{Frame, PAGE, Room};
 use crate::{
     memory::{
-        cache::{BATCH, CAPACITY},
+        cache::{BATCH, CAPACITY, ZEROED},
         pool::Pool,
     },
     percpu::MAX_CPUS,
@@ -106,6 +106,42 @@ fn a_block_is_put_together_out_of_caches() {
             assert_eq!(pool.counts().largest_order, Some(6), "a failure leaves nothing in caches");
         });
     }
+}
+
+#[test]
+fn zeroed_frames_come_back_as_such_to_their_cpu() {
+    with(256, |pool| {
+        let (one, other) = (pool.allocate(0).unwrap(), pool.allocate(0).unwrap());
+        assert_eq!(pool.allocate_zeroed(0), None, "nobody knows what is in a fresh one");
+        let free = pool.counts().free;
+        pool.free(0, one);
+        pool.free_zeroed(0, other);
+        assert_eq!(pool.counts().free, free + 2);
+        assert_eq!(pool.allocate_zeroed(1), None);
+        assert_eq!(pool.allocate_zeroed(0), Some(other));
+        assert_eq!(pool.allocate_zeroed(0), None, "the other one was written");
+        assert_eq!(pool.counts().free, free + 1);
+    });
+}
+
+#[test]
+fn zeroed_frames_are_found_by_whoever_wants_any() {
+    with(96, |pool| {
+        // More than a CPU keeps: the others become as any.
+        let frames = all(pool, 0);
+        frames.iter().for_each(|frame| pool.free_zeroed(0, *frame));
+        assert_eq!((pool.counts().free, pool.counts().cached), (96, (ZEROED + CAPACITY) as u64));
+        let zeroed = Vec::from_iter(core::iter::from_fn(|| pool.allocate_zeroed(0)));
+        assert_eq!(zeroed.len(), ZEROED);
+        zeroed.iter().for_each(|frame| pool.free_zeroed(0, *frame));
+        let mut again = all(pool, 0);
+        assert_eq!((again.len(), pool.counts().free), (96, 0));
+        again.iter().for_each(|frame| pool.free_zeroed(1, *frame));
+        // Another CPU's, and a block that has to be put together.
+        assert!(pool.allocate_block(6).is_some());
+        again = all(pool, 5);
+        assert_eq!((again.len(), pool.counts().free), (32, 0));
+    });
 }
 
 #[test]

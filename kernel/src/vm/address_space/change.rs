@@ -59,8 +59,10 @@ pub(super) struct Change {
     stage: Stage,
     /// Whether a CPU may have anything to forget.
     is_felt: bool,
-    /// Tables that were taken out, and those that large pages have replaced.
+    /// Tables that were taken out, empty.
     tables: FrameList,
+    /// Tables that large pages have replaced, with whatever is in them.
+    replaced: FrameList,
     /// How many frames the quota gets back for tables that were made, or only charged.
     refund: u64,
 }
@@ -68,8 +70,9 @@ pub(super) struct Change {
 impl Change {
     /// One that begins.
     pub fn new(kind: Kind, start: u64, end: u64) -> Self {
-        let (stage, tables) = (Stage::Taking(start), FrameList::new());
-        Self { kind, start, end, stage, is_felt: false, tables, refund: 0 }
+        let (tables, replaced) = (FrameList::new(), FrameList::new());
+        let stage = Stage::Taking(start);
+        Self { kind, start, end, stage, is_felt: false, tables, replaced, refund: 0 }
     }
 
     /// The same, of a range of which CPUs may remember what is gone already.
@@ -163,13 +166,13 @@ impl AddressSpace {
                     change.stage = Stage::Retiring(change.start);
                     if change.is_felt {
                         change.refund += state.limbo.len() as u64;
-                        change.tables.append(&mut state.limbo);
+                        change.replaced.append(&mut state.limbo);
                         change.stage = Stage::Forgetting(None);
                     }
                 }
                 Stage::Forgetting(None) => {
                     // A table of another range may be remembered by itself.
-                    let range = match change.tables.is_empty() {
+                    let range = match change.tables.is_empty() && change.replaced.is_empty() {
                         true => change.start..change.end,
                         false => EVERYTHING,
                     };
@@ -204,7 +207,7 @@ impl AddressSpace {
                     }
                 }
                 Stage::Freeing => {
-                    is_over = free_tables(&mut change.tables, budget);
+                    is_over = free_tables(&mut change, budget);
                     // What is gone is dropped before anybody hears that all is over, also what another CPU
                     // has taken out that helps.
                     if is_over && self.dropping.load(Acquire) != 0 {
@@ -342,12 +345,17 @@ fn retire(
 }
 
 /// Frees some tables; whether that was all.
-fn free_tables(tables: &mut FrameList, budget: &mut Budget) -> bool {
-    while !budget.is_spent()
-        && let Some(table) = tables.pop()
-    {
-        memory::free_frame(table);
+fn free_tables(change: &mut Change, budget: &mut Budget) -> bool {
+    let Change { tables, replaced, .. } = change;
+    while !budget.is_spent() {
+        if let Some(table) = tables.pop() {
+            memory::free_zeroed_frame(table);
+        } else if let Some(table) = replaced.pop() {
+            memory::free_frame(table);
+        } else {
+            break;
+        }
         budget.take(budget::FREED);
     }
-    tables.is_empty()
+    tables.is_empty() && replaced.is_empty()
 }

@@ -109,7 +109,9 @@ impl AddressSpace {
             Some(leaf) => Some(leaf),
             None => {
                 // Charged when the region was made.
-                let Some(table) = memory::allocate_frame() else { return Resolution::NoMemory };
+                let Some(table) = memory::allocate_zeroed_frame() else {
+                    return Resolution::NoMemory;
+                };
                 tables.add(address, Table::Leaf, table);
                 tables.leaf(address)
             }

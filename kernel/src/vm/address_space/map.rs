@@ -139,7 +139,7 @@ impl AddressSpace {
         if charged > 0 {
             self.quota.charge_frames(charged)?;
             for _ in 0..missing {
-                let Some(frame) = memory::allocate_frame() else {
+                let Some(frame) = memory::allocate_zeroed_frame() else {
                     self.quota.refund_frames(charged);
                     return Err(Error::QuotaExceeded);
                 };

@@ -49,14 +49,6 @@ fn partial(start: u64, end: u64) -> impl Iterator<Item = u64> {
     core::iter::once(first).chain(behind).filter(is_part)
 }
 
-fn above(level: Table) -> Option<Table> {
-    match level {
-        Table::Leaf => Some(Table::Directory),
-        Table::Directory => Some(Table::Pointers),
-        Table::Pointers => None,
-    }
-}
-
 /// `region` is divided at `at`, which is inside of it: both parts have a part of a window then, unless they
 /// meet where one begins. False without memory, which a backed quota excludes.
 pub fn divide(tables: &mut PageTables, region: &Region, at: u64) -> bool {
@@ -70,7 +62,7 @@ pub fn divide(tables: &mut PageTables, region: &Region, at: u64) -> bool {
     }
     if !tables.has(window, Table::Leaf) {
         // The window has paid for it; from now on it is as any other.
-        let Some(frame) = memory::allocate_frame() else { return false };
+        let Some(frame) = memory::allocate_zeroed_frame() else { return false };
         if !tables.split(window, frame) {
             tables.add(window, Table::Leaf, frame);
         }
@@ -81,6 +73,9 @@ pub fn divide(tables: &mut PageTables, region: &Region, at: u64) -> bool {
 
 /// How many tables are missing that [`need`] would make.
 pub fn missing(tables: &PageTables, start: u64, end: u64) -> u64 {
+    if is_in_one(start, end) {
+        return tables.missing(start, Table::Leaf);
+    }
     let is_missing = |level| move |address: &u64| !tables.has(*address, level);
     let leaves = partial(start, end).filter(is_missing(Table::Leaf)).count();
     // What has a leaf table has the others.
@@ -93,25 +88,29 @@ pub fn missing(tables: &PageTables, start: u64, end: u64) -> u64 {
     (leaves + directories + pointers) as u64
 }
 
+/// Whether `[start, end)` lies in one window, but is not all of it.
+fn is_in_one(start: u64, end: u64) -> bool {
+    start / WINDOW == (end - 1) / WINDOW && end - start < WINDOW
+}
+
 /// The only table that a region `[start, end)` needs, if it lies in one window, but is not all of it, and
 /// others need that leaf table already.
 #[inline(always)]
 pub fn only(tables: &mut PageTables, start: u64, end: u64) -> Option<LeafTable<'_>> {
-    let is_part = start / WINDOW == (end - 1) / WINDOW && end - start < WINDOW;
-    let leaf = if is_part { tables.leaf(start) } else { None };
+    let leaf = if is_in_one(start, end) { tables.leaf(start) } else { None };
     leaf.filter(|leaf| leaf.needed() > 0)
 }
 
 /// A region `[start, end)` needs its tables. Those that are missing are made of `frames`, of which there
-/// are enough.
+/// are enough, all zeroed.
 pub fn need(tables: &mut PageTables, start: u64, end: u64, frames: &mut FrameList) {
     for address in partial(start, end) {
-        hold(tables, address, Table::Leaf, 1, frames);
+        tables.need(address, Table::Leaf, 1, frames);
     }
     let (first, last) = whole(start, end);
     for address in parts(first, last, Table::Directory) {
         let of_it = windows(address, last.min(next(address)));
-        hold(tables, address, Table::Directory, of_it, frames);
+        tables.need(address, Table::Directory, of_it, frames);
     }
 }
 
@@ -120,43 +119,20 @@ fn next(address: u64) -> u64 {
     (address / Table::Directory.span() + 1) * Table::Directory.span()
 }
 
-fn hold(tables: &mut PageTables, address: u64, level: Table, times: u64, frames: &mut FrameList) {
-    if !tables.has(address, level) {
-        if let Some(above) = above(level) {
-            hold(tables, address, above, 1, frames);
-        }
-        let Some(frame) = frames.pop() else { return };
-        tables.add(address, level, frame);
-    }
-    tables.hold(address, level, times);
-}
-
 /// A region `[start, end)`, whose pages and windows' leaf tables are gone, needs its tables no more. Those
 /// that nobody needs go to `out`; how many that are.
 pub fn release(tables: &mut PageTables, start: u64, end: u64, out: &mut FrameList) -> u64 {
+    if is_in_one(start, end) {
+        return tables.release(start, Table::Leaf, 1, out);
+    }
     let mut count = 0;
     for address in partial(start, end) {
-        count += let_go(tables, address, Table::Leaf, 1, out);
+        count += tables.release(address, Table::Leaf, 1, out);
     }
     let (first, last) = whole(start, end);
     for address in parts(first, last, Table::Directory) {
         let of_it = windows(address, last.min(next(address)));
-        count += let_go(tables, address, Table::Directory, of_it, out);
+        count += tables.release(address, Table::Directory, of_it, out);
     }
     count
-}
-
-fn let_go(
-    tables: &mut PageTables,
-    address: u64,
-    level: Table,
-    times: u64,
-    out: &mut FrameList,
-) -> u64 {
-    if !tables.let_go(address, level, times) {
-        return 0;
-    }
-    let Some(frame) = tables.remove(address, level) else { return 0 };
-    out.push(frame);
-    1 + above(level).map_or(0, |above| let_go(tables, address, above, 1, out))
 }
