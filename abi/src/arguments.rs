@@ -78,11 +78,21 @@ impl ProcessCreate {
     pub fn decode(registers: &Registers) -> Result<Self, Error> {
         let [low, high, frames, kernel_bytes] = registers.control;
         let name = (u128::from(high) << 64 | u128::from(low)).to_le_bytes();
-        let text = core::str::from_utf8(&name).map_err(|_| Error::InvalidArgument)?;
-        if text.trim_end_matches('\0').chars().any(char::is_control) {
-            return Err(Error::InvalidArgument);
+        let arguments = Self { name, frames, kernel_bytes };
+        match arguments.text()?.chars().any(char::is_control) {
+            true => Err(Error::InvalidArgument),
+            false => Ok(arguments),
         }
-        Ok(Self { name, frames, kernel_bytes })
+    }
+
+    /// The name without what fills it up.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for one that is not UTF-8.
+    pub fn text(&self) -> Result<&str, Error> {
+        let filling = u128::from_le_bytes(self.name).leading_zeros() as usize / 8;
+        let used = &self.name[..NAME_BYTES - filling];
+        core::str::from_utf8(used).map_err(|_| Error::InvalidArgument)
     }
 }
 

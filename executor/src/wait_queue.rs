@@ -106,17 +106,19 @@ impl WaitQueue {
         let mut limit = None;
         loop {
             let mut batch: [Option<Waker>; BATCH] = [const { None }; BATCH];
-            self.list.with(|list| {
+            let count = self.list.with(|list| {
                 let limit = *limit.get_or_insert(list.next_ticket);
-                for place in &mut batch {
-                    *place = list.take_first_before(limit);
+                let mut count = 0;
+                while count < BATCH
+                    && let Some(waker) = list.take_first_before(limit)
+                {
+                    batch[count] = Some(waker);
+                    count += 1;
                 }
+                count
             });
-            let is_last = batch[BATCH - 1].is_none();
-            for waker in batch.into_iter().flatten() {
-                waker.wake();
-            }
-            if is_last {
+            batch.iter_mut().take(count).filter_map(Option::take).for_each(Waker::wake);
+            if count < BATCH {
                 return;
             }
         }

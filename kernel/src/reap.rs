@@ -49,7 +49,7 @@ fn orbital_process_made(
 ) -> Result<TaskRef, Error> {
     let reaper = reap(process.clone());
     match payer {
-        Some(payer) => sched::spawn_in(payer, 0, reaper),
+        Some(payer) => sched::spawn_asleep_in(payer, reaper),
         None => sched::spawn(0, reaper),
     }
 }

@@ -66,11 +66,21 @@ impl Owner {
     /// Runs `task`, from the next [`Owner::poll_ready`] on. Its memory is freed when it is done and
     /// its last waker is gone. The handle is for who may want to cancel it.
     pub fn spawn<F: Future<Output = ()> + 'static>(self, task: impl Storage<F>) -> TaskHandle {
-        let task = into_raw(task, self.executor);
-        // SAFETY: the executor's reference keeps the task alive, and this is its owner's thread.
-        let handle = unsafe { TaskHandle::new(task) };
-        self.executor.start(task);
+        let handle = self.spawn_asleep(task);
+        handle.to_ref().wake();
         handle
+    }
+
+    /// The same, but it is not polled before it is woken: by a [`TaskRef`](super::TaskRef), for nobody has a waker yet.
+    /// One that is never woken nor cancelled stays for good.
+    pub fn spawn_asleep<F: Future<Output = ()> + 'static>(
+        self,
+        task: impl Storage<F>,
+    ) -> TaskHandle {
+        let task = into_raw(task, self.executor);
+        self.executor.spawned.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the executor's reference keeps the task alive, and this is its owner's thread.
+        unsafe { TaskHandle::new(task) }
     }
 
     /// Polls up to `budget` tasks, the most urgent first, and equals in the order in which they were

@@ -9,12 +9,15 @@
 //!                leaf  …  leaf     node  … node
 //! ```
 //! Leaves are added and removed at the end. When the tree is full its root becomes the first node of a
-//! new root.
+//! new root. Of the last leaf only those slots are written that were wanted so far: the others are not looked at.
 //!
 //! From a [slot](super::slot), which stays where it is as long as its table has it, a way leads to its leaf, and
 //! to the table whose leaf that is.
 
-use core::{mem::offset_of, ptr::NonNull};
+use core::{
+    mem::{MaybeUninit, offset_of},
+    ptr::NonNull,
+};
 
 use orbital_abi::Error;
 
@@ -37,7 +40,8 @@ pub struct Leaf {
     table: NonNull<Header>,
     /// The first one's index.
     first: u32,
-    slots: [Slot; LEAF_SLOTS],
+    /// Written as far as [`Slots::count`] says.
+    slots: [MaybeUninit<Slot>; LEAF_SLOTS],
 }
 
 // SAFETY: the table outlives its leaves; slots look after themselves.
@@ -78,14 +82,15 @@ pub(super) fn index_of(slot: &Slot) -> u32 {
 
 /// The tree.
 pub struct Slots {
-    /// The first leaf's slots, and how many those are: most tables have no more. Of a table without any nothing is
-    /// looked at.
+    /// The first leaf's slots, and how many of them there are: most tables have no more. Of a table without any nothing
+    /// is looked at.
     first: NonNull<Slot>,
     first_count: u32,
     root: Option<Place>,
     /// How many levels of nodes stand above the leaves.
     height: u32,
     leaves: usize,
+    count: usize,
 }
 
 impl Default for Slots {
@@ -102,19 +107,26 @@ const fn span(levels: u32) -> usize {
 impl Slots {
     /// None.
     pub const fn new() -> Self {
-        Self { first: NonNull::dangling(), first_count: 0, root: None, height: 0, leaves: 0 }
+        Self {
+            first: NonNull::dangling(),
+            first_count: 0,
+            root: None,
+            height: 0,
+            leaves: 0,
+            count: 0,
+        }
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.leaves * LEAF_SLOTS
+        self.count
     }
 
     /// The slot with that index.
     #[inline]
     pub fn get(&self, index: u32) -> Option<&Slot> {
         if index < self.first_count {
-            // SAFETY: the first leaf has so many, and is there until `remove_leaf` takes the count back.
+            // SAFETY: so many of the first leaf's are written, and it is there until `remove_leaf` takes the count back.
             return Some(unsafe { self.first.add(index as usize).as_ref() });
         }
         self.find(index)
@@ -123,14 +135,17 @@ impl Slots {
     #[cold]
     #[inline(never)]
     fn find(&self, index: u32) -> Option<&Slot> {
-        let (leaf, offset) = (index as usize / LEAF_SLOTS, index as usize % LEAF_SLOTS);
-        if leaf >= self.leaves {
+        if index as usize >= self.count {
             return None;
         }
+        let (leaf, offset) = (index as usize / LEAF_SLOTS, index as usize % LEAF_SLOTS);
         let (mut place, mut levels, mut leaf) = (self.root.as_ref()?, self.height, leaf);
         loop {
             match place {
-                Place::Leaf(found) => return found.slots.get(offset),
+                // SAFETY: the index is below the count.
+                Place::Leaf(found) => {
+                    return Some(unsafe { found.slots.get(offset)?.assume_init_ref() });
+                }
                 Place::Branch(below) => {
                     levels -= 1;
                     place = below.get(leaf / span(levels))?.as_ref()?;
@@ -143,10 +158,14 @@ impl Slots {
     /// The slots of the last leaf.
     pub fn last(&self) -> Option<&[Slot]> {
         let mut last = self.leaves.checked_sub(1)?;
+        let written = self.count - last * LEAF_SLOTS;
         let (mut place, mut levels) = (self.root.as_ref()?, self.height);
         loop {
             match place {
-                Place::Leaf(leaf) => return Some(&leaf.slots),
+                // SAFETY: so many are written.
+                Place::Leaf(leaf) => {
+                    return Some(unsafe { leaf.slots[..written].assume_init_ref() });
+                }
                 Place::Branch(below) => {
                     levels -= 1;
                     place = below.get(last / span(levels))?.as_ref()?;
@@ -156,21 +175,55 @@ impl Slots {
         }
     }
 
-    /// Adds a leaf of free slots, each of which leads to the next, paid by `quota`, for the table with the
-    /// header `table`. Gives the first one's index.
+    /// Adds a free slot, the last one, for the table with the header `table`. Where a leaf is needed for it, `quota`
+    /// pays. Gives its index.
     ///
     /// # Errors
     /// [`Error::TableFull`] at [`MAX_SLOTS`]; [`Error::QuotaExceeded`]. What was made on the way to a
     /// leaf that could not be paid stays, for the next attempt.
-    pub fn add_leaf(&mut self, table: NonNull<Header>, quota: &Ref<Quota>) -> Result<u32, Error> {
-        let first = self.count();
+    #[cold]
+    pub fn add(&mut self, table: NonNull<Header>, quota: &Ref<Quota>) -> Result<u32, Error> {
+        let (index, place) = (self.count, self.count % LEAF_SLOTS);
+        if place == 0 {
+            self.add_leaf(table, quota)?;
+        }
+        let slots = match index < LEAF_SLOTS {
+            true => Some(self.first),
+            false => self.last_leaf().map(|leaf| NonNull::from(&mut leaf.slots).cast()),
+        };
+        // SAFETY: the last leaf has a place for it, of which nobody knows yet.
+        unsafe { slots.ok_or(Error::TableFull)?.add(place).write(Slot::new(place as u8, None)) };
+        self.count += 1;
+        self.first_count = self.count.min(LEAF_SLOTS) as u32;
+        Ok(index as u32)
+    }
+
+    /// The last leaf.
+    fn last_leaf(&mut self) -> Option<&mut Leaf> {
+        let mut last = self.leaves.checked_sub(1)?;
+        let (mut place, mut levels) = (self.root.as_mut()?, self.height);
+        loop {
+            match place {
+                Place::Leaf(leaf) => return Some(leaf),
+                Place::Branch(below) => {
+                    levels -= 1;
+                    place = below.get_mut(last / span(levels))?.as_mut()?;
+                    last %= span(levels);
+                }
+            }
+        }
+    }
+
+    /// Adds a leaf behind those that are full.
+    fn add_leaf(&mut self, table: NonNull<Header>, quota: &Ref<Quota>) -> Result<(), Error> {
+        let first = self.count;
         if first >= MAX_SLOTS {
             return Err(Error::TableFull);
         }
-        let leaf = Paid::new_with(quota, || free_slots(table, first as u32))?;
+        let slots = [const { MaybeUninit::uninit() }; LEAF_SLOTS];
+        let leaf = Paid::new_with(quota, || Leaf { table, first: first as u32, slots })?;
         if first == 0 {
             self.first = NonNull::from(&leaf.slots).cast();
-            self.first_count = LEAF_SLOTS as u32;
         }
         let leaf = Place::Leaf(leaf);
         if self.leaves == span(self.height) && self.root.is_some() {
@@ -191,13 +244,14 @@ impl Slots {
         }
         *place = Some(leaf);
         self.leaves += 1;
-        Ok(first as u32)
+        Ok(())
     }
 
     /// Removes the last leaf, and the nodes above that held nothing else.
     pub fn remove_leaf(&mut self) {
         let Some(last) = self.leaves.checked_sub(1) else { return };
         self.leaves = last;
+        self.count = last * LEAF_SLOTS;
         if last == 0 {
             self.first_count = 0;
         }
@@ -215,12 +269,4 @@ impl Slots {
             self.height = 0;
         }
     }
-}
-
-fn free_slots(table: NonNull<Header>, first: u32) -> Leaf {
-    let slots = core::array::from_fn(|place| {
-        let next = place + 1;
-        Slot::new(place as u8, (next < LEAF_SLOTS).then_some(first + next as u32))
-    });
-    Leaf { table, first, slots }
 }

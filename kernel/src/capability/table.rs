@@ -217,9 +217,9 @@ impl Entries {
         let index = match self.free.get() {
             Some(index) => index,
             None => {
-                let first = self.slots.add_leaf(self.table, quota)?;
-                self.free.set(Some(first));
-                first
+                let index = self.slots.add(self.table, quota)?;
+                self.free.set(Some(index));
+                index
             }
         };
         let slot = self.slots.get(index).ok_or(Error::TableFull)?;

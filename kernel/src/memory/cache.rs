@@ -38,13 +38,13 @@ impl Frames {
         self.used.len() + self.zeroed.len()
     }
 
-    /// Takes one.
+    /// Takes one that was used.
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<Frame> {
-        self.used.pop().or_else(|| self.zeroed.pop())
+    pub(super) fn pop_used(&mut self) -> Option<Frame> {
+        self.used.pop()
     }
 
-    /// Takes a zeroed one.
+    /// Takes one that is zeroed.
     pub(super) fn pop_zeroed(&mut self) -> Option<Frame> {
         self.zeroed.pop()
     }

@@ -48,17 +48,21 @@ impl<'a> Pool<'a> {
     #[inline]
     pub(super) fn allocate(&self, cpu: usize) -> Option<Frame> {
         let mut cache = self.caches.lock(cpu);
-        let Some(frame) = cache.pop() else {
+        let Some(frame) = cache.pop_used() else {
             return self.refill(cache);
         };
         self.books.uncache(frame);
         Some(frame)
     }
 
-    /// Takes a frame where `cache` has none.
+    /// Takes a frame where `cache` has none but zeroed ones.
     #[cold]
     #[inline(never)]
     fn refill(&self, mut cache: MutexGuard<'_, Frames>) -> Option<Frame> {
+        if let Some(frame) = cache.pop_zeroed() {
+            self.books.uncache(frame);
+            return Some(frame);
+        }
         let found = cache::refill(&mut cache, &mut self.buddy.lock(), self.books);
         drop(cache);
         found.or_else(|| self.take_from_any())
@@ -69,7 +73,9 @@ impl<'a> Pool<'a> {
     fn take_from_any(&self) -> Option<Frame> {
         let mut caches = self.caches.lock_all();
         self.buddy.lock().allocate(0).or_else(|| {
-            let frame = caches.iter_mut().find_map(|cache| cache.pop())?;
+            let frame = caches
+                .iter_mut()
+                .find_map(|cache| cache.pop_used().or_else(|| cache.pop_zeroed()))?;
             self.books.uncache(frame);
             Some(frame)
         })

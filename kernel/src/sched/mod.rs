@@ -26,5 +26,5 @@ pub use block::{Completion, block};
 pub use dispatch::{current, init};
 pub use heir::leave_slice_to;
 pub use place::settle;
-pub use tasks::{spawn, spawn_in};
+pub use tasks::{spawn, spawn_asleep_in};
 pub use wake::{leave_for_dispatcher, set_short_cuts, switch_fast_path_off};

@@ -29,17 +29,16 @@ pub fn spawn(priority: u8, future: impl Future<Output = ()> + 'static) -> Result
     Ok(wake::executor().spawn(Box::into_pin(task)).to_ref())
 }
 
-/// The same, in the memory of `quota`, which pays for it.
+/// The same, in the memory of `quota`, which pays for it; asleep, at priority 0, until it is woken.
 ///
 /// # Errors
 /// [`Error::QuotaExceeded`].
-pub fn spawn_in(
+pub fn spawn_asleep_in(
     quota: &Ref<Quota>,
-    priority: u8,
     future: impl Future<Output = ()> + 'static,
 ) -> Result<TaskRef, Error> {
-    let task = Paid::new(Task::new(future).with_priority(priority), quota)?;
-    Ok(wake::executor().spawn(Stored(task)).to_ref())
+    let task = Paid::new_with(quota, || Task::new(future))?;
+    Ok(wake::executor().spawn_asleep(Stored(task)).to_ref())
 }
 
 /// A task in a quota's memory.

@@ -18,8 +18,7 @@ const RIGHTS: Rights = Rights::MANAGE.union(Rights::WAIT).union(Rights::GRANT);
 
 pub(super) fn create(current: &Current, registers: &Registers) -> Answer {
     let arguments = ProcessCreate::decode(registers)?;
-    let text = core::str::from_utf8(&arguments.name).map_err(|_| Error::InvalidArgument)?;
-    let name = Name::from(text.trim_end_matches('\0')).map_err(|_| Error::InvalidArgument)?;
+    let name = Name::from(arguments.text()?).map_err(|_| Error::InvalidArgument)?;
     let process = Process::new(&current.process, name, arguments.frames, arguments.kernel_bytes)?;
     match current.process.install(Capability::new(process.clone(), RIGHTS)) {
         Ok(slot) => Ok(value(slot.bits())),

@@ -207,7 +207,9 @@ impl Pages {
                 while budget > 0
                     && let Some(entry) = entries.get_mut(*next)
                 {
-                    core::mem::take(entry).free();
+                    if *entry != Entry::ABSENT {
+                        core::mem::take(entry).free();
+                    }
                     *next += 1;
                     budget -= 1;
                 }

@@ -222,11 +222,31 @@ impl Regions {
 
     /// The first region that ends behind `address`.
     pub fn from(&self, address: u64) -> Option<&Region> {
+        self.all_from(address).next()
+    }
+
+    /// The regions that end behind `address`, in their order.
+    pub fn all_from(&self, address: u64) -> impl Iterator<Item = &Region> {
         let mut cursor = self.tree.upper_bound(Bound::Included(&address));
         if cursor.get().is_none_or(|before| before.end() <= address) {
             cursor.move_next();
         }
-        cursor.get()
+        core::iter::from_fn(move || {
+            let region = cursor.get();
+            cursor.move_next();
+            region
+        })
+        .fuse()
+    }
+
+    /// The first region that ends behind `address`, to be taken out or left, and then those behind it.
+    pub fn walk_from(&mut self, address: u64) -> Found<'_> {
+        self.last.set(None);
+        let mut cursor = self.tree.upper_bound_mut(Bound::Included(&address));
+        if cursor.get().is_none_or(|before| before.end() <= address) {
+            cursor.move_next();
+        }
+        Found(cursor)
     }
 
     /// The region that holds `address`, to be taken out.
@@ -269,9 +289,14 @@ impl Found<'_> {
         self.0.get()
     }
 
-    /// Takes it out, to be dropped after unlocking: perhaps its object's last reference goes with it.
+    /// Leaves it where it is, and goes to the next.
+    pub fn leave(&mut self) {
+        self.0.move_next();
+    }
+
+    /// Takes it out, to be dropped after unlocking: perhaps its object's last reference goes with it. Goes to the next.
     #[inline(always)]
-    pub fn remove(mut self) -> Option<Paid<Region>> {
+    pub fn remove(&mut self) -> Option<Paid<Region>> {
         let region = self.0.remove()?;
         if let Some(object) = &region.object {
             // SAFETY: it is in the list: `fill` or `divide` put it there.

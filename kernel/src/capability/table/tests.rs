@@ -119,12 +119,15 @@ fn the_tree_grows_and_shrinks_by_a_leaf() {
     let most = 126 + 126 + 1;
     for round in 0..2 {
         for leaf in 0..most {
-            let first = slots.add_leaf(owner, &quota).unwrap();
-            assert_eq!(first as usize, leaf * LEAF_SLOTS);
-            assert_eq!(slots.count(), (leaf + 1) * LEAF_SLOTS);
+            let first = (leaf * LEAF_SLOTS) as u32;
+            for index in first..=first + LAST {
+                assert!(slots.get(index).is_none());
+                assert_eq!(slots.add(owner, &quota), Ok(index));
+                assert_eq!(slots.count(), index as usize + 1);
+                assert_eq!(slots.last().unwrap().len() as u32, index - first + 1);
+            }
             // Marked, to be found again.
             slots.get(first + LAST).unwrap().set_generation(first + 1);
-            assert!(slots.get(first + LEAF_SLOTS as u32).is_none());
         }
         for leaf in (0..most).rev() {
             let (first, found) = ((leaf * LEAF_SLOTS) as u32, slots.last().unwrap());
@@ -145,14 +148,14 @@ fn a_node_that_can_t_be_paid_changes_nothing() {
     let quota = Quota::root(0, 63 * SLAB_BYTES as u64).unwrap();
     let (mut slots, owner) = (Slots::new(), NonNull::dangling());
     // 126 leaves would need 63 slabs, and the node above them half of one more.
-    let made = (0..).take_while(|_| slots.add_leaf(owner, &quota).is_ok()).count();
-    assert_eq!(made, 125);
+    let made = (0..).take_while(|_| slots.add(owner, &quota).is_ok()).count();
+    assert_eq!(made, 125 * LEAF_SLOTS);
     for _ in 0..3 {
-        assert_eq!(slots.add_leaf(owner, &quota), Err(Error::QuotaExceeded));
+        assert_eq!(slots.add(owner, &quota), Err(Error::QuotaExceeded));
         assert_eq!(slots.count(), 125 * LEAF_SLOTS);
     }
     slots.remove_leaf();
-    assert!(slots.add_leaf(owner, &quota).is_ok());
+    assert!(slots.add(owner, &quota).is_ok());
 }
 
 #[test]

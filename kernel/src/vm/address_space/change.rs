@@ -34,7 +34,7 @@ use crate::{
     memory::{self, FrameList},
     object::Paid,
     vm::{
-        region::{Found, Region},
+        region::Region,
         shootdown::{self, EVERYTHING, Shootdown},
     },
 };
@@ -239,15 +239,13 @@ enum Step {
 /// Removes or narrows some pages from `at` on; gives the address to go on from.
 fn take(state: &mut State, change: &mut Change, mut at: u64, budget: &mut Budget) -> u64 {
     let State { tables, regions, .. } = state;
-    while at < change.end {
-        let Some(region) = regions.from(at).filter(|region| region.start() < change.end) else {
-            return change.end;
-        };
+    let end = change.end;
+    for region in regions.all_from(at).take_while(|region| region.start() < end) {
+        at = region.start().max(at);
         if budget.is_spent() {
-            return region.start().max(at);
+            return at;
         }
         budget.take(budget::REGION);
-        at = region.start().max(at);
         if region.object().is_some() {
             at = match change.kind {
                 Kind::Unmap => unmap(tables, change, region, at, budget),
@@ -257,8 +255,11 @@ fn take(state: &mut State, change: &mut Change, mut at: u64, budget: &mut Budget
             region.leave_if(change.kind == Kind::Unmap);
             at = region.end();
         }
+        if at < region.end() {
+            return at;
+        }
     }
-    at
+    end
 }
 
 fn unmap(
@@ -326,20 +327,21 @@ fn retire(
     gone: &mut Gone,
     budget: &mut Budget,
 ) -> u64 {
+    let mut walk = state.regions.walk_from(at);
     while !gone.is_full() && !budget.is_spent() {
-        let Some(region) = state.regions.from(at).filter(|region| region.start() < change.end)
-        else {
+        let Some(region) = walk.region().filter(|region| region.start() < change.end) else {
             return change.end;
         };
-        let (start, end) = (region.start(), region.end());
+        at = region.end();
         budget.take(budget::RETIRED);
-        if region.is_leaving() {
-            if region.object().is_some() {
-                change.refund += tables::windows(start, end);
-            }
-            gone.extend(state.regions.find(start).and_then(Found::remove));
+        if !region.is_leaving() {
+            walk.leave();
+            continue;
         }
-        at = end;
+        if region.object().is_some() {
+            change.refund += tables::windows(region.start(), at);
+        }
+        gone.extend(walk.remove());
     }
     at
 }
