@@ -15,6 +15,7 @@ use spin::{Mutex, MutexGuard};
 
 use super::{
     mapped::Mappings,
+    node::Entry,
     pages::Pages,
     reclaim::{self, Owned},
 };
@@ -244,6 +245,15 @@ impl Inner {
             }
             Backing::Fixed(first) => Some((Frame::new(first.number() + page), true)),
             Backing::Gone => None,
+        }
+    }
+
+    /// What stands for `pages`, where that is a part of a short list and [present](Inner::present) if it was touched.
+    #[inline(always)]
+    pub fn few(&self, pages: Range<u64>) -> Option<&[Entry]> {
+        match &self.backing {
+            Backing::Anonymous(owned) if self.withdrawn.is_empty() => owned.pages.few(pages),
+            _ => None,
         }
     }
 

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 use alloc::{boxed::Box, vec::Vec};
+use core::ops::Range;
 
 use orbital_abi::Error;
 
@@ -87,6 +88,15 @@ impl Pages {
         match &self.store {
             Store::Few(entries) => entries[page as usize],
             Store::Many(chunks) => chunks[(page / CHUNK) as usize].entry(page % CHUNK),
+        }
+    }
+
+    /// What stands for `pages`, where that is a short list.
+    #[inline(always)]
+    pub fn few(&self, pages: Range<u64>) -> Option<&[Entry]> {
+        match &self.store {
+            Store::Few(entries) => entries.get(pages.start as usize..pages.end as usize),
+            Store::Many(_) => None,
         }
     }
 

@@ -295,16 +295,34 @@ impl Found<'_> {
     }
 
     /// Takes it out, to be dropped after unlocking: perhaps its object's last reference goes with it. Goes to the next.
-    #[inline(always)]
-    pub fn remove(&mut self) -> Option<Paid<Region>> {
+    #[inline]
+    pub fn take(&mut self) -> Option<Paid<Region>> {
         let region = self.0.remove()?;
-        if let Some(object) = &region.object {
-            // SAFETY: it is in the list: `fill` or `divide` put it there.
-            object.with_inner(|inner| unsafe { inner.mappings.remove(&region.mapped) });
-        }
-        // SAFETY: all in the tree came there by `into_list`, and this one has left it, and that of its object.
-        Some(unsafe { Paid::from_list(region) })
+        // SAFETY: it has just left the tree.
+        Some(unsafe { unmapped(region) })
     }
+
+    /// Takes it out, and looks at no other.
+    #[inline(always)]
+    pub fn remove(mut self) -> Option<Paid<Region>> {
+        let region = self.0.remove()?;
+        // SAFETY: as in `take`.
+        Some(unsafe { unmapped(region) })
+    }
+}
+
+/// The region, no mapping of its object any more.
+///
+/// # Safety
+/// It has just left its tree.
+#[inline(always)]
+unsafe fn unmapped(region: UnsafeRef<Region>) -> Paid<Region> {
+    if let Some(object) = &region.object {
+        // SAFETY: it is in the list: `fill` or `divide` put it there.
+        object.with_inner(|inner| unsafe { inner.mappings.remove(&region.mapped) });
+    }
+    // SAFETY: all in the tree came there by `into_list`, and this one has left it, and that of its object.
+    unsafe { Paid::from_list(region) }
 }
 
 /// A range of addresses without regions.

@@ -51,23 +51,13 @@ impl LeafTable<'_> {
         (start, end.min(own.end))
     }
 
-    /// Maps pages in `[start, end)`, which begins in what it maps, to what `page` gives for each by its
-    /// number, and leaves those alone for which it gives nothing, and those behind the table's end.
+    /// Maps the page at `address`, which lies in what it maps, to `frame`.
     ///
     /// # Panics
-    /// For a range that begins elsewhere.
-    pub fn map_each(
-        &mut self,
-        start: u64,
-        end: u64,
-        mut page: impl FnMut(u64) -> Option<(Frame, Protection)>,
-    ) {
-        let (start, end) = self.own(start, end);
-        for (number, address) in (0..).zip((start..end).step_by(PAGE_SIZE as usize)) {
-            if let Some((frame, protection)) = page(number) {
-                self.tables.map(address, frame, PageSize::Small, protection);
-            }
-        }
+    /// For an address elsewhere.
+    pub fn map(&mut self, address: u64, frame: Frame, protection: Protection) {
+        self.own(address, address + PAGE_SIZE);
+        self.tables.map(address, frame, PageSize::Small, protection);
     }
 
     /// Removes the pages in `[start, end)`, which lies in what it maps. Whether there was any.

@@ -73,21 +73,11 @@ impl LeafTable<'_> {
         &mut pages[..count]
     }
 
-    /// Maps pages in `[start, end)`, which begins in what it maps, to what `page` gives for each by its
-    /// number, and leaves those alone for which it gives nothing, and those behind the table's end.
+    /// Maps the page at `address`, which lies in what it maps, to `frame`.
     #[inline(always)]
-    pub fn map_each(
-        &mut self,
-        start: u64,
-        end: u64,
-        mut page: impl FnMut(u64) -> Option<(Frame, Protection)>,
-    ) {
-        for (number, entry) in (0..).zip(self.pages(start, end)) {
-            if let Some((frame, protection)) = page(number) {
-                let flags = flags(protection, PageSize::Small);
-                entry.set_addr(PhysAddr::new(frame.address()), flags);
-            }
-        }
+    pub fn map(&mut self, address: u64, frame: Frame, protection: Protection) {
+        let entry = &mut self.pages[index(address, Table::Leaf as u32)];
+        entry.set_addr(PhysAddr::new(frame.address()), flags(protection, PageSize::Small));
     }
 
     /// Removes the pages in `[start, end)`, which lies in what it maps. Whether there was any.

@@ -44,7 +44,7 @@ impl AddressSpace {
         };
         let found = regions.find(start).filter(|found| found.region().is_some_and(is_whole));
         let leaf = tables.leaf(start).filter(|leaf| leaf.needed() > 1);
-        let (Some(mut found), Some(mut leaf)) = (found, leaf) else { return AtOnce::No };
+        let (Some(found), Some(mut leaf)) = (found, leaf) else { return AtOnce::No };
         // Who looks at a range before it changes that sees that this was one.
         *begun += 1;
         if leaf.unmap(start, end) {

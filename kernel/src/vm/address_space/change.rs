@@ -341,7 +341,7 @@ fn retire(
         if region.object().is_some() {
             change.refund += tables::windows(region.start(), at);
         }
-        gone.extend(walk.remove());
+        gone.extend(walk.take());
     }
     at
 }

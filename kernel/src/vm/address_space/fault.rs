@@ -117,7 +117,7 @@ impl AddressSpace {
             }
         };
         let Some(mut leaf) = leaf else { return Resolution::NoMemory };
-        leaf.map_each(address, address + PAGE_SIZE, |_| Some((frame, protection)));
+        leaf.map(address, frame, protection);
         if !is_new {
             around(leaf, region, object, address);
         }

@@ -178,12 +178,35 @@ pub(super) fn populate(
     Range { start, end }: Range<u64>,
 ) {
     let Some(access) = region.access() else { return };
+    let end = end.min((start / tables::WINDOW + 1) * tables::WINDOW);
     let (first, cache) = (region.page_at(start), object.cache());
-    leaf.map_each(start, end, |page| {
-        let (frame, may_write) = inner.present(first + page)?;
-        let access = if may_write { access } else { read_only(access) };
-        Some((frame, Protection { access, cache }))
-    });
+    let pages = first..first + (end - start) / PAGE_SIZE;
+    let Some(entries) = inner.few(pages.clone()) else {
+        return populate_with_many(leaf, inner, start, pages, Protection { access, cache });
+    };
+    for (number, entry) in (0..).zip(entries) {
+        if let Some(frame) = entry.page() {
+            let access = if entry.is_shared() { read_only(access) } else { access };
+            leaf.map(start + number * PAGE_SIZE, frame, Protection { access, cache });
+        }
+    }
+}
+
+/// Maps `pages` from `start` on, those that are there, of an object of any kind.
+#[cold]
+fn populate_with_many(
+    mut leaf: LeafTable<'_>,
+    inner: &Inner,
+    start: u64,
+    pages: Range<u64>,
+    Protection { access, cache }: Protection,
+) {
+    for (number, page) in (0..).zip(pages) {
+        if let Some((frame, may_write)) = inner.present(page) {
+            let access = if may_write { access } else { read_only(access) };
+            leaf.map(start + number * PAGE_SIZE, frame, Protection { access, cache });
+        }
+    }
 }
 
 /// `access` without writing.

@@ -89,6 +89,7 @@ pub fn missing(tables: &PageTables, start: u64, end: u64) -> u64 {
 }
 
 /// Whether `[start, end)` lies in one window, but is not all of it.
+#[inline(always)]
 fn is_in_one(start: u64, end: u64) -> bool {
     start / WINDOW == (end - 1) / WINDOW && end - start < WINDOW
 }
