@@ -179,6 +179,9 @@ async fn give_back(process: &Ref<Process>) {
         yield_now().await;
     }
     process.space.close();
-    // What its objects had.
-    reclaim::finish().await;
+    // What its objects had. The last tables were a step, and so is what is given back first.
+    if !reclaim::is_done() {
+        yield_now().await;
+        reclaim::finish().await;
+    }
 }
