@@ -142,9 +142,10 @@ impl Slots {
         let (mut place, mut levels, mut leaf) = (self.root.as_ref()?, self.height, leaf);
         loop {
             match place {
-                // SAFETY: the index is below the count.
                 Place::Leaf(found) => {
-                    return Some(unsafe { found.slots.get(offset)?.assume_init_ref() });
+                    let slot = found.slots.get(offset)?;
+                    // SAFETY: the index is below the count, so it is written.
+                    return Some(unsafe { slot.assume_init_ref() });
                 }
                 Place::Branch(below) => {
                     levels -= 1;
@@ -162,8 +163,8 @@ impl Slots {
         let (mut place, mut levels) = (self.root.as_ref()?, self.height);
         loop {
             match place {
-                // SAFETY: so many are written.
                 Place::Leaf(leaf) => {
+                    // SAFETY: so many are written.
                     return Some(unsafe { leaf.slots[..written].assume_init_ref() });
                 }
                 Place::Branch(below) => {
