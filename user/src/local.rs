@@ -1,7 +1,8 @@
 //! Values that each thread has for itself.
 //!
 //! A thread's first use of one allocates its block and points FS there; so a thread that uses none has nothing to save
-//! when it leaves its CPU. The runtime drops the values when a thread of [`spawn`](crate::thread::spawn) returns.
+//! when it leaves its CPU. The runtime drops the values when a thread of [`spawn`](crate::thread::spawn) returns. A thread
+//! that uses them must not set the base of FS by itself; others may, and end with whatever they have there.
 //!
 //! Needs the instructions for bases (FSGSBASE), which every x86_64 processor since 2018 has; there is no system call for it.
 
@@ -103,10 +104,14 @@ pub(crate) unsafe fn drop_all() {
 
 #[cfg(target_os = "none")]
 mod machine {
-    use alloc::boxed::Box;
+    use alloc::{boxed::Box, collections::BTreeSet};
     use core::{arch::asm, arch::x86_64::__cpuid_count};
 
     use super::Block;
+    use crate::sync::Mutex;
+
+    /// The addresses of all blocks: what a thread has in FS at its end may be its own.
+    static BLOCKS: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
 
     /// The calling thread's, which is made if there is none.
     pub(super) fn block<'a>() -> &'a Block {
@@ -114,8 +119,8 @@ mod machine {
         let mut base = base();
         if base.is_null() {
             base = Box::into_raw(Box::new(Block::new()));
-            // SAFETY: the instruction is there, and nothing else uses FS.
-            unsafe { asm!("wrfsbase {}", in(reg) base, options(nostack, preserves_flags)) };
+            BLOCKS.lock().insert(base as usize);
+            set_base(base);
         }
         // SAFETY: it is this thread's, until that ends.
         unsafe { &*base }
@@ -126,15 +131,15 @@ mod machine {
     /// # Safety
     /// Nobody uses it any more.
     pub(super) unsafe fn take() -> Option<Box<Block>> {
-        if !has_bases() || base().is_null() {
+        if !has_bases() || base().is_null() || !BLOCKS.lock().contains(&(base() as usize)) {
             return None;
         }
-        // It stays in place while values are dropped that use others.
         let base = base();
+        // It stays in place while values are dropped that use others.
         // SAFETY: it came out of a box, and is given back once: FS is no thread's any more that runs on.
         unsafe { (*base).drop_values() };
-        // SAFETY: as in `block`.
-        unsafe { asm!("wrfsbase {}", in(reg) 0_u64, options(nostack, preserves_flags)) };
+        BLOCKS.lock().remove(&(base as usize));
+        set_base(core::ptr::null_mut());
         // SAFETY: as above.
         Some(unsafe { Box::from_raw(base) })
     }
@@ -144,6 +149,11 @@ mod machine {
         // SAFETY: the instruction is there: whoever asks has looked.
         unsafe { asm!("rdfsbase {}", out(reg) base, options(nomem, nostack, preserves_flags)) };
         base
+    }
+
+    fn set_base(base: *mut Block) {
+        // SAFETY: as above; a thread without a block of its own has no use for FS.
+        unsafe { asm!("wrfsbase {}", in(reg) base, options(nostack, preserves_flags)) };
     }
 
     /// Leaf 7 of CPUID, EBX, bit 0 (Intel SDM volume 2, CPUID).

@@ -44,6 +44,13 @@ pub fn each_thread_has_its_own_values() {
     assert_ne!(guests::own_thread().slot(), CapSlot::NULL);
 }
 
+/// The runtime takes no other base for its own.
+pub fn a_thread_ends_with_whatever_it_has_in_fs() {
+    for base in [1, 0x1000, 0x7fff_ffff_0000, 0xffff_8000_0000_0000] {
+        spawn(move || drop(guests::pattern::hold_bases([base, 0], 1))).unwrap().join().unwrap();
+    }
+}
+
 pub fn values_go_with_their_threads() {
     static ALIVE: AtomicUsize = AtomicUsize::new(0);
     static TOKEN: LocalKey<Token> = LocalKey::new(|| {

@@ -17,6 +17,7 @@ use tasks::*;
 
 suite! {
     cases: [
+        a_thread_ends_with_whatever_it_has_in_fs,
         who_waits_for_a_mutex_lets_its_holder_run,
         a_wait_for_a_condition_ends_at_its_deadline,
         tasks_sleep_in_the_order_of_their_deadlines,
