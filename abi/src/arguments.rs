@@ -3,8 +3,13 @@
 
 use crate::{CapSlot, Error, Registers, Rights};
 
+mod devices;
 mod signals;
 
+pub use devices::{
+    InterruptBind, InterruptCreate, IoPortCreate, IoPortNarrow, IoPortRead, IoPortWrite, PortRange,
+    PortWidth,
+};
 pub use signals::{LEAST_PERIOD_NS, NotificationSignal, NotificationWait, TimerCreate, TimerSet};
 
 /// Bytes of a process's name.

@@ -20,11 +20,15 @@ pub enum ObjectKind {
     Timer = 7,
     /// A call that was taken, to be answered later.
     Reply = 8,
+    /// I/O ports: which, stands in the capability.
+    IoPort = 9,
+    /// A line by which a device interrupts.
+    Interrupt = 10,
 }
 
 impl ObjectKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Process,
         Self::Thread,
         Self::Endpoint,
@@ -33,6 +37,8 @@ impl ObjectKind {
         Self::Notification,
         Self::Timer,
         Self::Reply,
+        Self::IoPort,
+        Self::Interrupt,
     ];
 
     /// The kind with number `number`, if there is one.

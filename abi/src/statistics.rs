@@ -43,11 +43,17 @@ pub enum Statistic {
     Replies = 17,
     /// How often the kernel has taken memory for an object or from its heap, since boot.
     HeapAllocations = 20,
+    /// Objects that stand for ranges of I/O ports.
+    IoPorts = 21,
+    /// Interrupt lines that are taken.
+    Interrupts = 22,
+    /// Interrupts that came by lines that nobody had bound, since boot.
+    StrayInterrupts = 23,
 }
 
 impl Statistic {
     /// All counters, in the order of their numbers.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::FreeFrames,
         Self::TotalFrames,
         Self::HeapBytes,
@@ -67,6 +73,9 @@ impl Statistic {
         Self::LargestFreeBlock,
         Self::Replies,
         Self::HeapAllocations,
+        Self::IoPorts,
+        Self::Interrupts,
+        Self::StrayInterrupts,
     ];
 
     /// The counter with this number, if there is one.

@@ -126,6 +126,14 @@ syscalls! {
     MemoryQuery = 85;
     /// Makes a memory object of a range of physical addresses that is no memory. Gives its capability.
     MemoryDevice = 86;
+    /// Makes a capability to a range of I/O ports, and gives it.
+    IoPortCreate = 88;
+    /// Derives a capability to fewer ports from one to more. Gives the new slot.
+    IoPortNarrow = 89;
+    /// Reads from one, two or four ports. Gives the value.
+    IoPortRead = 90;
+    /// Writes to one, two or four ports.
+    IoPortWrite = 91;
     /// Writes one line to the log.
     SystemLog = 96;
     /// Powers off. Does not return.
@@ -140,4 +148,10 @@ syscalls! {
     TimerCreate = 120;
     /// Sets or disarms a timer. Gives when it would have fired next.
     TimerSet = 121;
+    /// Takes a line by which devices interrupt. Gives its capability.
+    InterruptCreate = 124;
+    /// Lets a line's interrupts signal a notification, or nobody.
+    InterruptBind = 125;
+    /// Lets a line interrupt again.
+    InterruptAcknowledge = 126;
 }

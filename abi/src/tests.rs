@@ -1,6 +1,7 @@
 //! Tests on the host.
 
 mod arguments;
+mod devices;
 mod header;
 mod messages;
 mod numbers;

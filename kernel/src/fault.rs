@@ -1,4 +1,4 @@
-//! Interrupts and exceptions, as the machine hands them up: the timer goes to the dispatcher, the
+//! Interrupts and exceptions, as the machine hands them up: the timer goes to the dispatcher, a device to `irq`, the
 //! first use of floating point gives the thread its area, a page fault that the address space can resolve is
 //! resolved, and any other fault is told to its thread's handler, or ends the thread where it has none.
 
@@ -6,7 +6,7 @@ use orbital_abi::{ExitReason, Fault, FaultKind};
 
 use crate::{
     arch::{self, SavedRegisters, Trap, quick::TURN},
-    cause, ipc,
+    cause, ipc, irq,
     sched::{Completion, block, dispatch, irq_off},
     thread::{BlockReason, Current, Outcome},
     vm::{
@@ -28,6 +28,10 @@ fn orbital_trap(trap: Trap) -> *mut SavedRegisters {
         }
         // The dispatcher looks at the queues anyway.
         Trap::Kick | Trap::Spurious => Completion::Written,
+        Trap::Device(line) => {
+            irq::came(line);
+            Completion::Written
+        }
         Trap::FpuUnavailable => match current.give_fpu() {
             Ok(()) => Completion::Written,
             // The thread can't go on without, and nobody could handle it yet.
@@ -49,8 +53,10 @@ fn orbital_trap(trap: Trap) -> *mut SavedRegisters {
 #[unsafe(no_mangle)]
 fn orbital_interrupt_in_kernel(trap: Trap) {
     irq_off::begin();
-    if trap == Trap::Timer {
-        dispatch::timer_came();
+    match trap {
+        Trap::Timer => dispatch::timer_came(),
+        Trap::Device(line) => irq::came(line),
+        _ => {}
     }
     irq_off::end();
 }

@@ -27,6 +27,7 @@ fn kernel_main(boot_info: &kernel::boot::BootInfo) -> ! {
     boot_info.describe();
     sched::init();
     arch::start_others(boot_info);
+    arch::init_lines(boot_info);
     ipc::init(&boot_info.command_line);
     self_test::run(&boot_info.command_line);
     #[cfg(test)]

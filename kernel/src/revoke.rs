@@ -9,7 +9,7 @@
 //! through one is unmapped as it is met among them: no CPU reaches it. 2. Every
 //! CPU has been in its dispatcher since: a system call that had looked one up before has come to its end, or
 //! waits. 3. Who waits is told [`Error::Revoked`](orbital_abi::Error::Revoked). A call that was taken before is
-//! answered. What was bound through one is free. A fault handler that was set by one, and a timer that signals through one,
+//! answered. What was bound through one is free, lines of devices too. A fault handler that was set by one, and a timer that signals through one,
 //! find by themselves that it is gone ([`Kept`](crate::capability::Kept)).
 #![forbid(unsafe_code)]
 
@@ -18,6 +18,7 @@ use orbital_executor::yield_now;
 use crate::{
     capability::revoke::{Revoking, Step},
     ipc::{Endpoint, Notification},
+    irq,
     object::AnyRef,
     process::Process,
     thread::Tcb,
@@ -53,6 +54,9 @@ pub async fn end_waits(object: &AnyRef) {
         endpoint.sweep().await;
     } else if let Ok(notification) = object.get::<Notification>() {
         notification.unbind_revoked();
+        if notification.is_source() {
+            irq::unbind_revoked(notification);
+        }
         notification.sweep().await;
     } else {
         tell_who_waits_for(object);

@@ -8,10 +8,12 @@
 //! | [`seeds`] | runs that a seed decides |
 //! | `smp` | runs on several CPUs |
 //! | [`user`] | what its programs can do: they are futures that await their own system calls |
+//! | [`devices`] | the same with ports and interrupts |
 //! | [`page`] | what they do with their message pages |
 #![forbid(unsafe_code)]
 
 pub mod cpus;
+pub mod devices;
 pub mod kernel;
 pub mod page;
 pub mod programs;

@@ -77,6 +77,10 @@ struct orbital_registers {
 #define ORBITAL_SYS_MEMORY_CLONE             84
 #define ORBITAL_SYS_MEMORY_QUERY             85
 #define ORBITAL_SYS_MEMORY_DEVICE            86
+#define ORBITAL_SYS_IO_PORT_CREATE           88
+#define ORBITAL_SYS_IO_PORT_NARROW           89
+#define ORBITAL_SYS_IO_PORT_READ             90
+#define ORBITAL_SYS_IO_PORT_WRITE            91
 #define ORBITAL_SYS_SYSTEM_LOG               96
 #define ORBITAL_SYS_SYSTEM_SHUTDOWN          97
 #define ORBITAL_SYS_SYSTEM_STATISTICS        98
@@ -84,6 +88,9 @@ struct orbital_registers {
 #define ORBITAL_SYS_CLOCK_READ               112
 #define ORBITAL_SYS_TIMER_CREATE             120
 #define ORBITAL_SYS_TIMER_SET                121
+#define ORBITAL_SYS_INTERRUPT_CREATE         124
+#define ORBITAL_SYS_INTERRUPT_BIND           125
+#define ORBITAL_SYS_INTERRUPT_ACKNOWLEDGE    126
 
 /* Errors: what a call gives that is not 0. */
 #define ORBITAL_OK 0
@@ -127,6 +134,8 @@ struct orbital_registers {
 #define ORBITAL_KIND_NOTIFICATION  6
 #define ORBITAL_KIND_TIMER         7
 #define ORBITAL_KIND_REPLY         8
+#define ORBITAL_KIND_IO_PORT       9
+#define ORBITAL_KIND_INTERRUPT     10
 
 /* Rights, a bit each. */
 #define ORBITAL_RIGHT_READ       (UINT64_C(1) << 0)

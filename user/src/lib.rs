@@ -10,6 +10,7 @@
 //! | [`rpc`] | typed calls: values in messages |
 //! | [`message_page`], [`passing`] | long messages, and those that bring capabilities |
 //! | [`notification`], [`timer`] | signals, at once and at certain times |
+//! | [`io_port`], [`interrupt`] | devices |
 //! | [`memory`] | memory objects and mappings; the heap stands on it |
 //! | [`sync`] | mutexes, condition variables, semaphores |
 //! | [`local`] | what each thread has for itself |
@@ -30,6 +31,8 @@ pub mod endpoint;
 #[cfg(target_os = "none")]
 mod heap;
 mod image;
+pub mod interrupt;
+pub mod io_port;
 pub mod local;
 pub mod memory;
 pub mod message_page;
@@ -58,6 +61,8 @@ pub use orbital_abi::{
 };
 
 pub use endpoint::Endpoint;
+pub use interrupt::Interrupt;
+pub use io_port::IoPort;
 pub use memory::MemoryObject;
 pub use message_page::MessagePage;
 pub use notification::Notification;

@@ -12,14 +12,15 @@
 //! | [`FpuState`], [`UserSegments`] | its other registers, kept apart |
 //! | [`enter_user`], [`set_current`] | leaving the kernel |
 //! | [`PageTables`], [`LeafTable`], [`Root`], [`Protection`], [`Translation`] | an address space's tables |
-//! | [`own_device`], [`physical_end`] | which physical addresses are nobody's |
+//! | [`is_own_device`], [`is_own_port`], [`physical_end`] | which physical addresses and ports are nobody's |
+//! | [`port`], [`lines`] | devices: their ports, and the lines by which they interrupt |
 //! | [`direct_map`] | the kernel's view of physical memory |
 //! | [`copy_from_user`] | reads of user memory that may fail |
 //! | [`idle`] | waiting for interrupts, letting them in |
 //! | [`nmi`] | counts of interrupts that nobody can hold back |
 //! | [`clock`], [`timer`] | time, and the interrupt that ends a slice |
 //! | [`serial`], [`power`], [`backtrace`] | the log's way out, the machine's end |
-//! | `init_memory`, `init_descriptors`, `init_timer`, `init_user_entry` | the boot order's steps |
+//! | `init_memory`, `init_descriptors`, `init_timer`, `init_user_entry`, `init_lines` | the boot order's steps |
 //!
 //! Entry code calls up by symbol: `kernel_main`, `orbital_syscall`, the [`quick`] calls, and through
 //! [`Trap`] `orbital_trap`.
@@ -40,8 +41,9 @@ use x86_64 as machine;
 pub use machine::{
     FpuState, LeafTable, PageTables, Root, SavedRegisters, UserSegments, backtrace, clock,
     copy_from_user, cpu_count, cpu_count_locked, cpu_index, cpu_index_locked, direct_map,
-    enter_user, idle, init_descriptors, init_memory, init_timer, init_user_entry, kick, nmi,
-    own_device, physical_end, power, serial, set_current, start_others, stop_others, tags, timer,
+    enter_user, idle, init_descriptors, init_lines, init_memory, init_timer, init_user_entry,
+    is_own_device, is_own_port, kick, lines, nmi, physical_end, port, power, serial, set_current,
+    start_others, stop_others, tags, timer,
 };
 
 pub use page::{Access, Cache, PageSize, Protection, Table, Tag, Translation};
@@ -78,6 +80,8 @@ pub enum Trap {
     Timer,
     /// Another CPU wants this one to look at its queues.
     Kick,
+    /// The device on this line wants something. The controller is not told yet: [`lines::taken`].
+    Device(u8),
     /// An interrupt that means nothing.
     Spurious,
     /// First use of the floating-point registers since the thread was switched to.
@@ -86,4 +90,13 @@ pub enum Trap {
     PageFault(orbital_abi::Fault),
     /// The thread did what it may not.
     Fault(orbital_abi::Fault),
+}
+
+/// When a line interrupts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// When it becomes active. While it is masked that is not noticed.
+    Edge,
+    /// As long as it is active.
+    Level,
 }

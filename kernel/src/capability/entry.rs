@@ -12,7 +12,7 @@ pub struct Capability {
     pub object: AnyRef,
     /// What it allows.
     pub rights: Rights,
-    /// What its messages carry, or the bits that it may signal; 0 without a badge.
+    /// What its messages carry, or the bits that it may signal; 0 without a badge. Of I/O ports it says which.
     pub badge: u64,
 }
 

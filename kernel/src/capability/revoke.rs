@@ -121,6 +121,10 @@ impl Revoking {
     pub fn begin_cut(table: &Ref<Table>, slot: CapSlot, badge: u64) -> Result<Begun, Error> {
         let entries = table.lock();
         let held = entries.lookup(slot)?;
+        // Which I/O ports a capability is to stands in the same place, and is no badge.
+        if held.object().header().cut().is_none() {
+            return Ok(Begun::Nothing);
+        }
         if held.badge() == badge {
             // All have it that were derived from it.
             drop(entries);
@@ -128,7 +132,7 @@ impl Revoking {
         }
         let object = held.object().clone();
         let mut tree = Tree::of(object.header());
-        if held.badge() != 0 || !tree.has_badges() {
+        if held.badge() != 0 {
             return Ok(Begun::Nothing);
         }
         if let Some((number, root)) = tree.goes_on() {

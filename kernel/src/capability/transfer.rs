@@ -6,7 +6,7 @@ use core::ptr::{self, NonNull};
 use orbital_abi::{CapSlot, Error, Rights};
 
 use super::{
-    Table,
+    Capability, Held, Table,
     derivation::Tree,
     slots::index_of,
     table::{Closed, Entries},
@@ -72,7 +72,7 @@ impl<'a> Pair<'a> {
 /// `source`, and puts it into `target`, for which `quota` pays.
 ///
 /// # Errors
-/// Those of [`Entries::lookup`], of [`Capability::derive`](super::Capability::derive), of [`Entries::insert`],
+/// Those of [`Entries::lookup`], of [`Capability::derive`], of [`Entries::insert`],
 /// and of [`Tree::link`].
 pub fn copy(
     source: &Table,
@@ -81,9 +81,25 @@ pub fn copy(
     target: &Table,
     quota: &Ref<Quota>,
 ) -> Result<CapSlot, Error> {
+    derive(source, slot, |held| held.derive(rights, badge), target, quota)
+}
+
+/// Puts what `derived` makes of the capability in `slot` of `source`, no more than that is, beneath it and into `target`,
+/// for which `quota` pays.
+///
+/// # Errors
+/// Those of [`Entries::lookup`], of `derived`, of [`Entries::insert`], and of [`Tree::link`].
+#[inline(always)]
+pub fn derive(
+    source: &Table,
+    slot: CapSlot,
+    derived: impl FnOnce(Held<'_>) -> Result<Capability, Error>,
+    target: &Table,
+    quota: &Ref<Quota>,
+) -> Result<CapSlot, Error> {
     let mut pair = Pair::lock(source, target);
     let held = pair.source().lookup(slot)?;
-    let (parent, copy) = (NonNull::from(held.slot()), held.derive(rights, badge)?);
+    let (parent, copy) = (NonNull::from(held.slot()), derived(held)?);
     let (child, index) = pair.target().reserve(quota)?;
     let header = NonNull::from(copy.object.header());
     // SAFETY: slots of tables that are locked: one of an entry to this object, which keeps it, and a free one, which was

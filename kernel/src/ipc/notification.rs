@@ -2,7 +2,7 @@
 //!
 //! A signal adds bits to the word and never waits. Who waits takes all bits at once, and the word is
 //! empty. So signals of the same bit coalesce, and none is lost. They come from threads, from timers
-//! ([`timer`](super::timer)), and later from interrupts: [`Notification::signal`] needs no current thread
+//! ([`timer`](super::timer)), and from devices (`irq`): [`Notification::signal`] needs no current thread
 //! and no memory, and takes a few instructions under the lock.
 //!
 //! ```text
@@ -34,6 +34,8 @@
 
 mod quick;
 
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use orbital_abi::{CapSlot, Deadline, Error, ObjectKind, Registers, Rights, message::IS_SIGNAL};
 use orbital_executor::yield_now;
 use spin::Mutex;
@@ -62,7 +64,14 @@ pub(super) static ENDINGS: Endings<Notification> = Endings::new();
 pub struct Notification {
     header: Header,
     cut: Cut,
+    /// Devices' lines are bound to it, or were.
+    is_source: AtomicBool,
     state: Mutex<State>,
+}
+
+unsafe extern "Rust" {
+    /// Unbinds devices' lines from a notification that has ended. In `irq`.
+    safe fn orbital_notification_gone(notification: &Notification);
 }
 
 struct State {
@@ -100,6 +109,10 @@ unsafe impl Object for Notification {
     fn orphaned(&self) {
         self.unbind();
         ENDINGS.begin(self);
+        // Who binds one now finds it closed.
+        if self.is_source() {
+            orbital_notification_gone(self);
+        }
     }
 
     fn cut(&self) -> Option<&Cut> {
@@ -152,14 +165,14 @@ impl Swept for Notification {
 
 /// A signal whose receiver has been chosen, and is still to be told: with all bits, and what marks them.
 #[must_use = "a chosen thread never wakes unless it is told"]
-pub(super) struct Posted(Option<(Claim, u64, u64)>);
+pub struct Posted(Option<(Claim, u64, u64)>);
 
 impl Posted {
     /// Nobody is to be told.
-    pub(super) const NOBODY: Self = Self(None);
+    pub const NOBODY: Self = Self(None);
 
     /// Writes the bits to the chosen thread's registers, and wakes it. Without a lock.
-    pub(super) fn deliver(self) {
+    pub fn deliver(self) {
         if let Some((claim, bits, mark)) = self.0 {
             claim.give_signals(bits, mark);
         }
@@ -192,7 +205,8 @@ impl Notification {
             next_ending: None,
         };
         let (header, cut) = (Header::new::<Self>(), Cut::new());
-        Ref::new_in(quota, Self { header, cut, state: Mutex::new(state) })
+        let is_source = AtomicBool::new(false);
+        Ref::new_in(quota, Self { header, cut, is_source, state: Mutex::new(state) })
     }
 
     /// Tells all who wait by a capability that is gone, in steps. When nobody comes by such a one any more.
@@ -201,6 +215,21 @@ impl Notification {
         while sweep.step(self) {
             yield_now().await;
         }
+    }
+
+    /// A device's line is about to be bound to it: its end, and revokes, are to be told.
+    pub fn set_source(&self) {
+        self.is_source.store(true, Relaxed);
+    }
+
+    /// Whether devices' lines may be bound to it.
+    pub fn is_source(&self) -> bool {
+        self.is_source.load(Relaxed)
+    }
+
+    /// Whether its last capability is gone.
+    pub fn is_closed(&self) -> bool {
+        self.state.lock().closed
     }
 
     /// Adds `bits` to the word; the first thread that waits takes them. From any CPU, with no lock held,
@@ -219,7 +248,7 @@ impl Notification {
     ///
     /// # Errors
     /// As [`Notification::signal`].
-    pub(super) fn post(&self, bits: u64) -> Result<Posted, Error> {
+    pub fn post(&self, bits: u64) -> Result<Posted, Error> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(Error::NotificationGone);

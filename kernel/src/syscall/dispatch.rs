@@ -3,8 +3,8 @@
 use orbital_abi::{Error, Registers, Syscall};
 
 use super::{
-    capability, clock, control, fault, ipc, memory, notification, process, system, thread, timer,
-    waits,
+    capability, clock, control, fault, interrupt, ipc, memory, notification, port, process, system,
+    thread, timer, waits,
 };
 use crate::{
     arch::SavedRegisters,
@@ -80,6 +80,13 @@ extern "C-unwind" fn orbital_syscall(
         Syscall::MemoryClone => run(current, memory::clone),
         Syscall::MemoryDevice => run(current, memory::device),
         Syscall::MemoryQuery => run(current, memory::query),
+        Syscall::IoPortCreate => run(current, port::create),
+        Syscall::IoPortNarrow => run(current, port::narrow),
+        Syscall::IoPortRead => run(current, port::read),
+        Syscall::IoPortWrite => run(current, port::write),
+        Syscall::InterruptCreate => run(current, interrupt::create),
+        Syscall::InterruptBind => run(current, interrupt::bind),
+        Syscall::InterruptAcknowledge => run(current, interrupt::acknowledge),
         Syscall::SystemLog => run(current, system::log),
         Syscall::SystemShutdown => run(current, system::shutdown),
         Syscall::SystemInterruptsOff => run(current, system::interrupts_off),

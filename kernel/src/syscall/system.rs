@@ -15,6 +15,7 @@ use super::{Answer, lookup, value};
 use crate::{
     arch,
     capability::table,
+    irq,
     memory::{self, usage},
     object::{Ref, registry},
     process::Process,
@@ -135,6 +136,9 @@ pub(super) fn statistics(current: &Current, registers: &Registers) -> Answer {
         Statistic::Notifications => registry::live(ObjectKind::Notification),
         Statistic::Replies => registry::live(ObjectKind::Reply),
         Statistic::Timers => registry::live(ObjectKind::Timer),
+        Statistic::IoPorts => registry::live(ObjectKind::IoPort),
+        Statistic::Interrupts => registry::live(ObjectKind::Interrupt),
+        Statistic::StrayInterrupts => irq::strays(),
         Statistic::ReportedFrames => memory::frame_counts().reported,
         Statistic::CachedFrames => memory::frame_counts().cached,
         Statistic::LargestFreeBlock => {

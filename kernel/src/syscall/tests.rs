@@ -5,6 +5,7 @@ mod disowned;
 mod memory;
 mod objects;
 mod pages;
+mod ports;
 mod revoked;
 mod system;
 mod threads;

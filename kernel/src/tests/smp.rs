@@ -7,6 +7,7 @@ mod direct;
 mod disowned;
 mod faults;
 mod kills;
+mod lines;
 mod points;
 mod random;
 mod replies;

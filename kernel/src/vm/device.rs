@@ -1,7 +1,7 @@
 //! Memory objects of devices' registers.
 //!
 //! Whoever may make them can make any device do anything, so that right is given to drivers' supervisors alone.
-//! Even so the kernel's own are out of reach: all memory, and each CPU's interrupt controller.
+//! Even so the kernel's own are out of reach: all memory, and the interrupt controllers.
 #![forbid(unsafe_code)]
 
 use core::ops::Range;
@@ -59,7 +59,7 @@ pub fn object(
     let end = start.checked_add(bytes).ok_or(Error::InvalidAddress)?;
     let touches = |range: &Range<u64>| start < range.end && range.start < end;
     let is_memory = MEMORY.get().is_none_or(|memory| memory.iter().any(touches));
-    if is_memory || touches(&arch::own_device()) || end > arch::physical_end() {
+    if is_memory || arch::is_own_device(&(start..end)) || end > arch::physical_end() {
         return Err(Error::InvalidAddress);
     }
     MemoryObject::fixed(start, end, cache, quota)

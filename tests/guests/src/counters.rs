@@ -12,8 +12,8 @@ pub struct Counters {
     pub free_frames: u64,
     /// Bytes of kernel heap in use.
     pub heap_bytes: u64,
-    /// Processes, threads, endpoints, memory objects, notifications, timers, replies.
-    pub objects: [u64; 7],
+    /// Processes, threads, endpoints, memory objects, notifications, timers, replies, I/O ports, interrupts.
+    pub objects: [u64; 9],
 }
 
 impl Counters {
@@ -31,6 +31,8 @@ impl Counters {
                 read(Statistic::Notifications),
                 read(Statistic::Timers),
                 read(Statistic::Replies),
+                read(Statistic::IoPorts),
+                read(Statistic::Interrupts),
             ],
         }
     }

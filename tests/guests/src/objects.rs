@@ -4,7 +4,8 @@
 use alloc::vec::Vec;
 
 use orbital_user::{
-    CapSlot, Endpoint, Error, IpcError, MemoryObject, Message, Notification, Reply, Rights, Timer,
+    CapSlot, Endpoint, Error, Interrupt, IoPort, IpcError, MemoryObject, Message, Notification,
+    Reply, Rights, Timer,
     abi::{ObjectKind, Registers, Syscall, layout::PAGE_SIZE, statistics::Statistic},
     spawn::Child,
     start::bootstrap,
@@ -12,6 +13,11 @@ use orbital_user::{
 };
 
 use crate::{children, raw, threads::caller};
+
+/// A port that does nothing: firmware shows there how far it has come.
+const PORT: u16 = 0x80;
+/// A line without a device.
+const LINE: u64 = 11;
 
 /// An object of each kind. Process and thread have ended, so that nothing that is tried on them has
 /// consequences.
@@ -22,6 +28,8 @@ pub struct Objects {
     notification: Notification,
     timer: Timer,
     reply: Reply,
+    port: IoPort,
+    interrupt: Interrupt,
     /// Gets no answer.
     _caller: JoinHandle<Result<Message, IpcError>>,
 }
@@ -70,7 +78,9 @@ impl Objects {
         let _caller = caller(endpoint.slot(), 1);
         assert!(endpoint.try_receive().expect("a call").is_call);
         let reply = Reply::keep().expect("a call that is owed");
-        Self { ended, endpoint, memory, notification, timer, reply, _caller }
+        let port = IoPort::create(PORT..=PORT).expect("a port");
+        let interrupt = Interrupt::create(LINE).expect("a line");
+        Self { ended, endpoint, memory, notification, timer, reply, port, interrupt, _caller }
     }
 
     /// The capability to the one of this kind, as its maker got it.
@@ -84,6 +94,8 @@ impl Objects {
             ObjectKind::Notification => self.notification.slot(),
             ObjectKind::Timer => self.timer.slot(),
             ObjectKind::Reply => self.reply.slot(),
+            ObjectKind::IoPort => self.port.slot(),
+            ObjectKind::Interrupt => self.interrupt.slot(),
         }
     }
 
@@ -124,6 +136,15 @@ impl Objects {
             Syscall::SystemStatistics => raw::control([0, Statistic::FreeFrames as u64]),
             Syscall::NotificationSignal | Syscall::TimerCreate => raw::control([0, 1]),
             Syscall::TimerSet => raw::control([0, u64::MAX, 0]),
+            Syscall::IoPortCreate | Syscall::IoPortNarrow => raw::control([0, PORT.into(), 1]),
+            Syscall::IoPortRead | Syscall::IoPortWrite => raw::control([0, PORT.into(), 1, 0]),
+            // One that is taken.
+            Syscall::InterruptCreate => raw::control([0, LINE]),
+            Syscall::InterruptBind => {
+                let [interrupt, notification] =
+                    [ObjectKind::Interrupt, ObjectKind::Notification].map(|kind| self.slot(kind));
+                raw::control([interrupt.bits(), notification.bits(), 1])
+            }
             // Tag or deadline 0, deadline 0.
             _ => raw::control([0, 0, 0]),
         };
@@ -134,7 +155,10 @@ impl Objects {
 
 /// All uses.
 pub fn uses() -> Vec<Use> {
-    use ObjectKind::{Endpoint, MemoryObject, Notification, Process, Reply, System, Thread, Timer};
+    use ObjectKind::{
+        Endpoint, Interrupt, IoPort, MemoryObject, Notification, Process, Reply, System, Thread,
+        Timer,
+    };
     use Outcome::{Refused, Untried, Well};
     const NONE: Rights = Rights::empty();
     const MANAGE: Rights = Rights::MANAGE;
@@ -185,6 +209,15 @@ pub fn uses() -> Vec<Use> {
         (Syscall::NotificationSignal, 0, Some(Notification), Rights::SEND, Well),
         (Syscall::TimerCreate, 0, Some(Notification), Rights::SEND, Well),
         (Syscall::TimerSet, 0, Some(Timer), MANAGE, Well),
+        (Syscall::IoPortCreate, 0, Some(System), Rights::DEVICES, Well),
+        (Syscall::IoPortNarrow, 0, Some(IoPort), Rights::GRANT, Well),
+        (Syscall::IoPortRead, 0, Some(IoPort), Rights::READ, Well),
+        (Syscall::IoPortWrite, 0, Some(IoPort), Rights::WRITE, Well),
+        (Syscall::InterruptCreate, 0, Some(System), Rights::DEVICES, Refused(Error::AlreadyBound)),
+        (Syscall::InterruptBind, 0, Some(Interrupt), MANAGE, Well),
+        (Syscall::InterruptBind, 1, Some(Notification), Rights::SEND, Well),
+        // It is bound by now.
+        (Syscall::InterruptAcknowledge, 0, Some(Interrupt), MANAGE, Well),
         (Syscall::SystemLog, 0, Some(System), Rights::LOG, Well),
         (Syscall::SystemShutdown, 0, Some(System), Rights::SHUTDOWN, Untried),
         (Syscall::MemoryDevice, 0, Some(System), Rights::DEVICES, Refused(Error::InvalidAddress)),

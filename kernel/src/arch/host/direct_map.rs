@@ -18,9 +18,9 @@ pub const FRAME_BYTES: usize = 4096;
 /// How much memory the machine has.
 pub const RAM_BYTES: u64 = 128 << 20;
 
-/// The physical addresses of the interrupt controller.
-pub fn own_device() -> core::ops::Range<u64> {
-    0xfee0_0000..0xfee0_1000
+/// Whether this range of physical addresses touches the interrupt controller's.
+pub fn is_own_device(range: &Range<u64>) -> bool {
+    range.start < 0xfee0_1000 && 0xfee0_0000 < range.end
 }
 
 /// One past the highest physical address that page tables can name.

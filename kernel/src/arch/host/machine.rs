@@ -3,7 +3,7 @@
 
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use super::{boot, clock, cpu, fpu, idle, paging, race, serial, timer};
+use super::{boot, clock, cpu, fpu, idle, lines, paging, port, race, serial, timer};
 
 static ONE: Mutex<()> = Mutex::new(());
 static BOOT: Once = Once::new();
@@ -40,6 +40,8 @@ fn reset() {
     cpu::reset();
     timer::reset();
     idle::reset();
+    lines::reset();
+    port::reset();
     paging::reset();
     fpu::reset();
     serial::take();

@@ -22,9 +22,11 @@ pub mod entry;
 pub mod fpu;
 pub mod idle;
 mod leaf;
+pub mod lines;
 mod machine;
 pub mod nmi;
 pub mod paging;
+pub mod port;
 pub mod power;
 pub mod race;
 pub mod segments;
@@ -39,13 +41,15 @@ pub use cpu::{
     MACHINE_CPUS, OUTSIDE, cpu_count, cpu_count_locked, cpu_index, cpu_index_locked,
     current_registers, kick, play, playing, set_count, set_current, start_others, stop_others,
 };
-pub use direct_map::{own_device, physical_end};
+pub use direct_map::{is_own_device, physical_end};
 pub use entry::{enter_user, without_words};
 pub(crate) use entry::{quick_call, quick_message};
 pub use fpu::FpuState;
 pub use leaf::LeafTable;
+pub use lines::init as init_lines;
 pub use machine::{Machine, machine};
 pub use paging::{PageTables, Root, tags};
+pub use port::is_own_port;
 pub use segments::UserSegments;
 pub use stop::{Stop, run};
 pub use user_copy::copy_from_user;

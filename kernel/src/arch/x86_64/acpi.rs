@@ -1,5 +1,5 @@
-//! The processors that firmware lists: ACPI's MADT, read by the `acpi` crate (ACPI specification 6.5,
-//! 5.2.12).
+//! The processors and interrupt controllers that firmware lists: ACPI's MADT, read by the `acpi` crate (ACPI
+//! specification 6.5, 5.2.12).
 
 use core::ptr::NonNull;
 
@@ -14,6 +14,14 @@ use crate::{boot::AcpiRoot, percpu::MAX_CPUS};
 
 /// In an entry's flags: the processor can be used.
 const ENABLED: u32 = 1;
+/// In an override's flags (ACPI specification 6.5, table 5.26): the line's polarity and trigger; 0 is the bus's own, on
+/// ISA high and by an edge.
+const POLARITY: u16 = 3;
+const ACTIVE_LOW: u16 = 3;
+const TRIGGER: u16 = 3 << 2;
+const LEVEL: u16 = 3 << 2;
+/// As many I/O controllers as the kernel uses.
+pub const MOST_CONTROLLERS: usize = 8;
 /// More entries than any table has: one that runs in circles ends here.
 const MOST_ENTRIES: usize = 4096;
 
@@ -26,26 +34,89 @@ pub struct Processors {
     pub left_out: usize,
 }
 
-/// The processors that can be used; none without tables.
-pub fn processors(root: Option<AcpiRoot>) -> Processors {
-    let mut found = Processors::default();
-    let Some(root) = root else { return found };
+/// A controller that takes devices' interrupts.
+#[derive(Clone, Copy, Debug)]
+pub struct Controller {
+    /// Where its registers are.
+    pub physical: u64,
+    /// The number of its first input among those of all controllers.
+    pub first: u32,
+}
+
+/// An interrupt of the ISA bus that does not go where its number says, or not so.
+#[derive(Clone, Copy, Debug)]
+pub struct Override {
+    /// Its number on that bus.
+    pub isa: u8,
+    /// The number of its input.
+    pub input: u32,
+    /// The line is active while it is low.
+    pub is_low: bool,
+    /// By its level, else by an edge.
+    pub is_level: bool,
+}
+
+/// All controllers, and what of the ISA bus is not as usual.
+#[derive(Debug, Default)]
+pub struct Wiring {
+    /// The controllers.
+    pub controllers: ArrayVec<Controller, MOST_CONTROLLERS>,
+    /// One for an interrupt at most.
+    pub overrides: ArrayVec<Override, 16>,
+}
+
+/// Runs `f` on the table's entries, if there is one.
+fn for_each_entry(root: Option<AcpiRoot>, f: impl FnMut(MadtEntry<'_>)) {
+    let Some(root) = root else { return };
     // SAFETY: the loader found the root, and firmware's tables stay where they are: the frame
     // allocator is given usable memory alone.
     let tables = unsafe { AcpiTables::from_rsdt(DirectMap, root.revision, root.address as usize) };
-    let Ok(tables) = tables else { return found };
-    let Some(madt) = tables.find_table::<Madt>() else { return found };
-    for entry in madt.get().entries().take(MOST_ENTRIES) {
+    let Ok(tables) = tables else { return };
+    let Some(madt) = tables.find_table::<Madt>() else { return };
+    madt.get().entries().take(MOST_ENTRIES).for_each(f);
+}
+
+/// The interrupt controllers; none without tables.
+pub fn wiring(root: Option<AcpiRoot>) -> Wiring {
+    let mut found = Wiring::default();
+    for_each_entry(root, |entry| match entry {
+        MadtEntry::IoApic(entry) => {
+            let physical = entry.io_apic_address.into();
+            let first = entry.global_system_interrupt_base;
+            // The inputs of one too many stay as firmware left them: masked.
+            let _ = found.controllers.try_push(Controller { physical, first });
+        }
+        MadtEntry::InterruptSourceOverride(entry) if entry.bus == 0 && entry.irq < 16 => {
+            let flags = entry.flags;
+            let one = Override {
+                isa: entry.irq,
+                input: entry.global_system_interrupt,
+                is_low: flags & POLARITY == ACTIVE_LOW,
+                is_level: flags & TRIGGER == LEVEL,
+            };
+            if found.overrides.iter().all(|other| other.isa != one.isa) {
+                found.overrides.push(one);
+            }
+        }
+        _ => {}
+    });
+    found
+}
+
+/// The processors that can be used; none without tables.
+pub fn processors(root: Option<AcpiRoot>) -> Processors {
+    let mut found = Processors::default();
+    for_each_entry(root, |entry| {
         let (id, flags) = match entry {
             MadtEntry::LocalApic(entry) => (entry.apic_id.into(), entry.flags),
             MadtEntry::LocalX2Apic(entry) => (entry.x2apic_id, entry.flags),
-            _ => continue,
+            _ => return,
         };
         let is_new = flags & ENABLED != 0 && !found.apic_ids.contains(&id);
         if is_new && found.apic_ids.try_push(id).is_err() {
             found.left_out += 1;
         }
-    }
+    });
     found
 }
 

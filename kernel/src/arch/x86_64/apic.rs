@@ -3,6 +3,7 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use orbital_abi::arguments::PortRange;
 use x86_64::registers::model_specific::Msr;
 
 use super::{features, port, window};
@@ -53,8 +54,8 @@ const TO_SELF: u32 = 1 << 18;
 static BASE: AtomicU64 = AtomicU64::new(0);
 static IS_ON: AtomicBool = AtomicBool::new(false);
 
-/// The physical addresses of the controllers' pages: by them a program could stop this machine.
-pub fn own_device() -> core::ops::Range<u64> {
+/// The physical addresses of the controllers' pages.
+pub fn page() -> core::ops::Range<u64> {
     // SAFETY: every CPU with a controller has this register.
     let base = unsafe { Msr::new(BASE_MSR).read() } & 0x000f_ffff_ffff_f000;
     base..base + 4096
@@ -123,10 +124,15 @@ pub fn is_on() -> bool {
     IS_ON.load(Relaxed)
 }
 
+/// The ports of the old controllers (Intel 8259A data sheet): a command's, then the masks'.
+pub const LEGACY_PORTS: [PortRange; 2] =
+    [PortRange { first: 0x20, last: 0x21 }, PortRange { first: 0xa0, last: 0xa1 }];
+
 /// The old controllers would deliver to vectors that belong to exceptions: mask them for good.
 fn mask_legacy_controllers() {
-    port::write_u8(0x21, 0xff);
-    port::write_u8(0xa1, 0xff);
+    for ports in LEGACY_PORTS {
+        port::write_u8(ports.last, 0xff);
+    }
 }
 
 /// This CPU's number on the interrupt bus.

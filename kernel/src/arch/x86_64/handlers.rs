@@ -3,7 +3,7 @@
 use orbital_abi::{Fault, FaultKind};
 use x86_64::registers::control::Cr2;
 
-use super::{SavedRegisters, apic, idle, nmi, user_copy};
+use super::{SavedRegisters, apic, idle, lines, nmi, user_copy};
 use crate::arch::Trap;
 
 unsafe extern "Rust" {
@@ -33,7 +33,7 @@ fn interrupt(vector: u64) -> Trap {
             Trap::Kick
         }
         // The APIC's spurious vector wants no acknowledgement, and no other is ever enabled.
-        _ => Trap::Spurious,
+        _ => lines::at_vector(vector).map_or(Trap::Spurious, Trap::Device),
     }
 }
 

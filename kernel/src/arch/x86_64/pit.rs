@@ -3,7 +3,12 @@
 //! stand at a port that not every machine has.
 #![forbid(unsafe_code)]
 
+use orbital_abi::arguments::PortRange;
+
 use super::port;
+
+/// Its ports: the three channels' and the command's.
+pub const PORTS: PortRange = PortRange { first: CHANNEL_0, last: COMMAND };
 
 const FREQUENCY: u64 = 1_193_182;
 /// How long [`wait`] takes, in milliseconds.

@@ -1,7 +1,15 @@
 //! Ending the machine, and telling its owner how.
 #![forbid(unsafe_code)]
 
+use orbital_abi::arguments::PortRange;
+
 use super::{port, serial};
+
+/// The ports that end the machine.
+pub const PORTS: [PortRange; 2] = [
+    PortRange { first: DEBUG_EXIT_PORT, last: DEBUG_EXIT_PORT + 3 },
+    PortRange { first: BOCHS_PORT, last: BOCHS_PORT },
+];
 
 /// I/O port of QEMU's debug-exit device, where `xtask` puts it.
 pub const DEBUG_EXIT_PORT: u16 = 0xf4;

@@ -71,11 +71,6 @@ impl Tree<'_> {
         unsafe { at.get().cast::<Slot>().as_ref() }
     }
 
-    /// Whether there can be badges to be cut off.
-    pub fn has_badges(&self) -> bool {
-        self.header.cut().is_some()
-    }
-
     /// Begins to cut off `badge` beneath `root`: its number. Whoever calls has marked the root, and has looked that none
     /// goes on, and that there can be badges.
     pub fn begin_cut(&mut self, root: &Slot, badge: u64) -> NonZeroU64 {

@@ -92,7 +92,7 @@ fn handles_of_nothing_are_refused() {
             (used.syscall, used.word),
             (Syscall::CapabilityCopy | Syscall::CapabilityMove, 1)
                 | (Syscall::Reply, 0)
-                | (Syscall::EndpointBind | Syscall::NotificationBind, 1)
+                | (Syscall::EndpointBind | Syscall::NotificationBind | Syscall::InterruptBind, 1)
                 | (Syscall::ReplyReceive, 3)
                 | (
                     Syscall::MemoryMap
@@ -117,7 +117,8 @@ fn rights_of(kind: ObjectKind) -> Rights {
             Rights::SEND | Rights::RECEIVE | Rights::GRANT
         }
         ObjectKind::Reply => Rights::empty(),
-        ObjectKind::Timer => Rights::MANAGE | Rights::GRANT,
+        ObjectKind::Timer | ObjectKind::Interrupt => Rights::MANAGE | Rights::GRANT,
+        ObjectKind::IoPort => Rights::READ | Rights::WRITE | Rights::GRANT,
         ObjectKind::MemoryObject => Rights::READ | Rights::WRITE | Rights::EXECUTE | Rights::GRANT,
         ObjectKind::System => {
             Rights::LOG | Rights::SHUTDOWN | Rights::STATISTICS | Rights::DEVICES | Rights::GRANT

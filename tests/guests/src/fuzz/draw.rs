@@ -260,6 +260,22 @@ impl Draw {
                 period: if self.random.once_in(2) { 0 } else { self.number() },
             }
             .encode(),
+            S::IoPortNarrow => {
+                let (first, count) = (0x80 + self.random.below(8), self.random.below(5));
+                Registers::control([self.slot(K::IoPort).bits(), first, count, 0])
+            }
+            S::IoPortRead | S::IoPortWrite => {
+                let (port, width) = (0x80 + self.random.below(8), self.random.pick(&[1, 2, 4, 3]));
+                Registers::control([self.slot(K::IoPort).bits(), port, width, number & 0xff])
+            }
+            S::InterruptBind => {
+                let notification = self.slot_or_null(K::Notification).bits();
+                let bits = if notification == 0 { 0 } else { number };
+                Registers::control([self.slot(K::Interrupt).bits(), notification, bits, 0])
+            }
+            S::InterruptAcknowledge => {
+                Registers::control([self.slot(K::Interrupt).bits(), number, 0, 0])
+            }
             S::ThreadSleep => Registers::control([self.deadline(), number, 0, 0]),
             S::ThreadSetFaultHandler => {
                 let endpoint = self.slot_or_null(K::Endpoint).bits();

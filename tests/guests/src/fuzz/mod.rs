@@ -236,6 +236,7 @@ impl Fuzz {
             Syscall::MemoryCreate | Syscall::MemoryClone => ObjectKind::MemoryObject,
             Syscall::NotificationCreate => ObjectKind::Notification,
             Syscall::TimerCreate => ObjectKind::Timer,
+            Syscall::IoPortNarrow => ObjectKind::IoPort,
             Syscall::ReplyKeep => ObjectKind::Reply,
             // Into its own table. A source that was not known may be of any kind.
             Syscall::CapabilityCopy | Syscall::CapabilityMove if target == 0 => {

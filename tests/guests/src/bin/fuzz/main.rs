@@ -18,7 +18,7 @@ use guests::{
     option, places, suite,
 };
 use orbital_user::{
-    Endpoint, ExitReason, MemoryObject, Message, Process, Rights,
+    Endpoint, ExitReason, Interrupt, IoPort, MemoryObject, Message, Process, Rights,
     abi::ObjectKind,
     capability::close,
     println,
@@ -43,12 +43,14 @@ code! {
 /// Calls that each child makes.
 const CALLS: usize = 4000;
 /// What a child is given, in this order.
-const GRANTED: [ObjectKind; 5] = [
+const GRANTED: [ObjectKind; 7] = [
     ObjectKind::Endpoint,
     ObjectKind::MemoryObject,
     ObjectKind::Process,
     ObjectKind::Endpoint,
     ObjectKind::MemoryObject,
+    ObjectKind::IoPort,
+    ObjectKind::Interrupt,
 ];
 
 /// What this process was given, where it was given [`GRANTED`].
@@ -115,6 +117,9 @@ fn start_one(role: &str, seed: u64) -> (Child, Process) {
     println!("{role}, seed {seed}");
     let endpoint = Endpoint::create().unwrap();
     let memory = MemoryObject::create(8 * PAGE).unwrap();
+    // Firmware's, which does nothing, and a line that no other one has.
+    let port = IoPort::create(0x80..=0x87).unwrap();
+    let interrupt = (3..24).find_map(|line| Interrupt::create(line).ok()).unwrap();
     let process = Process::create("victim", 64, 32 * 1024).unwrap();
     let child = children::start_with_arguments(role, &format!("seed={seed}"), |s| {
         s.quota(1024, 256 * 1024)
@@ -123,6 +128,8 @@ fn start_one(role: &str, seed: u64) -> (Child, Process) {
             .grant(process.slot(), Rights::all(), 0)
             .grant(endpoint.slot(), Rights::SEND, 5)
             .grant(memory.slot(), Rights::READ, 0)
+            .grant(port.slot(), Rights::all(), 0)
+            .grant(interrupt.slot(), Rights::all(), 0)
     });
     (child, process)
 }

@@ -21,7 +21,7 @@ use guests::{
     workers::{Own, Worker},
 };
 use orbital_user::{
-    Endpoint, Error, ExitReason, MemoryObject, Notification, Process, Rights, Thread,
+    Endpoint, Error, ExitReason, Interrupt, MemoryObject, Notification, Process, Rights, Thread,
     abi::{ObjectKind, Syscall},
     clock,
     memory::MappingMut,
@@ -42,13 +42,14 @@ const LOOK: u64 = 300_000_000;
 /// How long one may take for a call once all that could rightly keep it is out of its way, in nanoseconds.
 const PATIENCE: u64 = 10_000_000_000;
 /// What a process is given, in this order, and behind that the memory of its [`Progress`].
-const GRANTED: [ObjectKind; 6] = [
+const GRANTED: [ObjectKind; 7] = [
     ObjectKind::Endpoint,
     ObjectKind::MemoryObject,
     ObjectKind::Process,
     ObjectKind::Endpoint,
     ObjectKind::MemoryObject,
     ObjectKind::Notification,
+    ObjectKind::Interrupt,
 ];
 
 /// How far a thread has come, where all who look can see it.
@@ -252,6 +253,7 @@ impl Supervisor {
         let endpoint = Endpoint::create().unwrap();
         let memory = MemoryObject::create(8 * PAGE).unwrap();
         let notification = Notification::create().unwrap();
+        let interrupt = Interrupt::create(11).unwrap();
         let victim = Process::create("victim", 64, 32 * 1024).unwrap();
         let start = |(side, (page, _)): (u64, &(MemoryObject, MappingMut))| {
             let seed = seed.wrapping_add(side << 48);
@@ -266,6 +268,7 @@ impl Supervisor {
                     .grant(endpoint.slot(), Rights::SEND, 5)
                     .grant(memory.slot(), Rights::READ, 0)
                     .grant(notification.slot(), Rights::all(), 0)
+                    .grant(interrupt.slot(), Rights::all(), 0)
                     .grant(page.slot(), Rights::READ | Rights::WRITE, 0)
             })
         };

@@ -32,6 +32,10 @@ pub(super) enum Thing {
     /// A timer that is armed.
     Timer,
     System,
+    /// Ports that do nothing.
+    Port,
+    /// A line that is taken and not bound.
+    Line,
 }
 
 /// A capability in a call.
@@ -107,8 +111,11 @@ const RECEIVE: Rights = Rights::RECEIVE;
 const SEND: Rights = Rights::SEND;
 const WAIT: Rights = Rights::WAIT;
 const READ: Rights = Rights::READ;
+const DEVICES: Rights = Rights::DEVICES;
 const READ_BITS: u64 = READ.bits() as u64;
 
+/// The line that is taken, by which no device interrupts.
+pub(super) const LINE: u64 = 11;
 /// Where nothing is mapped.
 const FREE: u64 = DATA + 16 * PAGE;
 
@@ -208,10 +215,33 @@ pub(super) fn table() -> Vec<Operation> {
             Silent,
         ),
         other(S::SystemShutdown, &[takes(0, Thing::System, Rights::SHUTDOWN)], [0; 4], Untried),
+        well(S::IoPortCreate, &[takes(0, Thing::System, DEVICES)], [0, 0x80, 1, 0]),
+        other(S::IoPortNarrow, &[takes(0, Thing::Port, GRANT)], [0, 0x80, 1, 0], Silent),
+        other(S::IoPortRead, &[takes(0, Thing::Port, READ)], [0, 0x80, 1, 0], Silent),
+        other(S::IoPortWrite, &[takes(0, Thing::Port, Rights::WRITE)], [0, 0x80, 1, 0], Silent),
+        // It is the world's.
+        other(
+            S::InterruptCreate,
+            &[takes(0, Thing::System, DEVICES)],
+            [0, LINE, 0, 0],
+            Refused(Error::AlreadyBound),
+        ),
+        other(
+            S::InterruptBind,
+            &[takes(0, Thing::Line, MANAGE), takes(1, Thing::Waited, SEND)],
+            [0, 0, 1, 0],
+            Remembered,
+        ),
+        other(
+            S::InterruptAcknowledge,
+            &[takes(0, Thing::Line, MANAGE)],
+            [0; 4],
+            Refused(Error::NotificationGone),
+        ),
         // No device is there.
         other(
             S::MemoryDevice,
-            &[takes(0, Thing::System, Rights::DEVICES)],
+            &[takes(0, Thing::System, DEVICES)],
             [0, 0, PAGE, 0],
             Refused(Error::InvalidAddress),
         ),

@@ -8,8 +8,8 @@ use guests::{
     threads::{self, MIDDLE, at, caller, label, settle},
 };
 use orbital_user::{
-    CapSlot, Endpoint, Error, ExitReason, IpcError, MemoryObject, Message, Notification, Reply,
-    Rights, Thread, Timer,
+    CapSlot, Endpoint, Error, ExitReason, Interrupt, IoPort, IpcError, MemoryObject, Message,
+    Notification, Reply, Rights, Thread, Timer,
     abi::{Registers, Syscall, fault::RegisterBank, waits::Wait},
     capability::inspect,
     endpoint::reply,
@@ -20,7 +20,7 @@ use orbital_user::{
     thread::{Inspection, JoinHandle},
 };
 
-use super::table::Thing;
+use super::table::{LINE, Thing};
 
 /// When the timer fires: not in any test.
 const LATE: u64 = 1 << 60;
@@ -56,6 +56,8 @@ pub(super) struct World {
     waited: Notification,
     signalled: Notification,
     timer: Timer,
+    port: IoPort,
+    line: Interrupt,
 }
 
 /// What can be seen.
@@ -70,7 +72,7 @@ pub(super) struct Look {
     mapping: Result<Registers, Error>,
     signals: Result<u64, Error>,
     timer: Result<Option<u64>, Error>,
-    objects: [u64; 7],
+    objects: [u64; 9],
     kernel_bytes: u64,
 }
 
@@ -137,6 +139,8 @@ impl World {
             waited,
             signalled,
             timer,
+            port: IoPort::create(0x80..=0x81).unwrap(),
+            line: Interrupt::create(LINE).unwrap(),
         }
     }
 
@@ -155,6 +159,8 @@ impl World {
             Thing::Signalled => self.signalled.slot(),
             Thing::Timer => self.timer.slot(),
             Thing::System => bootstrap().system,
+            Thing::Port => self.port.slot(),
+            Thing::Line => self.line.slot(),
         }
     }
 

@@ -1,7 +1,6 @@
 //! Memory objects of devices' registers.
-#![cfg_attr(target_os = "none", no_std, no_main)]
 
-use guests::{counters::leaves_nothing, suite};
+use guests::counters::leaves_nothing;
 use orbital_user::{
     CapSlot, Error, MemoryObject, Rights,
     abi::{
@@ -12,17 +11,6 @@ use orbital_user::{
     start::bootstrap,
 };
 
-suite! {
-    cases: [
-        registers_are_read_and_written,
-        a_frame_buffer_keeps_what_is_written,
-        what_is_no_device_is_refused,
-        registers_are_never_executed_nor_cloned,
-        nothing_is_left_of_a_device,
-    ],
-    roles: [],
-}
-
 /// The high-precision timer of QEMU's q35 (IA-PC HPET specification 1.0a, 2.3).
 const HPET: u64 = 0xfed0_0000;
 /// The memory of a VGA card.
@@ -32,7 +20,7 @@ fn hpet() -> MemoryObject {
     MemoryObject::device(HPET, PAGE_SIZE, DeviceCache::Uncached).unwrap()
 }
 
-fn registers_are_read_and_written() {
+pub(super) fn registers_are_read_and_written() {
     let device = hpet();
     let mapped = device.map_write(PAGE_SIZE).unwrap();
     let register = |offset: u64| (mapped.address() + offset) as *mut u64;
@@ -48,14 +36,14 @@ fn registers_are_read_and_written() {
     }
 }
 
-fn a_frame_buffer_keeps_what_is_written() {
+pub(super) fn a_frame_buffer_keeps_what_is_written() {
     let device = MemoryObject::device(VGA, 16 * PAGE_SIZE, DeviceCache::WriteCombining).unwrap();
     let (one, other) =
         (device.map_write(16 * PAGE_SIZE).unwrap(), device.map_read(16 * PAGE_SIZE).unwrap());
     assert_ne!(one.address(), other.address());
 }
 
-fn what_is_no_device_is_refused() {
+pub(super) fn what_is_no_device_is_refused() {
     let make =
         |physical, bytes| MemoryObject::device(physical, bytes, DeviceCache::Uncached).map(drop);
     for (physical, bytes) in [(HPET + 1, PAGE_SIZE), (HPET, 1), (HPET, 0), (HPET, 1 << 40)] {
@@ -66,8 +54,10 @@ fn what_is_no_device_is_refused() {
         (0x10_0000, PAGE_SIZE),
         (0x40_0000, 16 * PAGE_SIZE),
         (VGA, 128 * PAGE_SIZE),
-        // The interrupt controller.
+        // The interrupt controllers.
         (0xfee0_0000, PAGE_SIZE),
+        (0xfec0_0000, PAGE_SIZE),
+        (0xfebf_f000, 2 * PAGE_SIZE),
         (0xfed0_0000, 0x20_0000),
         // No address at all.
         (1 << 52, PAGE_SIZE),
@@ -78,7 +68,7 @@ fn what_is_no_device_is_refused() {
     }
 }
 
-fn registers_are_never_executed_nor_cloned() {
+pub(super) fn registers_are_never_executed_nor_cloned() {
     let device = hpet();
     let (process, address) = (CapSlot::NULL, 0x3000_0000_0000);
     let rights = Rights::READ | Rights::EXECUTE;
@@ -95,6 +85,6 @@ fn registers_are_never_executed_nor_cloned() {
     assert!(!bootstrap().system.is_null());
 }
 
-fn nothing_is_left_of_a_device() {
+pub(super) fn nothing_is_left_of_a_device() {
     leaves_nothing(3, || drop(hpet().map_read(PAGE_SIZE).unwrap()));
 }
