@@ -47,7 +47,9 @@ pub fn each_thread_has_its_own_values() {
 /// The runtime takes no other base for its own.
 pub fn a_thread_ends_with_whatever_it_has_in_fs() {
     for base in [1, 0x1000, 0x7fff_ffff_0000, 0xffff_8000_0000_0000] {
-        spawn(move || drop(guests::pattern::hold_bases([base, 0], 1))).unwrap().join().unwrap();
+        let bases = [base, 0];
+        let thread = spawn(move || assert_eq!(guests::pattern::hold_bases(bases, 1), bases));
+        thread.unwrap().join().unwrap();
     }
 }
 
