@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`syscall`] | the instruction itself |
 //! | [`start`] | [`entry!`](crate::entry), the bootstrap block, the end |
-//! | [`mod@print`] | [`println!`](crate::println) into the system's log |
+//! | [`mod@print`] | [`println!`](crate::println) and [`print!`](crate::print!) into the system's log |
 //! | [`capability`] | the handle that closes on drop, beneath all objects |
 //! | [`endpoint`], [`reply`], [`server`] | messages |
 //! | [`rpc`] | typed calls: values in messages |

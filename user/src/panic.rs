@@ -8,6 +8,7 @@ const EXIT_CODE: u64 = 101;
 
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
-    crate::println!("{info}");
-    crate::start::exit(EXIT_CODE)
+    crate::print::flush_at_end();
+    crate::print::write(format_args!("{info}"));
+    crate::start::end(EXIT_CODE)
 }

@@ -1,25 +1,81 @@
 //! Lines in the system's log.
 #![forbid(unsafe_code)]
 
-use core::fmt::{self, Write};
+use core::{
+    fmt::{self, Write},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use orbital_abi::{
     Syscall,
     arguments::{LOG_BYTES, SystemLog},
 };
 
-use crate::{start::bootstrap, syscall::harmless};
+use crate::{
+    start::bootstrap,
+    sync::{Mutex, MutexGuard},
+    syscall::harmless,
+};
 
-/// Writes a line into the log, as `std`'s does. A longer line than the log takes goes on in the
-/// next. Without the right to log nothing happens.
+/// Writes a line into the log, as `std`'s does; what [`print!`](crate::print!) has written begins it. A longer line than
+/// the log takes goes on in the next. Without the right to log nothing happens.
 #[macro_export]
 macro_rules! println {
+    ($($argument:tt)*) => { $crate::print::print_line(format_args!($($argument)*)) };
+}
+
+/// The same without the line's end: whole lines are written, and the rest when one is whole, or at the program's end.
+#[macro_export]
+macro_rules! print {
     ($($argument:tt)*) => { $crate::print::print(format_args!($($argument)*)) };
 }
 
-/// Writes `text` into the log, line by line.
+/// The beginning of a line, of all threads.
+static BEGUN: Mutex<LogLines> = Mutex::new(Lines::new(log));
+/// Whether there is one.
+static IS_BEGUN: AtomicBool = AtomicBool::new(false);
+
+/// Writes `text` into the log, line by line; a line without an end waits for it.
 pub fn print(text: fmt::Arguments<'_>) {
-    let mut lines = Lines { buffer: [0; LOG_BYTES], length: 0, sink: log };
+    // First: what formats itself may print, too.
+    let text = alloc::fmt::format(text);
+    let mut lines = BEGUN.lock();
+    // `Lines` never fails.
+    let _ = lines.write_str(&text);
+    IS_BEGUN.store(lines.length > 0, Relaxed);
+}
+
+/// Writes `text` into the log, line by line, and ends the last one.
+pub fn print_line(text: fmt::Arguments<'_>) {
+    if IS_BEGUN.load(Relaxed) {
+        print(text);
+        return flush();
+    }
+    write(text);
+}
+
+/// Writes the beginning of a line, if there is one, as a line of its own.
+pub fn flush() {
+    flush_locked(BEGUN.lock());
+}
+
+/// The same at the program's end, where nobody waits for a thread that was stopped in the middle.
+pub(crate) fn flush_at_end() {
+    if let Some(lines) = BEGUN.try_lock() {
+        flush_locked(lines);
+    }
+}
+
+fn flush_locked(mut lines: MutexGuard<'_, LogLines>) {
+    if lines.length > 0 {
+        lines.flush();
+    }
+    IS_BEGUN.store(false, Relaxed);
+}
+
+/// Writes `text` line by line, whatever was begun: for whoever may have been interrupted in the middle of that.
+pub(crate) fn write(text: fmt::Arguments<'_>) {
+    let mut lines = Lines::new(log);
     // `Lines` never fails.
     let _ = lines.write_fmt(text);
     lines.flush();
@@ -35,6 +91,9 @@ fn log(line: &[u8]) {
     let _ = harmless(Syscall::SystemLog, &arguments.encode());
 }
 
+/// Lines that go to the log.
+type LogLines = Lines<fn(&[u8])>;
+
 /// Cuts text into lines that the log takes.
 struct Lines<F: FnMut(&[u8])> {
     buffer: [u8; LOG_BYTES],
@@ -43,6 +102,10 @@ struct Lines<F: FnMut(&[u8])> {
 }
 
 impl<F: FnMut(&[u8])> Lines<F> {
+    const fn new(sink: F) -> Self {
+        Self { buffer: [0; LOG_BYTES], length: 0, sink }
+    }
+
     fn flush(&mut self) {
         (self.sink)(&self.buffer[..self.length]);
         self.length = 0;
@@ -71,10 +134,26 @@ mod tests {
     fn lines(text: &str) -> Vec<String> {
         let mut found = Vec::new();
         let sink = |line: &[u8]| found.push(String::from_utf8(line.to_vec()).unwrap());
-        let mut lines = Lines { buffer: [0; LOG_BYTES], length: 0, sink };
+        let mut lines = Lines::new(sink);
         lines.write_str(text).unwrap();
         lines.flush();
         found
+    }
+
+    #[test]
+    fn a_line_without_an_end_waits_for_it() {
+        let mut found = Vec::new();
+        let mut lines =
+            Lines::new(|line: &[u8]| found.push(String::from_utf8(line.to_vec()).unwrap()));
+        for text in ["a", "b\nc", "", "d\n\n", "e"] {
+            lines.write_str(text).unwrap();
+        }
+        assert_eq!(lines.length, 1);
+        lines.flush();
+        assert_eq!(
+            (lines.length, found),
+            (0, vec!["ab".into(), "cd".into(), String::new(), "e".into()])
+        );
     }
 
     #[test]

@@ -93,8 +93,14 @@ pub fn take_granted(index: usize) -> Option<Capability> {
     (is_new && !slot.is_null()).then(|| Capability::from_slot(slot))
 }
 
-/// Ends the program with all its threads; 0 means success.
+/// Ends the program with all its threads; 0 means success. A line that was begun is written before.
 pub fn exit(code: u64) -> ! {
+    crate::print::flush_at_end();
+    end(code)
+}
+
+/// Ends it at once.
+pub(crate) fn end(code: u64) -> ! {
     loop {
         // It does not return.
         let _ = harmless(Syscall::ProcessExit, &Registers::control([code, 0, 0, 0]));
