@@ -5,6 +5,9 @@ use orbital_user::{abi::statistics::Statistic, system, thread::yield_now};
 
 use crate::own_thread;
 
+/// Where replies stand among [`Counters::objects`].
+pub const REPLIES: usize = 6;
+
 /// What must be the same before and after work that leaves nothing behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counters {
