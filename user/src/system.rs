@@ -1,4 +1,4 @@
-//! The system: power, counters. The log stands in [`print`](crate::print).
+//! The system: power, counters. The log stands in [`print`](mod@crate::print).
 #![forbid(unsafe_code)]
 
 use orbital_abi::{Error, Registers, Syscall, statistics::Statistic, waits::Wait};
