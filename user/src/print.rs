@@ -12,7 +12,7 @@ use orbital_abi::{
 };
 
 use crate::{
-    start::bootstrap,
+    start::{at_end, bootstrap},
     sync::{Mutex, MutexGuard},
     syscall::harmless,
 };
@@ -43,6 +43,7 @@ pub fn print(text: fmt::Arguments<'_>) {
     // `Lines` never fails.
     let _ = lines.write_str(&text);
     IS_BEGUN.store(lines.length > 0, Relaxed);
+    at_end(flush_at_end);
 }
 
 /// Writes `text` into the log, line by line, and ends the last one.

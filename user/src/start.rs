@@ -93,9 +93,23 @@ pub fn take_granted(index: usize) -> Option<Capability> {
     (is_new && !slot.is_null()).then(|| Capability::from_slot(slot))
 }
 
+/// What is to be done before the program ends: a function, once there is one. So who has nothing to do then has no code
+/// for it.
+static AT_END: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Has `f` called by [`exit`].
+pub(crate) fn at_end(f: fn()) {
+    AT_END.store(f as *mut (), Ordering::Release);
+}
+
 /// Ends the program with all its threads; 0 means success. A line that was begun is written before.
 pub fn exit(code: u64) -> ! {
-    crate::print::flush_at_end();
+    let last = AT_END.load(Ordering::Acquire);
+    if !last.is_null() {
+        // SAFETY: nothing but a `fn()` is stored there.
+        let last: fn() = unsafe { core::mem::transmute(last) };
+        last();
+    }
     end(code)
 }
 
