@@ -24,6 +24,7 @@ pub mod statistics;
 pub mod syscall;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 pub mod waits;
 
 pub use error::{Error, IpcError};

@@ -142,6 +142,8 @@ syscalls! {
     SystemStatistics = 98;
     /// Tells the longest stretch with interrupts off on a CPU, and may have it counted anew.
     SystemInterruptsOff = 99;
+    /// Reads an event of a CPU's trace. Gives a [`crate::trace::Traced`].
+    SystemTrace = 100;
     /// Tells the time, and how it comes from the time-stamp counter.
     ClockRead = 112;
     /// Makes a timer that signals a notification. Gives its capability.

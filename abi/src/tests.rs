@@ -5,6 +5,7 @@ mod devices;
 mod header;
 mod messages;
 mod numbers;
+mod trace;
 
 use std::{format, string::String};
 

@@ -2,13 +2,14 @@
 //! first use of floating point gives the thread its area, a page fault that the address space can resolve is
 //! resolved, and any other fault is told to its thread's handler, or ends the thread where it has none.
 
-use orbital_abi::{ExitReason, Fault, FaultKind};
+use orbital_abi::{ExitReason, Fault, FaultKind, trace::EventKind};
 
 use crate::{
     arch::{self, SavedRegisters, Trap, quick::TURN},
     cause, ipc, irq,
     sched::{Completion, block, dispatch, irq_off},
     thread::{BlockReason, Current, Outcome},
+    trace::{self, Who},
     vm::{
         self,
         address_space::{Resolution, Wanted},
@@ -19,6 +20,9 @@ use crate::{
 #[unsafe(no_mangle)]
 fn orbital_trap(trap: Trap) -> *mut SavedRegisters {
     irq_off::begin();
+    if trace::is_detailed() {
+        trace_trap(&trap, dispatch::current().who());
+    }
     let current = dispatch::current();
     cause::set(current.priority());
     let completion = match trap {
@@ -27,7 +31,11 @@ fn orbital_trap(trap: Trap) -> *mut SavedRegisters {
             Completion::Written
         }
         // The dispatcher looks at the queues anyway.
-        Trap::Kick | Trap::Spurious => Completion::Written,
+        Trap::Kick => Completion::Written,
+        Trap::Spurious => {
+            trace::note(EventKind::SpuriousInterrupt, current.who(), [0; 3]);
+            Completion::Written
+        }
         Trap::Device(line) => {
             irq::came(line);
             Completion::Written
@@ -53,12 +61,34 @@ fn orbital_trap(trap: Trap) -> *mut SavedRegisters {
 #[unsafe(no_mangle)]
 fn orbital_interrupt_in_kernel(trap: Trap) {
     irq_off::begin();
+    if trace::is_detailed() {
+        trace_trap(&trap, Who::default());
+    }
     match trap {
         Trap::Timer => dispatch::timer_came(),
         Trap::Device(line) => irq::came(line),
+        Trap::Spurious => trace::note(EventKind::SpuriousInterrupt, Who::default(), [0; 3]),
         _ => {}
     }
     irq_off::end();
+}
+
+/// Tells a trace what has come, while `who` had the CPU. Other faults are told where nobody handles them.
+#[cold]
+fn trace_trap(trap: &Trap, who: Who) {
+    let (kind, arguments) = match *trap {
+        Trap::Timer => (EventKind::TimerInterrupt, [0; 3]),
+        Trap::Kick => (EventKind::Kick, [0; 3]),
+        Trap::Device(line) => (EventKind::DeviceInterrupt, [line.into(), 0, 0]),
+        Trap::PageFault(fault) => (EventKind::PageFault, arguments(&fault)),
+        Trap::Spurious | Trap::FpuUnavailable | Trap::Fault(_) => return,
+    };
+    trace::note(kind, who, arguments);
+}
+
+/// A fault as arguments of an event.
+fn arguments(fault: &Fault) -> [u64; 3] {
+    [fault.kind as u64, fault.address, fault.instruction_pointer]
 }
 
 /// A page fault: what the address space can resolve is resolved, and the thread tries again.
@@ -101,6 +131,7 @@ fn unresolved(current: Current, fault: Fault) -> *mut SavedRegisters {
 }
 
 fn unhandled(current: &Current, fault: Fault) -> Completion {
+    trace::note(EventKind::Fault, current.who(), arguments(&fault));
     let reason = ExitReason::Faulted(fault);
     log::warn!("{}: thread {} {reason}", current.process.name, current.id);
     Completion::End(reason)

@@ -28,7 +28,9 @@ pub mod symbols;
 pub mod syscall;
 pub mod system;
 pub mod thread;
+pub mod trace;
 pub mod vm;
+pub mod watch;
 
 #[cfg(target_os = "none")]
 mod panic;

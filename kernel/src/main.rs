@@ -15,7 +15,7 @@ mod in_kernel;
 #[cfg(target_os = "none")]
 #[unsafe(no_mangle)]
 fn kernel_main(boot_info: &kernel::boot::BootInfo) -> ! {
-    use kernel::{arch, ipc, loader, log, sched, self_test, shutdown};
+    use kernel::{arch, ipc, loader, log, sched, self_test, shutdown, trace};
 
     log::init(&boot_info.command_line);
     arch::init_memory(boot_info);
@@ -24,6 +24,8 @@ fn kernel_main(boot_info: &kernel::boot::BootInfo) -> ! {
     arch::init_user_entry();
     log::init_deferred();
     loader::load_symbols(boot_info);
+    trace::init(&boot_info.command_line);
+    trace::init_cpu();
     boot_info.describe();
     sched::init();
     arch::start_others(boot_info);
@@ -42,6 +44,7 @@ fn kernel_main(boot_info: &kernel::boot::BootInfo) -> ! {
 #[cfg(target_os = "none")]
 #[unsafe(no_mangle)]
 fn kernel_cpu_main() -> ! {
+    kernel::trace::init_cpu();
     kernel::sched::init();
     kernel::sched::dispatch::start()
 }

@@ -15,6 +15,7 @@ use orbital_abi::Syscall;
 use crate::{
     arch::{backtrace, cpu_index, idle, power, serial, stop_others},
     kprintln, sched, symbols,
+    trace::dump::Dump,
 };
 
 /// The CPU that has panicked.
@@ -57,5 +58,9 @@ fn panic(info: &PanicInfo<'_>) -> ! {
             None => kprintln!("    {address:#018x}"),
         }
     });
+    // Without names, which are under locks.
+    if let Some(dump) = Dump::begin() {
+        dump.rings();
+    }
     power::off(power::VERDICT_PANIC)
 }

@@ -3,7 +3,12 @@
 
 use orbital_abi::ExitReason;
 
-use crate::{arch::power, object::Ref, process::Process};
+use crate::{
+    arch::power,
+    object::Ref,
+    process::{Process, all},
+    trace::dump::Dump,
+};
 
 /// Powers off for init, which ended its work with `code`; 0 means success.
 pub fn off(code: u64) -> ! {
@@ -11,8 +16,20 @@ pub fn off(code: u64) -> ! {
 }
 
 fn off_with(verdict: u8) -> ! {
+    dump_trace();
     log::info!(target: "power", "off, verdict {verdict:#x}");
     power::off(verdict)
+}
+
+/// All that was traced, if that is wanted.
+fn dump_trace() {
+    let Some(dump) = Dump::begin() else { return };
+    let mut next = all::at_or_after(0);
+    while let Some(process) = next {
+        dump.name(process.id, &process.name);
+        next = all::at_or_after(process.id + 1);
+    }
+    dump.rings();
 }
 
 /// Says why init could not be started, and powers off.

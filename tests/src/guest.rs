@@ -157,7 +157,8 @@ fn command_line(case: &Case, environment: &Environment) -> String {
     let soak = if environment.is_soak { " soak=1" } else { "" };
     let seed = environment.seed.map(|seed| format!(" seed={seed}")).unwrap_or_default();
     let nmi = case.wants.nmi.map(|ticks| format!(" test=nmi nmi={ticks}")).unwrap_or_default();
-    format!("case={}{soak}{seed}{nmi}", case.name)
+    let trace = if case.wants.traced { " trace=ipc" } else { "" };
+    format!("case={}{soak}{seed}{nmi}{trace}", case.name)
 }
 
 /// The machines that a case wants, as far as the environment lets it; each with what its name has
@@ -304,5 +305,7 @@ mod tests {
         assert_eq!(command_line(&case(""), &long), "case=a soak=1 seed=7");
         let storm = command_line(&case("nmi=9"), &Environment::default());
         assert_eq!(storm, "case=a test=nmi nmi=9");
+        let traced = command_line(&case("traced"), &Environment::default());
+        assert_eq!(traced, "case=a trace=ipc");
     }
 }

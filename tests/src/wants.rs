@@ -11,6 +11,7 @@
 //! | `times=2,20` | so many, each for one run, and so many in a long run; else one |
 //! | `timeout=90` | ended after so many seconds, times the host's scale; else after 60 |
 //! | `general` | and twice more: where all messages go the general way (`fast_path=off`), and everything (`short_cuts=off`) |
+//! | `traced` | which traces all that happens (`trace=ipc`) |
 //! | `pinned` | any: the guest runs the case on its first CPU alone |
 #![forbid(unsafe_code)]
 
@@ -35,6 +36,8 @@ pub struct Wants {
     pub timed: bool,
     /// Whether it runs once more without a fast path of messages, and once without any short cut.
     pub general: bool,
+    /// Whether the kernel traces all that happens.
+    pub traced: bool,
     /// How often.
     pub times: Times,
     /// How long it may take, in seconds.
@@ -60,6 +63,7 @@ impl Default for Wants {
             nmi: None,
             timed: false,
             general: false,
+            traced: false,
             times: Times { usual: 1, soak: 1 },
             timeout: 60,
         }
@@ -93,6 +97,7 @@ impl FromStr for Wants {
                 ("nmi", Some(value)) => wants.nmi = Some(positive(value)?),
                 ("timed", None) => wants.timed = true,
                 ("general", None) => wants.general = true,
+                ("traced", None) => wants.traced = true,
                 ("times", Some(value)) => wants.times = times(value)?,
                 ("timeout", Some(value)) => wants.timeout = positive(value)?.into(),
                 ("pinned", None) => {}
@@ -134,8 +139,8 @@ mod tests {
 
     #[test]
     fn each_word_has_its_meaning() {
-        let text =
-            "cpus=1,2,4 memory=1G machine=bochs icount nmi=17 timed general times=2,20 timeout=90";
+        let text = "cpus=1,2,4 memory=1G machine=bochs icount nmi=17 timed general traced \
+                    times=2,20 timeout=90";
         let expected = Wants {
             cpus: vec![1, 2, 4],
             memory: MemorySize { mebibytes: 1024 },
@@ -144,6 +149,7 @@ mod tests {
             nmi: Some(17),
             timed: true,
             general: true,
+            traced: true,
             times: Times { usual: 2, soak: 20 },
             timeout: 90,
         };

@@ -1,7 +1,7 @@
 //! The system: power, counters. The log stands in [`print`](mod@crate::print).
 #![forbid(unsafe_code)]
 
-use orbital_abi::{Error, Registers, Syscall, statistics::Statistic, waits::Wait};
+use orbital_abi::{Error, Registers, Syscall, statistics::Statistic, trace::Traced, waits::Wait};
 
 use crate::{start::bootstrap, syscall::harmless};
 
@@ -58,6 +58,19 @@ pub fn waits() -> impl Iterator<Item = Result<Wait, Error>> {
             Err(error) => Some(Err(error)),
         }
     })
+}
+
+/// The event with the number `position`, from 0 on, of the trace of `cpu`; or the first behind it that was not
+/// overwritten. Where the kernel traces all that happens, reading leaves events too: who reads up to the end of its own
+/// CPU's trace stops at a time.
+///
+/// # Errors
+/// [`Error::WouldBlock`] where there is none yet; [`Error::InvalidArgument`] without such a CPU; as [`statistic`].
+pub fn trace(cpu: usize, position: u64) -> Result<Traced, Error> {
+    let words = [bootstrap().system.bits(), cpu as u64, position, 0];
+    let results = harmless(Syscall::SystemTrace, &Registers::control(words))?;
+    // A kernel that has kinds that this does not know is another one's.
+    Traced::decode(&results).ok_or(Error::UnknownSyscall)
 }
 
 fn read_interrupts_off(cpu: usize, reset: bool) -> Result<u64, Error> {

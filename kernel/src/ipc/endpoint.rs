@@ -20,6 +20,7 @@ use queues::Queues;
 
 use super::{
     ending::Endings,
+    flow,
     reply::Expects,
     sweep::Sweep,
     transfer,
@@ -91,6 +92,16 @@ pub(super) enum Side {
     Senders(Sending, Tag),
     /// With how many capabilities they accept.
     Receivers(usize),
+}
+
+impl Side {
+    /// A trace is told what a sender sends.
+    #[inline(always)]
+    fn trace(self, current: &Current) {
+        if let Self::Senders(sending, _) = self {
+            flow::sends(current, sending);
+        }
+    }
 }
 
 impl Endpoint {
@@ -166,6 +177,7 @@ impl Endpoint {
         }
         if let Some(partner) = claim_first(others) {
             queues.lend().settled();
+            own.trace(current);
             return Ok(Found::Partner(partner));
         }
         if deadline == Deadline::Now {
@@ -174,6 +186,7 @@ impl Endpoint {
         if bound.is_some() && sending == Sending::Call && !current.is_queued_at_bound() {
             return Ok(Found::Bound(Ref::from_object(self)));
         }
+        own.trace(current);
         current.begin_wait(Phase::Queued, sending, accepts);
         mine.insert(current.to_ref());
         let relent = queues.lend();
@@ -315,6 +328,7 @@ fn hand(
     {
         transfer::copy_long(message.tag, from, to);
     }
+    flow::receives(receiver.thread(), current, sending);
     receiver.complete(Ok(transfer::delivered(badge, message, sending, first)));
     drop(displaced);
 }

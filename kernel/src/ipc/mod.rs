@@ -6,6 +6,7 @@ mod ending;
 pub mod endpoint;
 mod fast_path;
 pub mod fault;
+mod flow;
 mod lending;
 pub mod notification;
 pub mod receive;
@@ -20,7 +21,7 @@ mod tests;
 
 use orbital_abi::Error;
 
-use crate::{boot::CommandLine, sched};
+use crate::{boot::CommandLine, sched, trace};
 
 pub use endpoint::Endpoint;
 pub use fast_path::{
@@ -32,11 +33,13 @@ pub use reply::Reply;
 pub use timer::Timer;
 
 /// Starts message passing. `fast_path=off` on the command line lets all messages go through futures and the run
-/// queue, `short_cuts=off` lets every entry go the general way, through the whole dispatcher too.
+/// queue, `short_cuts=off` lets every entry go the general way, through the whole dispatcher too,
+/// and so does `trace=ipc`, as short cuts leave no events.
 pub fn init(command_line: &CommandLine) {
     let is_off = |word| command_line.get(word) == Some("off");
-    let has_fast_path = !is_off("fast_path") && !is_off("short_cuts");
-    if is_off("short_cuts") {
+    let has_short_cuts = !is_off("short_cuts") && !trace::is_detailed();
+    let has_fast_path = !is_off("fast_path") && has_short_cuts;
+    if !has_short_cuts {
         sched::set_short_cuts(false);
     } else if !has_fast_path {
         sched::switch_fast_path_off();

@@ -7,7 +7,7 @@ use super::{
     Endpoint, Notification,
     deadlock::left,
     endpoint::{Found, Side},
-    transfer,
+    flow, transfer,
     waiting::{release, wait},
 };
 use crate::{
@@ -94,6 +94,7 @@ fn take(current: &Current, accepts: usize, claim: Claim) -> Option<Registers> {
             }
         }
     }
+    flow::receives(current, claim.thread(), sending);
     if sending != Sending::Message {
         let (sender, sequence) = (claim.thread().clone(), claim.sequence());
         let displaced = current.owe(sender.clone(), sequence);

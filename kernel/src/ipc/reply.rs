@@ -9,7 +9,7 @@
 
 use orbital_abi::{CapSlot, Error, Message, ObjectKind, Rights, Tag};
 
-use super::transfer;
+use super::{flow, transfer};
 use crate::{
     capability::Capability,
     object::{Header, Object, Ref},
@@ -129,6 +129,7 @@ fn answer(
     }
     cell.put_down();
     let caller = claim.thread().clone();
+    flow::answers(current, &caller);
     claim.complete(Ok(transfer::replied(message, first)));
     Ok(caller)
 }

@@ -19,6 +19,7 @@ mod random;
 mod refusals;
 mod revokes;
 mod timers;
+mod traced;
 
 use std::{cell::RefCell, rc::Rc};
 

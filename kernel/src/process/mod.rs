@@ -15,7 +15,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use arrayvec::ArrayString;
 use intrusive_collections::RBTreeAtomicLink;
-use orbital_abi::{Error, ExitReason, ObjectKind, arguments::NAME_BYTES};
+use orbital_abi::{Error, ExitReason, ObjectKind, arguments::NAME_BYTES, trace::EventKind};
 use orbital_executor::{executor::TaskRef, wait_queue::WaitQueue};
 use spin::Mutex;
 
@@ -23,6 +23,7 @@ use crate::{
     capability::Table,
     cause,
     object::{AnyRef, Charge, Header, Object, Quota, Ref},
+    trace::{self, Who},
     vm::AddressSpace,
 };
 
@@ -122,6 +123,7 @@ impl Process {
             parent.child_ended(&process);
             return Err(error);
         }
+        process.trace_start();
         Ok(process)
     }
 
@@ -133,7 +135,17 @@ impl Process {
         let process = Ref::new(Self::build(None, name, (quota, Table::new(None)?), None)?)?;
         all::add(&process);
         Self::get_reaper(&process, None).inspect_err(|_| all::remove(&process))?;
+        process.trace_start();
         Ok(process)
+    }
+
+    /// It, for a trace.
+    fn who(&self) -> Who {
+        Who { thread: 0, process: self.id }
+    }
+
+    fn trace_start(&self) {
+        trace::note(EventKind::ProcessStart, self.who(), trace::dump::name_arguments(&self.name));
     }
 
     fn get_reaper(process: &Ref<Self>, payer: Option<&Ref<Quota>>) -> Result<(), Error> {
@@ -296,6 +308,7 @@ impl Process {
             let State::Ending(reason) = life.state else { return };
             life.state = State::Ended(reason);
         }
+        trace::note(EventKind::ProcessEnd, self.who(), [0; 3]);
         all::remove(self);
         self.ended.wake_all();
         let parent = self.parent.lock().take();

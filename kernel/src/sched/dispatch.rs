@@ -9,7 +9,7 @@
 
 use core::{cmp::Ordering, task::Poll};
 
-use orbital_abi::ExitReason;
+use orbital_abi::{ExitReason, trace::EventKind};
 
 pub use super::cpu::{counters, current, describe_current, timer_came};
 use super::{
@@ -24,6 +24,7 @@ use crate::{
     cause,
     object::Ref,
     thread::{Current, Outcome, Tcb, state::ThreadState},
+    trace,
     vm::{AddressSpace, shootdown},
 };
 
@@ -144,6 +145,9 @@ pub fn next() -> *mut SavedRegisters {
             }
         };
         if may_leave() {
+            if trace::is_detailed() {
+                trace_resume();
+            }
             return registers;
         }
     }
@@ -201,6 +205,7 @@ fn poll_task() {
     }
     let executor = wake::executor();
     let priority = executor.top().unwrap_or_default();
+    trace::detail(EventKind::TaskPoll, priority.into());
     cause::set(priority);
     // The current thread does not pay for that.
     let current = running();
@@ -243,6 +248,7 @@ fn sleep() {
     balance::fall_asleep();
     // Interrupts are off: what comes between this check and the sleep ends the sleep.
     if wake::may_sleep() {
+        trace::detail(EventKind::Idle, 0);
         irq_off::end();
         idle::wait_for_interrupt();
         irq_off::begin();
@@ -296,6 +302,13 @@ fn keep_current() -> Option<*mut SavedRegisters> {
     Some(current.register_pointer())
 }
 
+#[cold]
+fn trace_resume() {
+    if let Some(current) = running() {
+        current.trace(EventKind::Resume, 0);
+    }
+}
+
 /// Makes `thread` the current one, and gives its registers; `None` when its operation has to wait
 /// on, or it has been killed.
 fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
@@ -315,7 +328,9 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
     let cpu = CPU.here();
     cpu.slice_end.set(clock::nanoseconds() + next.slice_left());
     if next.has_operation() {
-        match next.poll_operation() {
+        let polled = next.poll_operation();
+        next.trace(EventKind::Poll, polled.is_ready().into());
+        match polled {
             Poll::Ready(Outcome::Written) => {}
             Poll::Ready(Outcome::Answer(answer)) => next.answer(answer),
             Poll::Ready(Outcome::End(reason)) => {
@@ -332,6 +347,7 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
     }
     next.enter_cpu();
     next.set_state(ThreadState::Running);
+    next.trace(EventKind::Switch, 0);
     cpu.slice_over.set(false);
     count_switch();
     arch::set_current(next.register_pointer());

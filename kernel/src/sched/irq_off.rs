@@ -7,16 +7,15 @@
 //! it; nor is a stretch that had begun before it was measured.
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::wake;
 use crate::{
     arch::clock,
     percpu::{MAX_CPUS, PerCpu},
+    watch::{self, MEASURED},
 };
 
-/// Whether anybody has asked.
-static IS_MEASURED: AtomicBool = AtomicBool::new(false);
 /// When the stretch of each CPU began; 0 before the first that is measured.
 static SINCE: PerCpu<AtomicU64> = PerCpu::new([const { AtomicU64::new(0) }; MAX_CPUS]);
 static LONGEST: PerCpu<AtomicU64> = PerCpu::new([const { AtomicU64::new(0) }; MAX_CPUS]);
@@ -24,7 +23,7 @@ static LONGEST: PerCpu<AtomicU64> = PerCpu::new([const { AtomicU64::new(0) }; MA
 /// Interrupts are off from here on.
 #[inline]
 pub fn begin() {
-    if IS_MEASURED.load(Relaxed) {
+    if watch::is(MEASURED) {
         SINCE.here().store(clock::ticks(), Relaxed);
     }
 }
@@ -32,7 +31,7 @@ pub fn begin() {
 /// Interrupts are about to be let in.
 #[inline]
 pub fn end() {
-    if IS_MEASURED.load(Relaxed) {
+    if watch::is(MEASURED) {
         measure();
     }
 }
@@ -52,7 +51,7 @@ fn measure() {
 }
 
 fn begin_to_measure() {
-    if !IS_MEASURED.swap(true, Relaxed) {
+    if !watch::begin(MEASURED) {
         wake::measure();
     }
 }

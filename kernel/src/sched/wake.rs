@@ -11,6 +11,7 @@ use core::{
     sync::atomic::{AtomicU8, Ordering::Relaxed},
 };
 
+use orbital_abi::trace::EventKind;
 use orbital_executor::{
     executor::{Executor, Owner},
     urgency::{AWAKE, IDLE, Urgency},
@@ -168,6 +169,7 @@ fn tell(cpu: usize, urgency: usize) {
 /// Leaves a woken thread to the dispatcher of the CPU that has it.
 pub fn hand_to_dispatcher(thread: Ref<Tcb>) {
     let (cpu, priority) = (thread.home(), thread.due_priority());
+    thread.trace(EventKind::Wake, 0);
     // SAFETY: the task's state word lets one push happen until it is taken; the queue keeps the
     // reference that is forgotten here.
     unsafe { WOKEN.of(cpu).push(thread.task_pointer()) };

@@ -1,7 +1,9 @@
 //! Capabilities.
 #![forbid(unsafe_code)]
 
-use orbital_abi::{CapSlot, Error, ExitReason, Registers, Rights, arguments::CapabilityCopy};
+use orbital_abi::{
+    CapSlot, Error, ExitReason, Registers, Rights, arguments::CapabilityCopy, trace::EventKind,
+};
 use orbital_executor::yield_now;
 
 use super::{Answer, done, value};
@@ -17,6 +19,7 @@ use crate::{
     revoke,
     sched::{Completion, block},
     thread::{BlockReason, Current, Outcome},
+    trace,
 };
 
 /// The process into whose table the capability in `source` is to be put, unless that is one's own. What is wrong
@@ -128,6 +131,7 @@ pub(super) fn inspect(current: &Current, registers: &Registers) -> Answer {
 
 pub(super) fn revoke(current: &Current, registers: &Registers) -> Completion {
     let [slot, badge, ..] = registers.control;
+    trace::note(EventKind::Revoke, current.who(), [slot, badge, 0]);
     let slot = CapSlot::from_bits(slot);
     let unfinished = Unfinished(current.process.clone());
     let mut begun = match begin_revoke(&current.process, slot, badge) {

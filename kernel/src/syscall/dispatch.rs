@@ -1,6 +1,6 @@
 //! The one `match` over all system calls.
 
-use orbital_abi::{Error, Registers, Syscall};
+use orbital_abi::{Error, Registers, Syscall, trace::EventKind};
 
 use super::{
     capability, clock, control, fault, interrupt, ipc, memory, notification, port, process, system,
@@ -11,6 +11,7 @@ use crate::{
     cause,
     sched::{Completion, dispatch, irq_off},
     thread::Current,
+    watch,
 };
 
 /// Called by the entry code: takes the call `number` of the current thread, whose registers are
@@ -20,9 +21,27 @@ extern "C-unwind" fn orbital_syscall(
     registers: *mut SavedRegisters,
     number: u64,
 ) -> *mut SavedRegisters {
-    irq_off::begin();
+    if watch::is_any() {
+        return watched(registers, number);
+    }
     // SAFETY: the entry code has stored the current thread's registers there, and asks once.
+    handle(unsafe { Current::entered(registers) }, number)
+}
+
+/// The same, where somebody watches.
+#[cold]
+#[inline(never)]
+fn watched(registers: *mut SavedRegisters, number: u64) -> *mut SavedRegisters {
+    irq_off::begin();
+    // SAFETY: as above.
     let current = unsafe { Current::entered(registers) };
+    current.trace(EventKind::Syscall, number);
+    handle(current, number)
+}
+
+/// Takes the call.
+#[inline(always)]
+fn handle(current: Current, number: u64) -> *mut SavedRegisters {
     // What it leaves to be done later is done as urgently as it runs.
     cause::set(current.priority());
     let Some(syscall) = Syscall::from_number(number) else {
@@ -91,6 +110,7 @@ extern "C-unwind" fn orbital_syscall(
         Syscall::SystemShutdown => run(current, system::shutdown),
         Syscall::SystemInterruptsOff => run(current, system::interrupts_off),
         Syscall::SystemStatistics => run(current, system::statistics),
+        Syscall::SystemTrace => run(current, system::trace),
     }
 }
 

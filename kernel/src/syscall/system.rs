@@ -22,6 +22,7 @@ use crate::{
     sched::{Completion, block, dispatch, irq_off},
     system::SystemObject,
     thread::{BlockReason, Current, Outcome},
+    trace,
     vm::{
         MemoryObject,
         user_copy::{self, Uncopied},
@@ -106,13 +107,26 @@ pub(super) fn shutdown(current: &Current, registers: &Registers) -> Answer {
 pub(super) fn interrupts_off(current: &Current, registers: &Registers) -> Answer {
     let [slot, cpu, reset, _] = registers.control;
     lookup::<SystemObject>(current, CapSlot::from_bits(slot), Rights::STATISTICS)?;
-    let cpu = usize::try_from(cpu).ok().filter(|cpu| *cpu < arch::cpu_count());
-    let cpu = cpu.ok_or(Error::InvalidArgument)?;
+    let cpu = cpu_number(cpu)?;
     Ok(value(match reset {
         0 => irq_off::longest(cpu),
         1 => irq_off::take_longest(cpu),
         _ => return Err(Error::InvalidArgument),
     }))
+}
+
+/// The event in control word 2, or the first behind it that there is, of the CPU in word 1.
+pub(super) fn trace(current: &Current, registers: &Registers) -> Answer {
+    let [slot, cpu, position, _] = registers.control;
+    lookup::<SystemObject>(current, CapSlot::from_bits(slot), Rights::STATISTICS)?;
+    let traced = trace::read(cpu_number(cpu)?, position).ok_or(Error::WouldBlock)?;
+    Ok(traced.encode())
+}
+
+/// A number that names a CPU.
+fn cpu_number(cpu: u64) -> Result<usize, Error> {
+    let cpu = usize::try_from(cpu).ok().filter(|cpu| *cpu < arch::cpu_count());
+    cpu.ok_or(Error::InvalidArgument)
 }
 
 pub(super) fn statistics(current: &Current, registers: &Registers) -> Answer {

@@ -9,6 +9,7 @@ mod ports;
 mod revoked;
 mod system;
 mod threads;
+mod trace;
 mod untied;
 mod waits;
 

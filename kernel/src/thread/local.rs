@@ -7,11 +7,11 @@ use core::{
     task::{Context, Poll},
 };
 
-use orbital_abi::{Error, ExitReason};
+use orbital_abi::{Error, ExitReason, trace::EventKind};
 use orbital_executor::waker;
 
 use super::{Current, Outcome, Tcb, Ties, budget::Budget, home::Home, state::ThreadState};
-use crate::{arch::FpuState, object::PaidRoom};
+use crate::{arch::FpuState, object::PaidRoom, trace};
 
 unsafe extern "Rust" {
     /// Unbinds what was bound to a thread that has ended. In `ipc`.
@@ -184,6 +184,8 @@ impl Current {
     /// Ends it: cancels its operation, drops the reply that it owes, tells those who wait. It never
     /// runs again.
     pub fn finish(&self, reason: ExitReason) {
+        let [what, how, place, _] = reason.encode();
+        trace::note(EventKind::ThreadEnd, self.who(), [what, how, place]);
         self.with_home(|home| home.slot().clear());
         let own = self.with_home(|home| (home.fpu.take(), home.budget.take()));
         drop(own);

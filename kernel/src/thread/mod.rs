@@ -16,6 +16,7 @@ mod reserved;
 pub mod state;
 pub mod tcb;
 mod ties;
+mod traced;
 pub mod wait;
 mod waiting_queue;
 

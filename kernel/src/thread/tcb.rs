@@ -7,7 +7,7 @@ use core::{
     sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
 };
 
-use orbital_abi::{Error, ObjectKind};
+use orbital_abi::{Error, ObjectKind, trace::EventKind};
 use orbital_executor::{
     task::{TaskHeader, TaskVtable},
     wait_queue::WaitUntil,
@@ -33,6 +33,7 @@ use crate::{
     object::{Header, Object, Ref},
     percpu::MAX_CPUS,
     process::{Belongs, Member, Process},
+    trace,
 };
 
 /// Above it stand the states; below, in the place of [`ThreadState::Blocked`], the number of a CPU: see
@@ -290,6 +291,7 @@ impl Tcb {
     pub fn start(&self) -> Result<(), Error> {
         match self.state.compare_exchange(INACTIVE, WOKEN, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => {
+                trace::note(EventKind::ThreadStart, self.who(), [0; 3]);
                 self.wake();
                 Ok(())
             }

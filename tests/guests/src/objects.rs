@@ -224,6 +224,7 @@ pub fn uses() -> Vec<Use> {
         (Syscall::SystemStatistics, 0, Some(System), Rights::STATISTICS, Well),
         (Syscall::SystemWaits, 0, Some(System), Rights::STATISTICS, Well),
         (Syscall::SystemInterruptsOff, 0, Some(System), Rights::STATISTICS, Well),
+        (Syscall::SystemTrace, 0, Some(System), Rights::STATISTICS, Well),
     ]
     .map(|(syscall, word, kind, needed, outcome)| Use { syscall, word, kind, needed, outcome })
     .into()

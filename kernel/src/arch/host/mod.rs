@@ -17,6 +17,7 @@ mod chain;
 pub mod clock;
 mod context;
 mod cpu;
+pub mod debug_console;
 pub mod direct_map;
 pub mod entry;
 pub mod fpu;

@@ -8,6 +8,7 @@ mod chain;
 pub mod clock;
 mod context;
 mod cpu_area;
+pub mod debug_console;
 pub mod direct_map;
 mod entry;
 mod features;

@@ -5,11 +5,17 @@ use core::ops::Range;
 
 use orbital_abi::arguments::PortRange;
 
-use super::{apic, lines, pit, power};
+use super::{apic, debug_console, lines, pit, power};
 
-/// The old interrupt controllers, the timer that time is measured by, and what ends the machine.
-const PORTS: [PortRange; 5] =
-    [apic::LEGACY_PORTS[0], apic::LEGACY_PORTS[1], pit::PORTS, power::PORTS[0], power::PORTS[1]];
+/// The old interrupt controllers, the timer that time is measured by, what ends the machine, and where a trace goes.
+const PORTS: [PortRange; 6] = [
+    apic::LEGACY_PORTS[0],
+    apic::LEGACY_PORTS[1],
+    pit::PORTS,
+    power::PORTS[0],
+    power::PORTS[1],
+    debug_console::PORTS,
+];
 
 /// Whether there are registers of the kernel's own in this range of physical addresses.
 pub fn is_own_device(range: &Range<u64>) -> bool {

@@ -303,6 +303,10 @@ impl Draw {
                 let (process, thread) = (self.random.below(100), self.random.below(1000));
                 Registers::control([self.slot(K::System).bits(), process, thread, 0])
             }
+            S::SystemTrace => {
+                let (cpu, position) = (self.random.below(20), self.random.below(1000));
+                Registers::control([self.slot(K::System).bits(), cpu, position, 0])
+            }
             S::ThreadStart
             | S::ThreadSuspend
             | S::ThreadResume

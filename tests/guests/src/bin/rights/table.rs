@@ -214,6 +214,7 @@ pub(super) fn table() -> Vec<Operation> {
             [0; 4],
             Silent,
         ),
+        other(S::SystemTrace, &[takes(0, Thing::System, Rights::STATISTICS)], [0; 4], Silent),
         other(S::SystemShutdown, &[takes(0, Thing::System, Rights::SHUTDOWN)], [0; 4], Untried),
         well(S::IoPortCreate, &[takes(0, Thing::System, DEVICES)], [0, 0x80, 1, 0]),
         other(S::IoPortNarrow, &[takes(0, Thing::Port, GRANT)], [0, 0x80, 1, 0], Silent),
