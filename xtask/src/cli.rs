@@ -113,6 +113,12 @@ pub struct RunOptions {
     /// Wall seconds after which the machine is ended [default: none on a terminal, else 240]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: Option<u64>,
+    /// A trace of all that happens, for Perfetto and chrome://tracing
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// The file to which QEMU's debug console goes. No option: a trace needs one.
+    #[arg(skip)]
+    pub debug_console: Option<PathBuf>,
     /// Stop at the kernel's entry and wait for gdb
     #[arg(long)]
     pub gdb: bool,
@@ -131,6 +137,8 @@ impl Default for RunOptions {
             memory: MemorySize { mebibytes: 256 },
             icount: false,
             timeout: None,
+            trace: None,
+            debug_console: None,
             gdb: false,
             display: false,
         }
@@ -335,6 +343,8 @@ mod tests {
             &["--timeout", "0"],
             &["--module", "x="],
             &["--boot", "floppy"],
+            &["--trace"],
+            &["image", "-o", "a", "--trace", "b"],
             &["image"],
             &["soak", "--seed", "-1"],
             &["fuzz", "--iterations", "0"],

@@ -7,6 +7,7 @@
 //! | [`setup`] | packages, the toolchain, paths |
 //! | [`build`] | the nested cargo build, the archive of programs, the bootable image |
 //! | [`machine`] | QEMU and Bochs: their command lines, and a running one |
+//! | [`trace`] | what a machine did, for Perfetto |
 //! | [`run`], [`soak`], [`mod@fuzz`], [`mod@bench`], [`tidy`] | the commands |
 
 pub mod bench;
@@ -20,6 +21,7 @@ pub mod run;
 pub mod setup;
 pub mod soak;
 pub mod tidy;
+pub mod trace;
 
 use std::process::ExitCode;
 

@@ -13,6 +13,7 @@ use crate::{
         running::{boot, console},
     },
     setup::{check_host, packages},
+    trace::{self, Recording},
 };
 
 /// How long a run without a terminal may take, in seconds.
@@ -25,11 +26,16 @@ const TIMEOUT: u64 = 240;
 pub fn run(options: &RunOptions) -> Result<Status, Failure> {
     check_host()?;
     machine::running::check(options)?;
+    let mut options = options.clone();
+    let recording = options.trace.as_deref().map(Recording::to).transpose()?;
+    if let Some(recording) = &recording {
+        options.debug_console = Some(recording.console());
+        options.system.append = format!("{} {}", trace::WORDS, options.system.append);
+    }
     let inputs = Inputs::read(&options.system)?;
-    packages::ensure(&packages::for_run(options))?;
+    packages::ensure(&packages::for_run(&options))?;
     let system = inputs.build()?;
     let console = console();
-    let mut options = options.clone();
     if console == Console::Output && !options.gdb {
         options.timeout = options.timeout.or(Some(TIMEOUT));
     }
@@ -41,7 +47,9 @@ pub fn run(options: &RunOptions) -> Result<Status, Failure> {
             system.kernel.display()
         );
     }
-    let ending = running.watch(&mut stdout().lock())?;
+    let ending = running.watch(&mut stdout().lock());
+    recording.map_or(Ok(()), Recording::finish)?;
+    let ending = ending?;
     explain(ending, &running);
     Ok(ending.status())
 }

@@ -65,6 +65,12 @@ pub fn command(options: &RunOptions, files: &Files, console: Console) -> Result<
         qemu.args(["-icount", "shift=0,sleep=off"]);
         qemu.args(["-rtc", "base=2020-01-01,clock=vm", "-seed", "1"]);
     }
+    if let Some(file) = &options.debug_console {
+        // A comma in a value is written twice.
+        let path = file.display().to_string().replace(',', ",,");
+        qemu.arg("-chardev").arg(format!("file,id=events,path={path}"));
+        qemu.args(["-device", "isa-debugcon,iobase=0xe9,chardev=events"]);
+    }
     if options.gdb {
         qemu.args(["-s", "-S"]);
     }

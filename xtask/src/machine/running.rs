@@ -142,6 +142,7 @@ pub fn check(options: &RunOptions) -> Result<(), Failure> {
         (Machine::Bochs, Boot::Uefi | Boot::Direct) => "--machine bochs needs --boot iso",
         (Machine::Bochs, _) if options.icount => "--machine bochs has no --icount",
         (Machine::Bochs, _) if options.gdb => "--machine bochs has no --gdb",
+        (Machine::Bochs, _) if options.trace.is_some() => "--machine bochs has no --trace",
         (Machine::Bochs, _) if options.memory > bochs::MOST_MEMORY => {
             "--machine bochs has at most 2048M"
         }

@@ -8,3 +8,4 @@ mod commands;
 mod cpus;
 mod fuzz;
 mod support;
+mod trace;
