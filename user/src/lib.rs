@@ -54,6 +54,7 @@ pub mod system;
 pub mod task;
 pub mod thread;
 pub mod timer;
+mod turn;
 
 pub use orbital_abi as abi;
 pub use orbital_abi::{

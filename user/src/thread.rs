@@ -16,6 +16,8 @@ use crate::{
     syscall::{call, harmless},
 };
 
+pub use crate::turn::yield_now;
+
 /// The priority of threads and processes for which none is named.
 pub const DEFAULT_PRIORITY: u8 = 128;
 /// Bytes of a thread's stack.
@@ -232,12 +234,6 @@ pub(crate) fn wait(
     let results = harmless(syscall, &Registers::control([slot.bits(), deadline.bits(), 0, 0]))?;
     // The kernel has no other reasons than the ABI's.
     ExitReason::decode(results.control).ok_or(Error::UnknownSyscall)
-}
-
-/// Lets other threads of the same priority run first.
-pub fn yield_now() {
-    // It can't fail.
-    let _ = harmless(Syscall::ThreadYield, &Registers::default());
 }
 
 /// A thread of this process that will give a `T`.

@@ -86,10 +86,10 @@ pub fn init_cpu() {
     };
     let ring = &RINGS.here();
     match Ring::new(size) {
-        Ok(made) => {
+        Some(made) => {
             ring.call_once(|| made);
         }
-        Err(_) => log::warn!("no memory for a trace of {size} events"),
+        None => log::warn!("no memory for a trace of {size} events"),
     }
 }
 

@@ -14,8 +14,6 @@ use core::sync::atomic::{
 
 use orbital_abi::trace::EVENT_WORDS;
 
-use crate::memory::heap::OutOfMemory;
-
 type Words = [u64; EVENT_WORDS];
 
 /// A cache line.
@@ -34,15 +32,15 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// An empty one for so many events, at least one.
-    pub fn new(size: usize) -> Result<Self, OutOfMemory> {
+    /// An empty one for so many events, at least one, if there is memory for it.
+    pub fn new(size: usize) -> Option<Self> {
         let mut places = Vec::new();
-        places.try_reserve_exact(size).map_err(|_| OutOfMemory)?;
+        places.try_reserve_exact(size).ok()?;
         places.resize_with(size, || Place {
             has: AtomicU64::new(0),
             words: [const { AtomicU64::new(0) }; EVENT_WORDS],
         });
-        Ok(Self { places, count: AtomicU64::new(0) })
+        Some(Self { places, count: AtomicU64::new(0) })
     }
 
     fn place(&self, number: u64) -> &Place {

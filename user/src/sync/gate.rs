@@ -8,7 +8,7 @@ use core::{
 
 use orbital_abi::{CapSlot, Error};
 
-use crate::{notification::Notification, thread};
+use crate::{notification::Notification, turn};
 
 /// The signal.
 const OPEN: u64 = 1;
@@ -39,7 +39,7 @@ impl Gate {
     /// give back.
     fn insist(&self, f: impl Fn(&Notification) -> Result<u64, Error>) {
         while self.notification().is_none_or(|notification| f(&notification).is_err()) {
-            thread::yield_now();
+            turn::yield_now();
         }
     }
 

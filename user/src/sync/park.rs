@@ -8,7 +8,7 @@ use core::cell::OnceCell;
 
 use orbital_abi::{CapSlot, Deadline, Error};
 
-use crate::{local::LocalKey, notification::Notification, thread};
+use crate::{local::LocalKey, notification::Notification, turn};
 
 /// The signal.
 const WAKE: u64 = 1;
@@ -52,7 +52,7 @@ impl Unparker {
 pub fn park(deadline: Deadline) -> Result<(), Error> {
     let Unparker(slot) = unparker();
     if slot == CapSlot::NULL {
-        thread::yield_now();
+        turn::yield_now();
         return match deadline {
             Deadline::Never => Ok(()),
             _ if crate::clock::now() < deadline.bits() => Ok(()),

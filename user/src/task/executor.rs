@@ -19,15 +19,13 @@ use orbital_executor::{
     urgency::{IDLE, Urgency},
 };
 
-use super::signal;
+use super::signals::{self, WAKE};
 use crate::{capability, clock, local::LocalKey, notification::Notification};
 
 /// How many tasks are polled before the thread looks at its own future and the clock again.
 const BUDGET: usize = 32;
 /// How urgent the future of [`block_on`] is: as any task.
 const ANY: usize = 1;
-/// Ends the rest, and says nothing else. The other bits are [`Signal`](super::Signal)s.
-pub(super) const WAKE: u64 = 1;
 
 /// What a thread has that runs tasks. Never freed: wakers may be anywhere.
 pub(super) struct Local {
@@ -96,9 +94,9 @@ impl Local {
         let rests = fired + polled == 0 && self.urgency.settle(IDLE, is_idle);
         let until =
             if rests { Deadline::from_bits(self.timers.next_deadline()) } else { Deadline::Now };
-        if rests || signal::are_awaited() {
+        if rests || signals::are_awaited() {
             let came = self.notification.take(until).unwrap_or(0);
-            signal::came(came & !WAKE);
+            signals::came(came & !WAKE);
         }
         self.urgency.look_out();
     }

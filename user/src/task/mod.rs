@@ -17,6 +17,7 @@
 mod executor;
 mod messages;
 mod signal;
+mod signals;
 pub mod workers;
 
 pub use executor::{block_on, sleep, sleep_until, spawn, timeout};

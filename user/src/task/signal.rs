@@ -1,55 +1,12 @@
-//! Signals of the executor's own notification, which tasks wait for.
+//! Signals that tasks wait for: bits of their executor's notification.
 #![forbid(unsafe_code)]
 
-use alloc::vec::Vec;
-use core::{
-    cell::{Cell, RefCell},
-    marker::PhantomData,
-    task::{Poll, Waker},
-};
+use core::{marker::PhantomData, task::Poll};
 
 use orbital_abi::{Error, Rights};
 
-use super::executor::{WAKE, local};
-use crate::{local::LocalKey, notification::Notification};
-
-/// The signals of a thread's executor: which are in use, which have come, and who waits for them.
-struct Signals {
-    used: Cell<u64>,
-    came: Cell<u64>,
-    /// Who waits, and for which.
-    waiting: RefCell<Vec<(u64, Waker)>>,
-}
-
-static SIGNALS: LocalKey<Signals> = LocalKey::new(|| Signals {
-    used: Cell::new(WAKE),
-    came: Cell::new(0),
-    waiting: RefCell::new(Vec::new()),
-});
-
-/// Whether the executor has to look for them though it has other work.
-pub(super) fn are_awaited() -> bool {
-    SIGNALS.with(|signals| !signals.waiting.borrow().is_empty())
-}
-
-/// These have come.
-pub(super) fn came(bits: u64) {
-    if bits == 0 {
-        return;
-    }
-    let woken: Vec<_> = SIGNALS.with(|signals| {
-        signals.came.set(signals.came.get() | bits);
-        signals.waiting.borrow_mut().extract_if(.., |(bit, _)| *bit & bits != 0).collect()
-    });
-    woken.into_iter().for_each(|(_, waker)| waker.wake());
-}
-
-impl Signals {
-    /// Nobody waits for `bit` any more.
-    fn forget(&self, bit: u64) {
-        self.waiting.borrow_mut().retain(|(other, _)| *other != bit);
-    }
-}
+use super::{executor::local, signals::SIGNALS};
+use crate::notification::Notification;
 
 /// A signal that tasks of the calling thread can wait for: one bit of its executor's notification. Given free when it is
 /// dropped.
