@@ -11,7 +11,7 @@ use std::{format, string::String};
 
 use crate::{
     CapSlot, ExitReason, Fault, FaultKind,
-    bootstrap::{Bootstrap, COMMAND_LINE_BYTES, MAGIC},
+    bootstrap::{Bootstrap, COMMAND_LINE_BYTES, GRANTED, MAGIC},
 };
 use proptest::prelude::*;
 
@@ -98,6 +98,22 @@ fn a_new_bootstrap_block_hands_over_nothing() {
     let named = [block.process, block.thread, block.system, block.archive];
     assert!(named.iter().chain(&block.granted).all(|slot| slot.is_null()));
     assert_eq!((block.archive_bytes, block.stack_bottom, block.command_line()), (0, 0, ""));
+}
+
+#[test]
+fn what_is_handed_over_is_found_by_its_name() {
+    let mut block = Bootstrap::new();
+    for (place, name) in
+        [(0, "console"), (1, ""), (2, "sixteen bytes lo"), (3, "seventeen bytes l"), (5, "console")]
+    {
+        block.set_name(place, name);
+    }
+    block.set_name(GRANTED, "nowhere");
+    assert_eq!(block.place_of("console"), Some(0), "the first one");
+    assert_eq!(block.place_of("sixteen bytes lo"), Some(2));
+    for none in ["", "consol", "console ", "seventeen bytes l", "nowhere"] {
+        assert_eq!(block.place_of(none), None, "{none}");
+    }
 }
 
 #[test]

@@ -1,6 +1,10 @@
-//! What the programs of the demo agree on.
+//! What the programs of the demo agree on, and the services and their clients.
 #![cfg_attr(target_os = "none", no_std)]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod protocol;
 
 /// The arithmetic service of the demo's server.
 pub mod service {

@@ -163,7 +163,8 @@ struct orbital_registers {
 #define ORBITAL_TAG_WORDS(tag)    ((size_t)((tag) >> 32 & 0x1ff))
 
 #define ORBITAL_BOOTSTRAP_MAGIC UINT64_C(0x314c41544942524f) /* "ORBITAL1" */
-#define ORBITAL_GRANTED 8
+#define ORBITAL_GRANTED 16
+#define ORBITAL_NAME_BYTES 16
 
 /* What a program finds when it starts: one page, for reading. */
 struct orbital_bootstrap {
@@ -174,9 +175,10 @@ struct orbital_bootstrap {
     orbital_slot archive;
     uint64_t archive_bytes;
     orbital_slot granted[ORBITAL_GRANTED];
+    char names[ORBITAL_GRANTED][ORBITAL_NAME_BYTES];
     uint64_t command_line_bytes;
     uint64_t stack_bottom;
-    char command_line[ORBITAL_PAGE_SIZE - 16 * 8];
+    char command_line[ORBITAL_PAGE_SIZE - 56 * 8];
 };
 
 _Static_assert(sizeof(struct orbital_bootstrap) == ORBITAL_PAGE_SIZE, "the bootstrap block is one page");

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`syscall`] | the instruction itself |
 //! | [`start`] | [`entry!`](crate::entry), the bootstrap block, the end |
-//! | [`mod@print`] | [`println!`](crate::println) and [`print!`](crate::print!) into the system's log |
+//! | [`mod@print`], [`output`] | [`println!`](crate::println) and [`print!`](crate::print!): to a server of text, or into the system's log |
 //! | [`capability`] | the handle that closes on drop, beneath all objects |
 //! | [`endpoint`], [`reply`], [`server`] | messages |
 //! | [`rpc`] | typed calls: values in messages |
@@ -37,6 +37,7 @@ pub mod local;
 pub mod memory;
 pub mod message_page;
 pub mod notification;
+pub mod output;
 #[cfg(target_os = "none")]
 mod panic;
 pub mod passing;

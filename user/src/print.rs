@@ -1,4 +1,4 @@
-//! Lines in the system's log.
+//! Lines of text, for the program's [output](crate::output) or the system's log.
 #![forbid(unsafe_code)]
 
 use core::{
@@ -12,13 +12,15 @@ use orbital_abi::{
 };
 
 use crate::{
+    output::write_line,
     start::{at_end, bootstrap},
     sync::{Mutex, MutexGuard},
     syscall::harmless,
 };
 
-/// Writes a line into the log, as `std`'s does; what [`print!`](crate::print!) has written begins it. A longer line than
-/// the log takes goes on in the next. Without the right to log nothing happens.
+/// Writes a line, as `std`'s does, to the program's [output](crate::output), else into the log; what
+/// [`print!`](crate::print!) has written begins it. A line of more than 256 bytes goes on in the next. Without an output
+/// and the right to log nothing happens.
 #[macro_export]
 macro_rules! println {
     ($($argument:tt)*) => { $crate::print::print_line(format_args!($($argument)*)) };
@@ -31,11 +33,11 @@ macro_rules! print {
 }
 
 /// The beginning of a line, of all threads.
-static BEGUN: Mutex<LogLines> = Mutex::new(Lines::new(log));
+static BEGUN: Mutex<OutLines> = Mutex::new(Lines::new(write_out));
 /// Whether there is one.
 static IS_BEGUN: AtomicBool = AtomicBool::new(false);
 
-/// Writes `text` into the log, line by line; a line without an end waits for it.
+/// Writes `text`, line by line; a line without an end waits for it.
 pub fn print(text: fmt::Arguments<'_>) {
     // First: what formats itself may print, too.
     let text = alloc::fmt::format(text);
@@ -46,7 +48,7 @@ pub fn print(text: fmt::Arguments<'_>) {
     at_end(flush_at_end);
 }
 
-/// Writes `text` into the log, line by line, and ends the last one.
+/// Writes `text`, line by line, and ends the last one.
 pub fn print_line(text: fmt::Arguments<'_>) {
     if IS_BEGUN.load(Relaxed) {
         print(text);
@@ -67,7 +69,7 @@ pub(crate) fn flush_at_end() {
     }
 }
 
-fn flush_locked(mut lines: MutexGuard<'_, LogLines>) {
+fn flush_locked(mut lines: MutexGuard<'_, OutLines>) {
     if lines.length > 0 {
         lines.flush();
     }
@@ -76,10 +78,16 @@ fn flush_locked(mut lines: MutexGuard<'_, LogLines>) {
 
 /// Writes `text` line by line, whatever was begun: for whoever may have been interrupted in the middle of that.
 pub(crate) fn write(text: fmt::Arguments<'_>) {
-    let mut lines = Lines::new(log);
+    let mut lines = Lines::new(write_out);
     // `Lines` never fails.
     let _ = lines.write_fmt(text);
     lines.flush();
+}
+
+fn write_out(line: &[u8]) {
+    if !write_line(line) {
+        log(line);
+    }
 }
 
 fn log(line: &[u8]) {
@@ -92,10 +100,10 @@ fn log(line: &[u8]) {
     let _ = harmless(Syscall::SystemLog, &arguments.encode());
 }
 
-/// Lines that go to the log.
-type LogLines = Lines<fn(&[u8])>;
+/// Lines that go out.
+type OutLines = Lines<fn(&[u8])>;
 
-/// Cuts text into lines that the log takes.
+/// Cuts text into lines that the log takes, and an output.
 struct Lines<F: FnMut(&[u8])> {
     buffer: [u8; LOG_BYTES],
     length: usize,

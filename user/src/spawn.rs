@@ -81,12 +81,13 @@ pub struct Spawn<'a> {
     frames: u64,
     kernel_bytes: u64,
     system: Rights,
-    grants: [Option<Grant>; GRANTED],
+    grants: [Option<Grant<'a>>; GRANTED],
     too_many: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Grant {
+struct Grant<'a> {
+    name: &'a str,
     source: CapSlot,
     rights: Rights,
     badge: u64,
@@ -138,9 +139,15 @@ impl<'a> Spawn<'a> {
 
     /// Hands over a copy of a capability, which it finds at the next place of its bootstrap block.
     #[must_use]
-    pub fn grant(mut self, source: CapSlot, rights: Rights, badge: u64) -> Self {
+    pub fn grant(self, source: CapSlot, rights: Rights, badge: u64) -> Self {
+        self.grant_as("", source, rights, badge)
+    }
+
+    /// The same by a name of up to 16 bytes, by which it finds it too ([`take_named`](crate::start::take_named)).
+    #[must_use]
+    pub fn grant_as(mut self, name: &'a str, source: CapSlot, rights: Rights, badge: u64) -> Self {
         match self.grants.iter_mut().find(|grant| grant.is_none()) {
-            Some(place) => *place = Some(Grant { source, rights, badge }),
+            Some(place) => *place = Some(Grant { name, source, rights, badge }),
             None => self.too_many = true,
         }
         self
@@ -206,10 +213,9 @@ impl<'a> Spawn<'a> {
         if !self.system.is_empty() {
             block.system = copy_to(bootstrap().system, to, self.system, 0)?;
         }
-        for (place, grant) in block.granted.iter_mut().zip(self.grants) {
-            if let Some(Grant { source, rights, badge }) = grant {
-                *place = copy_to(source, to, rights, badge)?;
-            }
+        for (place, grant) in self.grants.iter().flatten().enumerate() {
+            block.granted[place] = copy_to(grant.source, to, grant.rights, grant.badge)?;
+            block.set_name(place, grant.name);
         }
         block.stack_bottom = STACK_TOP - STACK_SIZE;
         block.set_command_line(self.arguments);

@@ -93,6 +93,11 @@ pub fn take_granted(index: usize) -> Option<Capability> {
     (is_new && !slot.is_null()).then(|| Capability::from_slot(slot))
 }
 
+/// Takes the capability that the creator handed over by this name. Each can be taken once.
+pub fn take_named(name: &str) -> Option<Capability> {
+    take_granted(bootstrap().place_of(name)?)
+}
+
 /// What is to be done before the program ends: a function, once there is one. So who has nothing to do then has no code
 /// for it.
 static AT_END: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());

@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     CapSlot, Error, ObjectKind, Rights, Syscall, Tag,
+    arguments::NAME_BYTES,
     bootstrap::{Bootstrap, GRANTED, MAGIC},
     layout::PAGE_SIZE,
     message::{IS_CALL, IS_FAULT, IS_SIGNAL},
@@ -67,6 +68,7 @@ fn numbers_are_the_same() {
         ("IS_FAULT", IS_FAULT),
         ("IS_SIGNAL", IS_SIGNAL),
         ("GRANTED", GRANTED as u64),
+        ("NAME_BYTES", NAME_BYTES as u64),
     ] {
         assert_eq!(defines[name], value.to_string(), "{name}");
     }
@@ -89,10 +91,11 @@ fn the_bootstrap_block_has_the_same_fields() {
         ("archive", core::mem::offset_of!(Bootstrap, archive)),
         ("archive_bytes", core::mem::offset_of!(Bootstrap, archive_bytes)),
         ("granted[ORBITAL_GRANTED]", core::mem::offset_of!(Bootstrap, granted)),
+        ("names[ORBITAL_GRANTED][ORBITAL_NAME_BYTES]", core::mem::offset_of!(Bootstrap, names)),
         ("command_line_bytes", core::mem::offset_of!(Bootstrap, command_line_bytes)),
         ("stack_bottom", core::mem::offset_of!(Bootstrap, stack_bottom)),
         (
-            "command_line[ORBITAL_PAGE_SIZE - 16 * 8]",
+            "command_line[ORBITAL_PAGE_SIZE - 56 * 8]",
             core::mem::offset_of!(Bootstrap, command_line),
         ),
     ];
@@ -100,7 +103,11 @@ fn the_bootstrap_block_has_the_same_fields() {
     for (field, (name, place)) in fields.iter().zip(expected) {
         assert!(field.ends_with(&format!(" {name};")), "{field}");
         assert_eq!(offset, place, "{name}");
-        offset += if name.contains('[') { 8 * GRANTED } else { 8 };
+        offset += match name.matches('[').count() {
+            0 => 8,
+            1 => 8 * GRANTED,
+            _ => NAME_BYTES * GRANTED,
+        };
     }
     assert_eq!(names.len(), expected.len());
 }
