@@ -110,7 +110,9 @@ impl Check<'_> {
             archive: table.archive,
             system: self.system(table)?,
             frames: self.amount(&table.frames, 256, "frames", values::percent)?,
-            kernel: self.amount(&table.kernel, 64 << 10, "bytes", values::bytes)?,
+            kernel: self.amount(&table.kernel, 64 << 10, "bytes", |text| {
+                values::bytes(text).or_else(|| values::percent(text))
+            })?,
             priority: self.one(&table.priority, 128, |number| {
                 let priority = u8::try_from(*number).ok().filter(|priority| *priority < u8::MAX);
                 priority.ok_or_else(|| format!("{number}: priorities go from 0 to 254"))
