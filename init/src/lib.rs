@@ -4,7 +4,9 @@
 
 extern crate alloc;
 
+pub mod console;
 pub mod protocol;
+pub mod shell;
 
 /// The arithmetic service of the demo's server.
 pub mod service {
