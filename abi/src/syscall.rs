@@ -144,6 +144,12 @@ syscalls! {
     SystemInterruptsOff = 99;
     /// Reads an event of a CPU's trace. Gives a [`crate::trace::Traced`].
     SystemTrace = 100;
+    /// Reads a line of the log into the calling thread's message page. Gives a [`crate::log::LineHead`].
+    SystemLogRead = 101;
+    /// Lets new lines of the log signal a notification, or nobody.
+    SystemLogBind = 102;
+    /// Tells what the loader has set up to be drawn on. Gives a [`crate::framebuffer::Framebuffer`].
+    SystemFramebuffer = 103;
     /// Tells the time, and how it comes from the time-stamp counter.
     ClockRead = 112;
     /// Makes a timer that signals a notification. Gives its capability.

@@ -1,9 +1,19 @@
-//! The system: power, counters. The log stands in [`print`](mod@crate::print).
+//! The system: power, counters, the log as it is read. How it is written stands in [`print`](mod@crate::print).
 #![forbid(unsafe_code)]
 
-use orbital_abi::{Error, Registers, Syscall, statistics::Statistic, trace::Traced, waits::Wait};
+use orbital_abi::{
+    CapSlot, Error, Registers, Syscall,
+    arguments::SystemLogBind,
+    framebuffer::Framebuffer,
+    log::{FIRST_WORD, LINE_BYTES, LineHead},
+    statistics::Statistic,
+    trace::Traced,
+    waits::Wait,
+};
 
-use crate::{start::bootstrap, syscall::harmless};
+use crate::{
+    message_page::MessagePage, notification::Notification, start::bootstrap, syscall::harmless,
+};
 
 /// Powers off, with success where `code` is 0. Where it returns, it gives the reason:
 /// [`Error::MissingRights`] without `SHUTDOWN`, [`Error::EmptySlot`] without the system.
@@ -76,4 +86,86 @@ pub fn trace(cpu: usize, position: u64) -> Result<Traced, Error> {
 fn read_interrupts_off(cpu: usize, reset: bool) -> Result<u64, Error> {
     let words = [bootstrap().system.bits(), cpu as u64, reset.into(), 0];
     Ok(harmless(Syscall::SystemInterruptsOff, &Registers::control(words))?.control[0])
+}
+
+/// A line of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// Its number, its time, who has written it, and how grave it is.
+    pub head: LineHead,
+    bytes: [u8; LINE_BYTES],
+}
+
+impl LogLine {
+    fn text_of(&self, part: core::ops::Range<usize>) -> &str {
+        // It left the kernel as UTF-8, but other threads may write the page that it came by.
+        self.bytes.get(part).and_then(|part| str::from_utf8(part).ok()).unwrap_or("")
+    }
+
+    /// Which part of the kernel has written it, or which program: `user.NAME`.
+    pub fn module(&self) -> &str {
+        self.text_of(0..self.head.module_bytes.into())
+    }
+
+    /// What it says.
+    pub fn text(&self) -> &str {
+        let start = usize::from(self.head.module_bytes);
+        self.text_of(start..start + usize::from(self.head.text_bytes))
+    }
+}
+
+/// The line of the log with the number `position`, from 0 on, or the first behind it that was not overwritten. It comes
+/// through the calling thread's message page, which it gets if it has none: what stood there is lost.
+///
+/// # Errors
+/// [`Error::WouldBlock`] where there is none yet; [`Error::MissingRights`] without `LOG_READ`; [`Error::EmptySlot`]
+/// without the system; [`Error::QuotaExceeded`].
+pub fn log_line(position: u64) -> Result<LogLine, Error> {
+    let page = MessagePage::of_thread()?;
+    let registers = Registers::control([bootstrap().system.bits(), position, 0, 0]);
+    let results = harmless(Syscall::SystemLogRead, &registers)?;
+    // A kernel that has levels that this does not know is another one's.
+    let head = LineHead::decode(&results).ok_or(Error::UnknownSyscall)?;
+    let mut bytes = [0; LINE_BYTES];
+    let words = page.entries()[FIRST_WORD..].iter();
+    for (place, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+        *place = word.get().to_le_bytes();
+    }
+    Ok(LogLine { head, bytes })
+}
+
+/// From here on each new line of the log signals `bits` of `notification`, in place of whatever it did before. Lines
+/// that come close together may be one signal: so who is woken reads up to the end.
+///
+/// # Errors
+/// [`Error::MissingRights`] without `LOG_READ`, or where the notification's capability does not allow to signal these
+/// bits; [`Error::InvalidArgument`] without a bit; [`Error::NotificationGone`]; [`Error::Revoked`];
+/// [`Error::QuotaExceeded`]; those of the slots.
+pub fn bind_log(notification: &Notification, bits: u64) -> Result<(), Error> {
+    bind_log_to(notification.slot(), bits)
+}
+
+/// From here on new lines of the log signal nobody.
+///
+/// # Errors
+/// [`Error::MissingRights`] without `LOG_READ`; [`Error::EmptySlot`] without the system.
+pub fn unbind_log() -> Result<(), Error> {
+    bind_log_to(CapSlot::NULL, 0)
+}
+
+fn bind_log_to(notification: CapSlot, bits: u64) -> Result<(), Error> {
+    let arguments = SystemLogBind { system: bootstrap().system, notification, bits };
+    harmless(Syscall::SystemLogBind, &arguments.encode()).map(|_| ())
+}
+
+/// The framebuffer that the loader has set up. It is mapped as [device memory](crate::MemoryObject::device).
+///
+/// # Errors
+/// [`Error::InvalidAddress`] where there is none; [`Error::MissingRights`] without `DEVICES`; [`Error::EmptySlot`]
+/// without the system.
+pub fn framebuffer() -> Result<Framebuffer, Error> {
+    let registers = Registers::control([bootstrap().system.bits(), 0, 0, 0]);
+    let results = harmless(Syscall::SystemFramebuffer, &registers)?;
+    // The kernel knows no other.
+    Framebuffer::decode(&results).ok_or(Error::InvalidAddress)
 }

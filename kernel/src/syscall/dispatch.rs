@@ -3,8 +3,8 @@
 use orbital_abi::{Error, Registers, Syscall, trace::EventKind};
 
 use super::{
-    capability, clock, control, fault, interrupt, ipc, memory, notification, port, process, system,
-    thread, timer, waits,
+    capability, clock, control, fault, interrupt, ipc, log, memory, notification, port, process,
+    system, thread, timer, waits,
 };
 use crate::{
     arch::SavedRegisters,
@@ -111,6 +111,9 @@ fn handle(current: Current, number: u64) -> *mut SavedRegisters {
         Syscall::SystemInterruptsOff => run(current, system::interrupts_off),
         Syscall::SystemStatistics => run(current, system::statistics),
         Syscall::SystemTrace => run(current, system::trace),
+        Syscall::SystemLogRead => run(current, log::read),
+        Syscall::SystemLogBind => run(current, log::bind),
+        Syscall::SystemFramebuffer => run(current, system::framebuffer),
     }
 }
 

@@ -10,6 +10,7 @@ mod dispatch;
 mod fault;
 mod interrupt;
 mod ipc;
+mod log;
 mod memory;
 mod notification;
 mod port;

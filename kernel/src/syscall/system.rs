@@ -15,7 +15,7 @@ use super::{Answer, lookup, value};
 use crate::{
     arch,
     capability::table,
-    irq,
+    framebuffer, irq,
     memory::{self, usage},
     object::{Ref, registry},
     process::Process,
@@ -121,6 +121,12 @@ pub(super) fn trace(current: &Current, registers: &Registers) -> Answer {
     lookup::<SystemObject>(current, CapSlot::from_bits(slot), Rights::STATISTICS)?;
     let traced = trace::read(cpu_number(cpu)?, position).ok_or(Error::WouldBlock)?;
     Ok(traced.encode())
+}
+
+/// What the loader has set up to be drawn on.
+pub(super) fn framebuffer(current: &Current, registers: &Registers) -> Answer {
+    lookup::<SystemObject>(current, CapSlot::from_bits(registers.control[0]), Rights::DEVICES)?;
+    Ok(framebuffer::get().ok_or(Error::InvalidAddress)?.encode())
 }
 
 /// A number that names a CPU.

@@ -153,8 +153,12 @@ fn makers_have_all_rights_and_others_what_was_left() {
     let own = Rights::MANAGE | Rights::WAIT | Rights::GRANT;
     let memory = Rights::READ | Rights::WRITE | Rights::EXECUTE | Rights::GRANT;
     let endpoint = Rights::SEND | Rights::RECEIVE | Rights::GRANT;
-    let system =
-        Rights::LOG | Rights::SHUTDOWN | Rights::STATISTICS | Rights::DEVICES | Rights::GRANT;
+    let system = Rights::LOG
+        | Rights::SHUTDOWN
+        | Rights::STATISTICS
+        | Rights::DEVICES
+        | Rights::LOG_READ
+        | Rights::GRANT;
     let archive = Rights::READ | Rights::GRANT;
     let block = bootstrap();
     let badged = threads::endpoint(objects.slot(ObjectKind::Endpoint)).copy(endpoint, 77).unwrap();

@@ -307,6 +307,15 @@ impl Draw {
                 let (cpu, position) = (self.random.below(20), self.random.below(1000));
                 Registers::control([self.slot(K::System).bits(), cpu, position, 0])
             }
+            S::SystemLogRead => {
+                let position = self.random.below(4000);
+                Registers::control([self.slot(K::System).bits(), position, 0, 0])
+            }
+            S::SystemLogBind => {
+                let notification = self.slot_or_null(K::Notification).bits();
+                let bits = if notification == 0 { 0 } else { number };
+                Registers::control([self.slot(K::System).bits(), notification, bits, 0])
+            }
             S::ThreadStart
             | S::ThreadSuspend
             | S::ThreadResume
