@@ -86,6 +86,9 @@ struct orbital_registers {
 #define ORBITAL_SYS_SYSTEM_STATISTICS        98
 #define ORBITAL_SYS_SYSTEM_INTERRUPTS_OFF    99
 #define ORBITAL_SYS_SYSTEM_TRACE             100
+#define ORBITAL_SYS_SYSTEM_PROCESSES         104
+#define ORBITAL_SYS_SYSTEM_THREADS           105
+#define ORBITAL_SYS_SYSTEM_CAPABILITIES      106
 #define ORBITAL_SYS_CLOCK_READ               112
 #define ORBITAL_SYS_TIMER_CREATE             120
 #define ORBITAL_SYS_TIMER_SET                121

@@ -225,6 +225,9 @@ pub fn uses() -> Vec<Use> {
         (Syscall::SystemWaits, 0, Some(System), Rights::STATISTICS, Well),
         (Syscall::SystemInterruptsOff, 0, Some(System), Rights::STATISTICS, Well),
         (Syscall::SystemTrace, 0, Some(System), Rights::STATISTICS, Well),
+        (Syscall::SystemProcesses, 0, Some(System), Rights::STATISTICS, Well),
+        (Syscall::SystemThreads, 0, Some(System), Rights::STATISTICS, Well),
+        (Syscall::SystemCapabilities, 0, Some(System), Rights::STATISTICS, Well),
     ]
     .map(|(syscall, word, kind, needed, outcome)| Use { syscall, word, kind, needed, outcome })
     .into()
