@@ -89,6 +89,9 @@ struct orbital_registers {
 #define ORBITAL_SYS_SYSTEM_LOG_READ          101
 #define ORBITAL_SYS_SYSTEM_LOG_BIND          102
 #define ORBITAL_SYS_SYSTEM_FRAMEBUFFER       103
+#define ORBITAL_SYS_SYSTEM_PROCESSES         104
+#define ORBITAL_SYS_SYSTEM_THREADS           105
+#define ORBITAL_SYS_SYSTEM_CAPABILITIES      106
 #define ORBITAL_SYS_CLOCK_READ               112
 #define ORBITAL_SYS_TIMER_CREATE             120
 #define ORBITAL_SYS_TIMER_SET                121

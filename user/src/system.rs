@@ -1,9 +1,10 @@
-//! The system: power, counters, the log as it is read. How it is written stands in [`print`](mod@crate::print).
+//! The system: power, counters, all that runs, the log as it is read. How it is written stands in [`print`](mod@crate::print).
 #![forbid(unsafe_code)]
 
 use orbital_abi::{
     CapSlot, Error, Registers, Syscall,
     arguments::SystemLogBind,
+    census::{Capability, Process, Thread},
     framebuffer::Framebuffer,
     log::{FIRST_WORD, LINE_BYTES, LineHead},
     statistics::Statistic,
@@ -28,8 +29,20 @@ pub fn shutdown(code: u64) -> Error {
 /// # Errors
 /// [`Error::MissingRights`] without `STATISTICS`; [`Error::EmptySlot`] without the system.
 pub fn statistic(statistic: Statistic) -> Result<u64, Error> {
-    let registers = Registers::control([bootstrap().system.bits(), statistic as u64, 0, 0]);
-    Ok(harmless(Syscall::SystemStatistics, &registers)?.control[0])
+    statistic_of(statistic, 0)
+}
+
+fn statistic_of(statistic: Statistic, cpu: usize) -> Result<u64, Error> {
+    let words = [bootstrap().system.bits(), statistic as u64, cpu as u64, 0];
+    Ok(harmless(Syscall::SystemStatistics, &Registers::control(words))?.control[0])
+}
+
+/// For how long `cpu` has had nothing to do since boot, in nanoseconds.
+///
+/// # Errors
+/// [`Error::InvalidArgument`] without such a CPU; as [`statistic`].
+pub fn idle_time(cpu: usize) -> Result<u64, Error> {
+    statistic_of(Statistic::IdleTime, cpu)
 }
 
 /// The longest stretch with interrupts off on `cpu` since it was asked for on any CPU first, or last taken on
@@ -55,15 +68,66 @@ pub fn take_interrupts_off(cpu: usize) -> Result<u64, Error> {
 /// # Errors
 /// Each step: [`Error::MissingRights`] without `STATISTICS`; [`Error::EmptySlot`] without the system.
 pub fn waits() -> impl Iterator<Item = Result<Wait, Error>> {
-    let mut last = Some((0, 0));
+    let decode = |results: &Registers| {
+        let wait = Wait::decode(results)?;
+        Some((wait, (wait.process, wait.thread)))
+    };
+    one_by_one(Syscall::SystemWaits, (0, 0), decode)
+}
+
+/// All processes that have not ended, in the order of their numbers. Each is as it is when it is come to; those that
+/// come or end meanwhile may be left out, and no other is.
+///
+/// # Errors
+/// As [`waits`].
+pub fn processes() -> impl Iterator<Item = Result<Process, Error>> {
+    let decode = |results: &Registers| {
+        let process = Process::decode(results)?;
+        Some((process, (process.id, 0)))
+    };
+    one_by_one(Syscall::SystemProcesses, (0, 0), decode)
+}
+
+/// All threads of all processes, in the order of their processes' numbers; as [`processes`].
+///
+/// # Errors
+/// As [`waits`].
+pub fn threads() -> impl Iterator<Item = Result<Thread, Error>> {
+    let decode = |results: &Registers| {
+        let thread = Thread::decode(results)?;
+        Some((thread, (thread.process, thread.id)))
+    };
+    one_by_one(Syscall::SystemThreads, (0, 0), decode)
+}
+
+/// All capabilities in the table of the process with this number, in the order of their slots; none where there is no
+/// such process. Else as [`processes`].
+///
+/// # Errors
+/// As [`waits`].
+pub fn capabilities(process: u64) -> impl Iterator<Item = Result<Capability, Error>> {
+    let decode = move |results: &Registers| {
+        let capability = Capability::decode(results)?;
+        Some((capability, (process, u64::from(capability.slot.index()) + 1)))
+    };
+    one_by_one(Syscall::SystemCapabilities, (process, 0), decode)
+}
+
+/// What a call tells, one after the other: what it has told last is its argument, and so is `first`.
+fn one_by_one<T>(
+    syscall: Syscall,
+    first: (u64, u64),
+    decode: impl Fn(&Registers) -> Option<(T, (u64, u64))>,
+) -> impl Iterator<Item = Result<T, Error>> {
+    let mut next = Some(first);
     core::iter::from_fn(move || {
-        let (process, thread) = last.take()?;
-        let registers = Registers::control([bootstrap().system.bits(), process, thread, 0]);
-        match harmless(Syscall::SystemWaits, &registers) {
+        let (first, second) = next.take()?;
+        let registers = Registers::control([bootstrap().system.bits(), first, second, 0]);
+        match harmless(syscall, &registers) {
             Ok(results) => {
-                let wait = Wait::decode(&results)?;
-                last = Some((wait.process, wait.thread));
-                Some(Ok(wait))
+                let (told, last) = decode(&results)?;
+                next = Some(last);
+                Some(Ok(told))
             }
             Err(error) => Some(Err(error)),
         }

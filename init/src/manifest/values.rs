@@ -12,6 +12,7 @@ const SYSTEM: &[(&str, Rights)] = &[
     ("devices", Rights::DEVICES),
     ("grant", Rights::GRANT),
     ("log", Rights::LOG),
+    ("log-read", Rights::LOG_READ),
     ("shutdown", Rights::SHUTDOWN),
     ("statistics", Rights::STATISTICS),
 ];

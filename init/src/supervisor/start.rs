@@ -10,13 +10,16 @@ use alloc::{
 use orbital_init::{
     manifest::{
         Provider, Service,
-        service::{SERVICE, interrupt_name, port_name},
+        service::{FRAMEBUFFER, SERVICE, interrupt_name, port_name},
     },
     protocol::badge,
 };
 use orbital_user::{
-    CapSlot, Error, Interrupt, IoPort, Rights,
+    CapSlot, Error, Interrupt, IoPort, MemoryObject, Rights,
+    abi::{arguments::DeviceCache, framebuffer::Framebuffer, layout::PAGE_SIZE},
+    memory::whole_pages,
     spawn::{Child, Spawn},
+    system,
 };
 
 use super::state::{Running, State};
@@ -63,11 +66,38 @@ fn devices(service: &Service, running: &Running) -> Result<(), String> {
     Ok(())
 }
 
+/// Where it can draw, and how, where the machine has a screen that the loader has set up.
+struct Screen {
+    memory: MemoryObject,
+    layout: String,
+}
+
+impl Screen {
+    fn of(service: &Service) -> Result<Option<Self>, String> {
+        let framebuffer = match system::framebuffer() {
+            Ok(found) if service.framebuffer => found,
+            _ => return Ok(None),
+        };
+        let Framebuffer { address, width, height, pitch, bits_per_pixel, .. } = framebuffer;
+        let bytes = whole_pages(framebuffer.bytes()).filter(|_| address.is_multiple_of(PAGE_SIZE));
+        let bytes = bytes.ok_or("the framebuffer does not begin with a page")?;
+        let memory = MemoryObject::device(address, bytes, DeviceCache::WriteCombining)
+            .map_err(|error| format!("the framebuffer: {error}"))?;
+        let [red, green, blue] = [framebuffer.red, framebuffer.green, framebuffer.blue]
+            .map(|channel| channel.position);
+        let layout = format!(
+            "framebuffer={width}x{height},{pitch},{bits_per_pixel},{red},{green},{blue}"
+        );
+        Ok(Some(Self { memory, layout }))
+    }
+}
+
 fn start_process(state: &State, place: usize) -> Result<Child, String> {
     let (service, running) = (&state.manifest.services[place], &state.services[place]);
     let file = state.archive.find(&service.program).ok_or("its program is not there")?;
-    let given = given(state, place);
-    let arguments = arguments(state, service);
+    let screen = Screen::of(service)?;
+    let given = given(state, place, screen.as_ref());
+    let arguments = arguments(state, service, screen.as_ref());
     let mut spawn = Spawn::new(&service.name)
         .arguments(&arguments)
         .priority(service.priority)
@@ -97,7 +127,7 @@ fn start_process(state: &State, place: usize) -> Result<Child, String> {
 }
 
 /// Its capabilities. What it serves and drives it can't hand on.
-fn given(state: &State, place: usize) -> Vec<Given> {
+fn given(state: &State, place: usize, screen: Option<&Screen>) -> Vec<Given> {
     let (service, running) = (&state.manifest.services[place], &state.services[place]);
     let mut given = Vec::new();
     let mut give = |name: String, slot, rights, badge| {
@@ -116,6 +146,9 @@ fn given(state: &State, place: usize) -> Vec<Given> {
             give(need.name.clone(), endpoint.slot(), Rights::SEND | Rights::GRANT, badge);
         }
     }
+    if let Some(screen) = screen {
+        give(FRAMEBUFFER.into(), screen.memory.slot(), Rights::READ | Rights::WRITE, 0);
+    }
     for (range, port) in service.ports.iter().zip(&*running.ports.borrow()) {
         give(port_name(range), port.slot(), Rights::READ | Rights::WRITE, 0);
     }
@@ -126,9 +159,10 @@ fn given(state: &State, place: usize) -> Vec<Given> {
 }
 
 /// Its command line: what the manifest says, and what it can't know.
-fn arguments(state: &State, service: &Service) -> String {
+fn arguments(state: &State, service: &Service, screen: Option<&Screen>) -> String {
     let exec = state.exec.as_ref().filter(|_| service.session);
     let exec = exec.map(|exec| format!("exec={exec}"));
-    let words = [Some(service.arguments.clone()).filter(|words| !words.is_empty()), exec];
+    let own = Some(service.arguments.clone()).filter(|words| !words.is_empty());
+    let words = [own, screen.map(|screen| screen.layout.clone()), exec];
     words.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }

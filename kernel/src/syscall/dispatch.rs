@@ -3,8 +3,8 @@
 use orbital_abi::{Error, Registers, Syscall, trace::EventKind};
 
 use super::{
-    capability, clock, control, fault, interrupt, ipc, log, memory, notification, port, process,
-    system, thread, timer, waits,
+    capability, census, clock, control, fault, interrupt, ipc, log, memory, notification, port,
+    process, system, thread, timer, waits,
 };
 use crate::{
     arch::SavedRegisters,
@@ -114,6 +114,9 @@ fn handle(current: Current, number: u64) -> *mut SavedRegisters {
         Syscall::SystemLogRead => run(current, log::read),
         Syscall::SystemLogBind => run(current, log::bind),
         Syscall::SystemFramebuffer => run(current, system::framebuffer),
+        Syscall::SystemProcesses => run(current, census::processes),
+        Syscall::SystemThreads => run(current, census::threads),
+        Syscall::SystemCapabilities => run(current, census::capabilities),
     }
 }
 

@@ -4,6 +4,7 @@
 //! unless it can wait; those give their future to [`sched::block`](crate::sched::block()).
 
 mod capability;
+mod census;
 mod clock;
 mod control;
 mod dispatch;
@@ -20,6 +21,7 @@ mod system;
 mod thread;
 mod timer;
 mod waits;
+mod walk;
 
 #[cfg(test)]
 mod tests;

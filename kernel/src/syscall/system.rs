@@ -19,7 +19,7 @@ use crate::{
     memory::{self, usage},
     object::{Ref, registry},
     process::Process,
-    sched::{Completion, block, dispatch, irq_off},
+    sched::{Completion, block, cpu_time, dispatch, irq_off},
     system::SystemObject,
     thread::{BlockReason, Current, Outcome},
     trace,
@@ -164,5 +164,7 @@ pub(super) fn statistics(current: &Current, registers: &Registers) -> Answer {
         Statistic::LargestFreeBlock => {
             memory::frame_counts().largest_order.map_or(0, |order| 1 << order)
         }
+        Statistic::Cpus => arch::cpu_count() as u64,
+        Statistic::IdleTime => cpu_time::idle(cpu_number(registers.control[2])?),
     }))
 }

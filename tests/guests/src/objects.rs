@@ -235,6 +235,9 @@ pub fn uses() -> Vec<Use> {
         (Syscall::SystemLogBind, 0, Some(System), Rights::LOG_READ, Well),
         (Syscall::SystemLogBind, 1, Some(Notification), Rights::SEND, Well),
         (Syscall::SystemFramebuffer, 0, Some(System), DEVICES, Refused(Error::InvalidAddress)),
+        (Syscall::SystemProcesses, 0, Some(System), Rights::STATISTICS, Well),
+        (Syscall::SystemThreads, 0, Some(System), Rights::STATISTICS, Well),
+        (Syscall::SystemCapabilities, 0, Some(System), Rights::STATISTICS, Well),
     ]
     .map(|(syscall, word, kind, needed, outcome)| Use { syscall, word, kind, needed, outcome })
     .into()

@@ -298,8 +298,8 @@ impl Draw {
                 let (budget, more) = (self.random.below(400_000), self.random.below(400_000));
                 Registers::control([self.slot(K::Thread).bits(), budget, budget + more, 0])
             }
-            S::SystemWaits => {
-                // Numbers of processes and threads are small.
+            S::SystemWaits | S::SystemProcesses | S::SystemThreads | S::SystemCapabilities => {
+                // Numbers of processes and threads, and indices of slots, are small.
                 let (process, thread) = (self.random.below(100), self.random.below(1000));
                 Registers::control([self.slot(K::System).bits(), process, thread, 0])
             }

@@ -208,6 +208,14 @@ pub(super) fn table() -> Vec<Operation> {
             Silent,
         ),
         other(S::SystemWaits, &[takes(0, Thing::System, Rights::STATISTICS)], [0; 4], Silent),
+        other(S::SystemProcesses, &[takes(0, Thing::System, Rights::STATISTICS)], [0; 4], Silent),
+        other(S::SystemThreads, &[takes(0, Thing::System, Rights::STATISTICS)], [0; 4], Silent),
+        other(
+            S::SystemCapabilities,
+            &[takes(0, Thing::System, Rights::STATISTICS)],
+            [0, 1, 0, 0],
+            Silent,
+        ),
         other(
             S::SystemInterruptsOff,
             &[takes(0, Thing::System, Rights::STATISTICS)],
