@@ -184,7 +184,7 @@ fn starts_by_the_thousand_leave_nothing() {
     let watches = session("sees_no_leak", r#""supervisor:list""#);
     let watches = watches.replace("[\"log\"]", "[\"log\", \"statistics\"]");
     let lives = other("always", "exits", "restart = \"always\"\nbackoff = \"0ms\"");
-    succeeded(&services(&(watches + &lives), &["--append", "exec=\"a; b\" log=warn"]));
+    succeeded(&services(&(watches + &lives), &["--append", "exec=\"a; b\" log=init=warn"]));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use alloc::{collections::BTreeSet, format, string::String, vec::Vec};
 use guests::{objects::uses, raw};
 use orbital_user::{
     CapSlot, Error, Rights,
-    abi::{ObjectKind, Syscall},
+    abi::{ObjectKind, Registers, Syscall},
     capability::inspect,
     println,
     start::bootstrap,
@@ -37,9 +37,14 @@ const POSSIBLE: [&str; 7] = [
     "ReplyReceive Endpoint",
     "Send Endpoint",
 ];
-/// What ends a capability.
-const ENDS: [Syscall; 3] =
-    [Syscall::CapabilityClose, Syscall::CapabilityMove, Syscall::CapabilityRevoke];
+/// What changes one's own table, with whatever is in it.
+const OWN: [Syscall; 5] = [
+    Syscall::CapabilityClose,
+    Syscall::CapabilityCopy,
+    Syscall::CapabilityMove,
+    Syscall::CapabilityRevoke,
+    Syscall::IoPortNarrow,
+];
 /// What is there for one's own process and thread, and touches memory.
 const TOUCHES: [Syscall; 5] = [
     Syscall::ThreadCreate,
@@ -80,12 +85,12 @@ pub fn tries_everything() {
             continue;
         }
         for guess in guesses(&live) {
-            let left = raw::call(syscall, raw::control([guess.bits(), 0, 0, 0]));
+            let left = raw::call(syscall, registers(syscall, guess));
             assert_ne!(left.code, 0, "{syscall:?} of {guess:?}");
         }
-        for handle in others(&live).filter(|_| !ENDS.contains(&syscall)) {
+        for handle in others(&live).filter(|_| !OWN.contains(&syscall)) {
             let seen = inspect(handle).expect("a handle that names something");
-            let left = raw::call(syscall, raw::control([handle.bits(), 0, 0, 0]));
+            let left = raw::call(syscall, registers(syscall, handle));
             let refused = [Error::WrongKind, Error::MissingRights].map(Error::code);
             if let Some(kind) = seen.kind.filter(|_| used.kind.is_some())
                 && !refused.contains(&left.code)
@@ -95,9 +100,24 @@ pub fn tries_everything() {
             }
         }
     }
-    // What needs no more than a handle that is decoded before it is looked up.
-    possible.retain(|what| !what.ends_with("System") || what.starts_with("SystemL"));
     assert!(possible.iter().eq(POSSIBLE.iter()), "{possible:?}");
+}
+
+/// Arguments that are right but for the capability: a call that decodes them first comes to that.
+fn registers(syscall: Syscall, handle: CapSlot) -> Registers {
+    match syscall {
+        Syscall::IoPortCreate
+        | Syscall::IoPortNarrow
+        | Syscall::IoPortRead
+        | Syscall::IoPortWrite
+        | Syscall::InterruptCreate
+        | Syscall::NotificationSignal
+        | Syscall::TimerCreate => raw::control([handle.bits(), 0x80, 1, 0]),
+        Syscall::MemoryDevice => raw::control([handle.bits(), 0xfed0_0000, 4096, 0]),
+        Syscall::TimerSet => raw::control([handle.bits(), u64::MAX, 0, 0]),
+        // No tag, no wait.
+        _ => raw::control([handle.bits(), 0, 0, 0]),
+    }
 }
 
 /// All but its own process and thread.

@@ -42,8 +42,8 @@ pub fn role(name: &str, role: &str) -> Question {
     Question::Start(Program {
         name: name.into(),
         arguments: format!("role={role}"),
-        frames: 200,
-        kernel_bytes: 64 << 10,
+        frames: 80,
+        kernel_bytes: 48 << 10,
     })
 }
 
@@ -182,7 +182,7 @@ pub fn callers_that_are_gone_are_forgotten() {
     let bytes = postcard_of(id);
     let gives_up = || {
         let asked = all.endpoint().call_until(clock::now() + 100_000, &bytes);
-        assert_eq!(asked, Err(IpcError::Unanswered));
+        assert!(matches!(asked, Err(IpcError::Unanswered | IpcError::TimedOut)));
     };
     // Each would be a reply that is kept.
     leaves_nothing(3, || (0..64).for_each(|_| gives_up()));
