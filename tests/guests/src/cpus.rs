@@ -140,6 +140,19 @@ impl Visited {
         (0..2).for_each(|_| self.0[cpu].1.send(&label(0)).expect("a receiver"));
     }
 
+    /// The counters, once they stay the same: what has ended may need some rounds over all CPUs to be gone.
+    pub fn settled(&self) -> Counters {
+        let mut same = 0;
+        let mut last = Counters::now();
+        while same < 3 {
+            self.round();
+            let now = Counters::now();
+            same = if now == last { same + 1 } else { 0 };
+            last = now;
+        }
+        last
+    }
+
     /// The counters are what they were, once everything that has ended is cleaned up.
     #[track_caller]
     pub fn find(&self, before: Counters) {
@@ -161,8 +174,7 @@ pub fn leave_nothing(rounds: u64, mut work: impl FnMut()) {
     for _ in 0..3 {
         work();
     }
-    visited.round();
-    let before = Counters::now();
+    let before = visited.settled();
     for _ in 0..rounds {
         work();
     }
