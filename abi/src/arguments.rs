@@ -10,7 +10,9 @@ pub use devices::{
     InterruptBind, InterruptCreate, IoPortCreate, IoPortNarrow, IoPortRead, IoPortWrite, PortRange,
     PortWidth,
 };
-pub use signals::{LEAST_PERIOD_NS, NotificationSignal, NotificationWait, TimerCreate, TimerSet};
+pub use signals::{
+    LEAST_PERIOD_NS, NotificationSignal, NotificationWait, SystemLogBind, TimerCreate, TimerSet,
+};
 
 /// Bytes of a process's name.
 pub const NAME_BYTES: usize = 16;

@@ -11,11 +11,15 @@ extern crate std;
 
 pub mod arguments;
 pub mod bootstrap;
+pub mod census;
+pub mod command_line;
 pub mod error;
 pub mod exit;
 pub mod fault;
+pub mod framebuffer;
 pub mod kind;
 pub mod layout;
+pub mod log;
 pub mod message;
 pub mod registers;
 pub mod rights;

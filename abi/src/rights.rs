@@ -29,7 +29,10 @@ bitflags::bitflags! {
         const SHUTDOWN = 1 << 9;
         /// System: read the kernel's counters.
         const STATISTICS = 1 << 10;
-        /// System: make memory objects of devices' registers, and capabilities to their ports and interrupts.
+        /// System: make memory objects of devices' registers, and capabilities to their ports and interrupts; learn where the
+        /// framebuffer is.
         const DEVICES = 1 << 11;
+        /// System: read the log, and be told of new lines.
+        const LOG_READ = 1 << 12;
     }
 }

@@ -49,11 +49,15 @@ pub enum Statistic {
     Interrupts = 22,
     /// Interrupts that came by lines that nobody had bound, since boot.
     StrayInterrupts = 23,
+    /// CPUs that are up.
+    Cpus = 40,
+    /// How long the CPU in control word 2 has slept since boot, in nanoseconds.
+    IdleTime = 41,
 }
 
 impl Statistic {
     /// All counters, in the order of their numbers.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::FreeFrames,
         Self::TotalFrames,
         Self::HeapBytes,
@@ -76,6 +80,8 @@ impl Statistic {
         Self::IoPorts,
         Self::Interrupts,
         Self::StrayInterrupts,
+        Self::Cpus,
+        Self::IdleTime,
     ];
 
     /// The counter with this number, if there is one.

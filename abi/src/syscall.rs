@@ -84,7 +84,7 @@ syscalls! {
     CapabilityCopy = 48;
     /// Empties a slot.
     CapabilityClose = 49;
-    /// Tells kind, rights and badge.
+    /// Tells kind, rights and badge, and by which number its object is told apart from others.
     CapabilityInspect = 50;
     /// Moves a capability into another slot of one's own table, or into another process's. Gives the new slot.
     CapabilityMove = 51;
@@ -144,6 +144,19 @@ syscalls! {
     SystemInterruptsOff = 99;
     /// Reads an event of a CPU's trace. Gives a [`crate::trace::Traced`].
     SystemTrace = 100;
+    /// Reads a line of the log into the calling thread's message page. Gives a [`crate::log::LineHead`].
+    SystemLogRead = 101;
+    /// Lets new lines of the log signal a notification, or nobody.
+    SystemLogBind = 102;
+    /// Tells what the loader has set up to be drawn on. Gives a [`crate::framebuffer::Framebuffer`].
+    SystemFramebuffer = 103;
+    /// Tells of the next process, behind the one that was told last. Gives a [`crate::census::Process`].
+    SystemProcesses = 104;
+    /// Tells of the next thread, behind the one that was told last. Gives a [`crate::census::Thread`].
+    SystemThreads = 105;
+    /// Tells of the next capability in a process's table, at an index or behind it. Gives a
+    /// [`crate::census::Capability`].
+    SystemCapabilities = 106;
     /// Tells the time, and how it comes from the time-stamp counter.
     ClockRead = 112;
     /// Makes a timer that signals a notification. Gives its capability.

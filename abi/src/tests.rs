@@ -2,7 +2,9 @@
 
 mod arguments;
 mod devices;
+mod framebuffer;
 mod header;
+mod log;
 mod messages;
 mod numbers;
 mod trace;

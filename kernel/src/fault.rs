@@ -7,7 +7,7 @@ use orbital_abi::{ExitReason, Fault, FaultKind, trace::EventKind};
 use crate::{
     arch::{self, SavedRegisters, Trap, quick::TURN},
     cause, ipc, irq,
-    sched::{Completion, block, dispatch, irq_off},
+    sched::{Completion, block, cpu_time, dispatch, irq_off},
     thread::{BlockReason, Current, Outcome},
     trace::{self, Who},
     vm::{
@@ -27,11 +27,14 @@ fn orbital_trap(trap: Trap) -> *mut SavedRegisters {
     cause::set(current.priority());
     let completion = match trap {
         Trap::Timer => {
-            dispatch::timer_came();
+            cpu_time::timer_came();
             Completion::Written
         }
         // The dispatcher looks at the queues anyway.
-        Trap::Kick => Completion::Written,
+        Trap::Kick => {
+            cpu_time::kicked();
+            Completion::Written
+        }
         Trap::Spurious => {
             trace::note(EventKind::SpuriousInterrupt, current.who(), [0; 3]);
             Completion::Written
@@ -65,7 +68,7 @@ fn orbital_interrupt_in_kernel(trap: Trap) {
         trace_trap(&trap, Who::default());
     }
     match trap {
-        Trap::Timer => dispatch::timer_came(),
+        Trap::Timer => cpu_time::timer_came(),
         Trap::Device(line) => irq::came(line),
         Trap::Spurious => trace::note(EventKind::SpuriousInterrupt, Who::default(), [0; 3]),
         _ => {}

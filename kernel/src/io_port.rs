@@ -5,11 +5,17 @@
 //! nothing but `GRANT`, a revoke kills it with all other copies, and no port is ever gained. The object is what that tree
 //! belongs to: one for each time that the system gave some out. Several may have the same ports, as a supervisor
 //! gives them out anew when a driver has ended.
+//!
+//! **The serial port** is a program's, and not the log's, while there is an object that was made for all of its ports: until
+//! the last capability to that is gone, however few ports it is to. Who asks for some of them alone shares it with the
+//! log.
+
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use orbital_abi::{Error, ObjectKind, Rights, arguments::PortRange};
 
 use crate::{
-    arch,
+    arch::{self, serial},
     capability::{Capability, Held},
     object::{Header, Object, Quota, Ref},
 };
@@ -21,11 +27,32 @@ const RIGHTS: Rights = Rights::READ.union(Rights::WRITE).union(Rights::GRANT);
 #[repr(C)]
 pub struct IoPort {
     header: Header,
+    /// The serial port is to be given back.
+    has_serial: AtomicBool,
 }
 
 // SAFETY: `repr(C)`, and the header comes first.
 unsafe impl Object for IoPort {
     const KIND: Option<ObjectKind> = Some(ObjectKind::IoPort);
+
+    fn orphaned(&self) {
+        self.give_back();
+    }
+}
+
+impl Drop for IoPort {
+    /// It may not have come into any table.
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+impl IoPort {
+    fn give_back(&self) {
+        if self.has_serial.swap(false, Relaxed) {
+            serial::give_back();
+        }
+    }
 }
 
 /// A capability to `ports` that is derived from no other, paid by `quota`.
@@ -36,7 +63,12 @@ pub fn give(ports: PortRange, quota: &Ref<Quota>) -> Result<Capability, Error> {
     if arch::is_own_port(ports) {
         return Err(Error::InvalidAddress);
     }
-    let object = Ref::new_in(quota, IoPort { header: Header::new::<IoPort>() })?;
+    let (header, has_serial) = (Header::new::<IoPort>(), AtomicBool::new(false));
+    let object = Ref::new_in(quota, IoPort { header, has_serial })?;
+    if ports.contains(serial::PORTS) {
+        serial::lend();
+        object.has_serial.store(true, Relaxed);
+    }
     Ok(Capability { badge: ports.badge(), ..Capability::new(object, RIGHTS) })
 }
 

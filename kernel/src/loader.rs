@@ -171,7 +171,12 @@ fn bootstrap(
     thread: &Ref<Tcb>,
 ) -> Result<Bootstrap, Error> {
     let own = Rights::MANAGE | Rights::WAIT | Rights::GRANT;
-    let all = Rights::LOG | Rights::SHUTDOWN | Rights::STATISTICS | Rights::DEVICES | Rights::GRANT;
+    let all = Rights::LOG
+        | Rights::SHUTDOWN
+        | Rights::STATISTICS
+        | Rights::DEVICES
+        | Rights::LOG_READ
+        | Rights::GRANT;
     let archive = MemoryObject::fixed(module.start, module.end, Cache::WriteBack, &process.quota)?;
     let mut block = Bootstrap::new();
     block.process = process.install(Capability::new(process.clone(), own))?;

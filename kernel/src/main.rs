@@ -15,7 +15,7 @@ mod in_kernel;
 #[cfg(target_os = "none")]
 #[unsafe(no_mangle)]
 fn kernel_main(boot_info: &kernel::boot::BootInfo) -> ! {
-    use kernel::{arch, ipc, loader, log, sched, self_test, shutdown, trace};
+    use kernel::{arch, framebuffer, ipc, loader, log, sched, self_test, shutdown, trace};
 
     log::init(&boot_info.command_line);
     arch::init_memory(boot_info);
@@ -27,6 +27,7 @@ fn kernel_main(boot_info: &kernel::boot::BootInfo) -> ! {
     trace::init(&boot_info.command_line);
     trace::init_cpu();
     boot_info.describe();
+    framebuffer::init(boot_info);
     sched::init();
     arch::start_others(boot_info);
     arch::init_lines(boot_info);

@@ -28,14 +28,14 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         Ok(_) => stop_others(),
         // Not for itself: its own report has gone wrong.
         Err(first) if first == cpu_index() => {
-            serial::break_lock();
+            serial::take_back();
             kprintln!("panicked again: {info}");
             power::off(power::VERDICT_PANIC);
         }
         // Another CPU was first, and stops this one.
         Err(_) => idle::stop(),
     }
-    serial::break_lock();
+    serial::take_back();
     kprintln!("cpu{} {info}", cpu_index());
     let (thread, number) = match sched::dispatch::describe_current() {
         Some((thread, number)) => (Some(thread), number),

@@ -9,7 +9,7 @@
 //! through one is unmapped as it is met among them: no CPU reaches it. 2. Every
 //! CPU has been in its dispatcher since: a system call that had looked one up before has come to its end, or
 //! waits. 3. Who waits is told [`Error::Revoked`](orbital_abi::Error::Revoked). A call that was taken before is
-//! answered. What was bound through one is free, lines of devices too. A fault handler that was set by one, and a timer that signals through one,
+//! answered. What was bound through one is free, lines of devices and the log too. A fault handler that was set by one, and a timer that signals through one,
 //! find by themselves that it is gone ([`Kept`](crate::capability::Kept)).
 #![forbid(unsafe_code)]
 
@@ -22,6 +22,7 @@ use crate::{
     object::AnyRef,
     process::Process,
     thread::Tcb,
+    told,
     vm::{self, shootdown},
 };
 
@@ -56,6 +57,7 @@ pub async fn end_waits(object: &AnyRef) {
         notification.unbind_revoked();
         if notification.is_source() {
             irq::unbind_revoked(notification);
+            told::unbind_revoked(notification);
         }
         notification.sweep().await;
     } else {

@@ -86,6 +86,12 @@ struct orbital_registers {
 #define ORBITAL_SYS_SYSTEM_STATISTICS        98
 #define ORBITAL_SYS_SYSTEM_INTERRUPTS_OFF    99
 #define ORBITAL_SYS_SYSTEM_TRACE             100
+#define ORBITAL_SYS_SYSTEM_LOG_READ          101
+#define ORBITAL_SYS_SYSTEM_LOG_BIND          102
+#define ORBITAL_SYS_SYSTEM_FRAMEBUFFER       103
+#define ORBITAL_SYS_SYSTEM_PROCESSES         104
+#define ORBITAL_SYS_SYSTEM_THREADS           105
+#define ORBITAL_SYS_SYSTEM_CAPABILITIES      106
 #define ORBITAL_SYS_CLOCK_READ               112
 #define ORBITAL_SYS_TIMER_CREATE             120
 #define ORBITAL_SYS_TIMER_SET                121
@@ -151,6 +157,7 @@ struct orbital_registers {
 #define ORBITAL_RIGHT_SHUTDOWN   (UINT64_C(1) << 9)
 #define ORBITAL_RIGHT_STATISTICS (UINT64_C(1) << 10)
 #define ORBITAL_RIGHT_DEVICES    (UINT64_C(1) << 11)
+#define ORBITAL_RIGHT_LOG_READ   (UINT64_C(1) << 12)
 
 /* In control word 2 of what was received. */
 #define ORBITAL_IS_CALL   1

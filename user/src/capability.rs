@@ -22,6 +22,9 @@ pub struct Inspection {
     pub rights: Rights,
     /// Its badge; 0 for none.
     pub badge: u64,
+    /// By which number its object is told apart from all others of its kind that are there: for a process and a thread
+    /// the number that it has otherwise.
+    pub identity: u64,
 }
 
 impl Capability {
@@ -138,10 +141,11 @@ pub fn close(slot: CapSlot) -> Result<(), Error> {
 /// [`Error::EmptySlot`]; [`Error::StaleCapability`].
 pub fn inspect(slot: CapSlot) -> Result<Inspection, Error> {
     let registers = Registers::control([slot.bits(), 0, 0, 0]);
-    let [kind, rights, badge, _] = harmless(Syscall::CapabilityInspect, &registers)?.control;
+    let [kind, rights, badge, identity] = harmless(Syscall::CapabilityInspect, &registers)?.control;
     Ok(Inspection {
         kind: ObjectKind::from_number(kind),
         rights: Rights::from_bits_truncate(rights as u32),
         badge,
+        identity,
     })
 }

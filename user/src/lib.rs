@@ -18,7 +18,8 @@
 //! | [`clock`] | time |
 //! | [`thread`], [`process`], [`spawn`] | what runs |
 //! | [`program`] | the archive of programs that init was given |
-//! | [`system`] | shutdown and counters |
+//! | [`system`] | shutdown, counters, and all that runs |
+//! | [`graph`] | who can reach what, for Graphviz |
 //!
 //! On the host it compiles too, for its unit tests; there every system call fails.
 #![cfg_attr(target_os = "none", no_std)]
@@ -28,6 +29,7 @@ extern crate alloc;
 pub mod capability;
 pub mod clock;
 pub mod endpoint;
+pub mod graph;
 #[cfg(target_os = "none")]
 mod heap;
 mod image;

@@ -120,3 +120,35 @@ impl TimerSet {
         Ok(Self { timer: CapSlot::from_bits(timer), deadline, period })
     }
 }
+
+/// [`Syscall::SystemLogBind`](crate::Syscall::SystemLogBind). Needs `LOG_READ` on the system, and on the notification
+/// what signalling these bits needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemLogBind {
+    /// The system.
+    pub system: CapSlot,
+    /// The notification that new lines signal from now on in place of any other; null for none.
+    pub notification: CapSlot,
+    /// By these bits; not 0, but without a notification.
+    pub bits: u64,
+}
+
+impl SystemLogBind {
+    /// Into registers.
+    pub fn encode(&self) -> Registers {
+        Registers::control([self.system.bits(), self.notification.bits(), self.bits, 0])
+    }
+
+    /// From registers.
+    ///
+    /// # Errors
+    /// [`Error::InvalidArgument`] for a notification without a bit, and for bits without a notification.
+    pub fn decode(registers: &Registers) -> Result<Self, Error> {
+        let [system, notification, bits, _] = registers.control;
+        if (notification == 0) != (bits == 0) {
+            return Err(Error::InvalidArgument);
+        }
+        let [system, notification] = [system, notification].map(CapSlot::from_bits);
+        Ok(Self { system, notification, bits })
+    }
+}

@@ -178,7 +178,7 @@ fn names_that_would_garble_the_log_are_refused() {
 fn rights_that_do_not_exist_are_refused() {
     let all = u64::from(Rights::all().bits());
     // The last has good rights in its lower half.
-    for bits in [all + 1, 1 << 12, 1 << 31, 1 << 32, 1 << 63, 1 << 32 | 1] {
+    for bits in [all + 1, 1 << 13, 1 << 31, 1 << 32, 1 << 63, 1 << 32 | 1] {
         let mut registers = Registers::control([0, 0, bits, 0]);
         assert_eq!(CapabilityCopy::decode(&registers), Err(Error::InvalidArgument), "{bits:#x}");
         registers.words[1] = bits;

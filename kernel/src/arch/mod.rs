@@ -19,6 +19,7 @@
 //! | [`idle`] | waiting for interrupts, letting them in |
 //! | [`nmi`] | counts of interrupts that nobody can hold back |
 //! | [`clock`], [`timer`] | time, and the interrupt that ends a slice |
+//! | [`random`] | random numbers, where there are some |
 //! | [`serial`], [`power`], [`backtrace`] | the log's way out, the machine's end |
 //! | [`debug_console`] | a trace's way out |
 //! | `init_memory`, `init_descriptors`, `init_timer`, `init_user_entry`, `init_lines` | the boot order's steps |
@@ -44,7 +45,7 @@ pub use machine::{
     copy_from_user, cpu_count, cpu_count_locked, cpu_index, cpu_index_locked, debug_console,
     direct_map, enter_user, idle, init_descriptors, init_lines, init_memory, init_timer,
     init_user_entry, is_own_device, is_own_port, kick, lines, nmi, physical_end, port, power,
-    serial, set_current, start_others, stop_others, tags, timer,
+    random, serial, set_current, start_others, stop_others, tags, timer,
 };
 
 pub use page::{Access, Cache, PageSize, Protection, Table, Tag, Translation};

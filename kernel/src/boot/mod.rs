@@ -8,6 +8,7 @@ pub mod pvh;
 mod tests;
 
 use arrayvec::{ArrayString, ArrayVec};
+use orbital_abi::framebuffer::Framebuffer;
 
 pub use command_line::CommandLine;
 pub use memory_map::{MemoryMap, Region};
@@ -28,7 +29,7 @@ pub struct BootInfo {
     pub command_line: CommandLine,
     /// Where ACPI's tables start.
     pub acpi: Option<AcpiRoot>,
-    /// What it set up to draw on.
+    /// What it set up to draw on, where that is made of coloured pixels.
     pub framebuffer: Option<Framebuffer>,
 }
 
@@ -48,21 +49,6 @@ pub struct AcpiRoot {
     pub revision: u8,
     /// Its physical address.
     pub address: u64,
-}
-
-/// A linear framebuffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Framebuffer {
-    /// Physical address of the first pixel.
-    pub address: u64,
-    /// Bytes from one line to the next.
-    pub pitch: u32,
-    /// Pixels in a line.
-    pub width: u32,
-    /// Lines.
-    pub height: u32,
-    /// Bits of a pixel.
-    pub bits_per_pixel: u8,
 }
 
 /// Why the loader's information is unusable.

@@ -2,11 +2,13 @@
 
 use arrayvec::{ArrayString, ArrayVec};
 use multiboot2::{
-    BootInformation, BootInformationHeader, DynSizedStructure, MaybeDynSized, MemoryArea,
-    MemoryAreaType, ModuleTag, RsdpV1Tag, RsdpV2Tag, TagHeader, TagType,
+    BootInformation, BootInformationHeader, DynSizedStructure, FramebufferField, FramebufferType,
+    MaybeDynSized, MemoryArea, MemoryAreaType, ModuleTag, RsdpV1Tag, RsdpV2Tag, TagHeader, TagType,
 };
 
-use super::{AcpiRoot, BootError, BootInfo, CommandLine, Framebuffer, MemoryMap, Module};
+use orbital_abi::framebuffer::{Channel, Framebuffer};
+
+use super::{AcpiRoot, BootError, BootInfo, CommandLine, MemoryMap, Module};
 
 /// Total size and a reserved word, with which the information starts.
 const HEADER_BYTES: usize = 8;
@@ -98,13 +100,20 @@ fn acpi(information: &BootInformation<'_>) -> Option<AcpiRoot> {
         .or(old.map(|tag| AcpiRoot { revision: 0, address: tag.rsdt_address() as u64 }))
 }
 
+/// Neither text nor a palette's numbers, which some loaders leave.
 fn framebuffer(information: &BootInformation<'_>) -> Option<Framebuffer> {
     let tag = information.framebuffer_tag()?.ok()?;
-    Some(Framebuffer {
+    let FramebufferType::RGB { red, green, blue } = tag.buffer_type().ok()? else { return None };
+    let channel = |field: FramebufferField| Channel { position: field.position, bits: field.size };
+    let found = Framebuffer {
         address: tag.address(),
-        pitch: tag.pitch(),
         width: tag.width(),
         height: tag.height(),
+        pitch: tag.pitch(),
         bits_per_pixel: tag.bpp(),
-    })
+        red: channel(red),
+        green: channel(green),
+        blue: channel(blue),
+    };
+    found.is_sound().then_some(found)
 }

@@ -158,8 +158,17 @@ impl Slots {
 
     /// The slots of the last leaf.
     pub fn last(&self) -> Option<&[Slot]> {
-        let mut last = self.leaves.checked_sub(1)?;
-        let written = self.count - last * LEAF_SLOTS;
+        self.leaf(self.leaves.checked_sub(1)?)
+    }
+
+    /// The slots of one leaf, the first is 0; `None` behind the last.
+    pub fn leaf(&self, leaf: usize) -> Option<&[Slot]> {
+        let before = leaf.checked_mul(LEAF_SLOTS)?;
+        let written = self.count.checked_sub(before)?.min(LEAF_SLOTS);
+        if leaf >= self.leaves {
+            return None;
+        }
+        let mut rest = leaf;
         let (mut place, mut levels) = (self.root.as_ref()?, self.height);
         loop {
             match place {
@@ -169,8 +178,8 @@ impl Slots {
                 }
                 Place::Branch(below) => {
                     levels -= 1;
-                    place = below.get(last / span(levels))?.as_ref()?;
-                    last %= span(levels);
+                    place = below.get(rest / span(levels))?.as_ref()?;
+                    rest %= span(levels);
                 }
             }
         }

@@ -42,6 +42,7 @@ pub mod leaving;
 pub mod reserved;
 #[cfg(test)]
 mod tests;
+pub mod walk;
 
 /// Uses of stale handles, since boot.
 static STALE: AtomicU64 = AtomicU64::new(0);
@@ -58,6 +59,8 @@ pub struct Table {
     entries: Mutex<Entries>,
     /// Whether entries may be leaving by which threads wait.
     lingers: AtomicBool,
+    /// The number of the process that has it.
+    owner: AtomicU64,
 }
 
 // SAFETY: `repr(C)`, and the header comes first.
@@ -75,6 +78,7 @@ impl Table {
             header: Header::new::<Self>(),
             entries: Mutex::new(Entries::new()),
             lingers: AtomicBool::new(false),
+            owner: AtomicU64::new(0),
         };
         let table = match payer {
             Some(payer) => Ref::new_in(payer, table),

@@ -11,6 +11,7 @@ mod lending;
 pub mod notification;
 pub mod receive;
 pub mod reply;
+mod source;
 mod sweep;
 pub mod timer;
 pub mod transfer;
@@ -30,6 +31,7 @@ pub use fast_path::{
 };
 pub use notification::Notification;
 pub use reply::Reply;
+pub use source::Binding;
 pub use timer::Timer;
 
 /// Starts message passing. `fast_path=off` on the command line lets all messages go through futures and the run

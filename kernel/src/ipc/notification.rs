@@ -64,13 +64,13 @@ pub(super) static ENDINGS: Endings<Notification> = Endings::new();
 pub struct Notification {
     header: Header,
     cut: Cut,
-    /// Devices' lines are bound to it, or were.
+    /// Devices' lines or the log are bound to it, or were.
     is_source: AtomicBool,
     state: Mutex<State>,
 }
 
 unsafe extern "Rust" {
-    /// Unbinds devices' lines from a notification that has ended. In `irq`.
+    /// Unbinds devices' lines and the log from a notification that has ended. In `irq`.
     safe fn orbital_notification_gone(notification: &Notification);
 }
 
@@ -217,12 +217,12 @@ impl Notification {
         }
     }
 
-    /// A device's line is about to be bound to it: its end, and revokes, are to be told.
+    /// A device's line or the log is about to be bound to it: its end, and revokes, are to be told.
     pub fn set_source(&self) {
         self.is_source.store(true, Relaxed);
     }
 
-    /// Whether devices' lines may be bound to it.
+    /// Whether devices' lines or the log may be bound to it.
     pub fn is_source(&self) -> bool {
         self.is_source.load(Relaxed)
     }

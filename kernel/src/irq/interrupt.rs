@@ -2,9 +2,10 @@
 
 use orbital_abi::{Error, ObjectKind};
 
-use super::line::{Binding, Claim};
+use super::line::Claim;
 use crate::{
     arch,
+    ipc::Binding,
     object::{Header, Object, Quota, Ref},
 };
 

@@ -33,20 +33,8 @@ use spin::{Mutex, MutexGuard};
 
 use crate::{
     arch::{Trigger, lines},
-    capability::Kept,
-    ipc::{Notification, notification::Posted},
-    object::{Paid, Ref},
+    ipc::{Binding, Notification, notification::Posted},
 };
-
-/// What a line signals.
-pub struct Binding {
-    /// The notification.
-    pub notification: Ref<Notification>,
-    /// By what a revoke finds that; `None` where nobody can revoke the capability to it.
-    pub kept: Option<Paid<Kept>>,
-    /// Which of its bits.
-    pub bits: u64,
-}
 
 /// How far an interrupt has come.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,19 +83,6 @@ impl Left {
 impl From<Option<Binding>> for Left {
     fn from(binding: Option<Binding>) -> Self {
         Self { posted: Posted::NOBODY, _binding: binding }
-    }
-}
-
-impl Binding {
-    fn is_revoked(&self) -> bool {
-        self.kept.as_ref().is_some_and(|kept| kept.is_revoked())
-    }
-
-    fn post(&self) -> Result<Posted, Error> {
-        if self.is_revoked() {
-            return Err(Error::Revoked);
-        }
-        self.notification.post(self.bits)
     }
 }
 
@@ -242,14 +217,7 @@ impl Claim {
             return Err(Error::StaleCapability);
         }
         // Under the lock: who revokes or ends it later comes here afterwards.
-        let refused = match &binding {
-            Some(binding) if binding.is_revoked() => Some(Error::Revoked),
-            Some(binding) if binding.notification.is_closed() => Some(Error::NotificationGone),
-            _ => None,
-        };
-        if let Some(error) = refused {
-            return Err(error);
-        }
+        binding.as_ref().map_or(Ok(()), Binding::check)?;
         let left = state.unbind(self.line);
         if let Some(binding) = binding {
             lines::route(self.line, cpu);

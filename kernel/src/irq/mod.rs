@@ -11,9 +11,9 @@ mod line;
 mod tests;
 
 pub use interrupt::Interrupt;
-pub use line::{Binding, strays, unbind_revoked};
+pub use line::{strays, unbind_revoked};
 
-use crate::{arch::lines, ipc::Notification};
+use crate::{arch::lines, ipc::Notification, told};
 
 /// The device on `line` wants something. With no lock held, with or without a current thread.
 pub fn came(line: u8) {
@@ -21,8 +21,9 @@ pub fn came(line: u8) {
     lines::taken(line);
 }
 
-/// Called when the last capability to a notification is gone that lines were bound to.
+/// Called when the last capability to a notification is gone that lines, or the log, were bound to.
 #[unsafe(no_mangle)]
 fn orbital_notification_gone(notification: &Notification) {
     line::unbind_from(notification, |_| true);
+    told::unbind_from(notification);
 }

@@ -7,13 +7,14 @@ use orbital_abi::{
     Error, ExitReason, ObjectKind, Rights, Syscall,
 };
 
-use super::{Binding, Interrupt, strays};
+use super::{Interrupt, strays};
 use crate::{
     arch::host::{
         clock,
         lines::{self, FIRST_LEVEL, is_masked, lower, pulse, raise},
     },
     capability::transfer,
+    ipc::Binding,
     object::{Ref, registry},
     process::Process,
     system::SystemObject,

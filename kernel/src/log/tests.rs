@@ -6,7 +6,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{Deferred, LINE_BYTES, drain, init, init_deferred, module, write_raw};
+use super::{Deferred, LINE_BYTES, drain, init, init_deferred, module, read, write_raw};
 use crate::{
     arch::host::{clock, machine, serial},
     boot::CommandLine,
@@ -67,7 +67,7 @@ fn a_line_is_cut_between_characters() {
     }
     serial::take();
     write_raw(format_args!(""));
-    assert_eq!(serial::take(), "");
+    assert_eq!(serial::take(), "\n");
 }
 
 static ONCE: Deferred = Deferred::new(|| log::warn!(target: "arch", "something happened"));
@@ -103,4 +103,37 @@ fn deferred_lines_are_written_by_their_task_one_a_turn() {
     ONCE.defer();
     assert!(poll().ends_with("arch: something happened\n"));
     assert_eq!(poll(), "");
+}
+
+#[test]
+fn what_is_written_is_kept_whole() {
+    let _machine = machine();
+    init(&CommandLine::new("log=info"));
+    log::info!(target: "init", "where the next line is");
+    let mut next = 0;
+    while let Some(read) = read(next) {
+        next = read.head.position + 1;
+    }
+    // As long as the rest of a line on the serial port, and longer.
+    let long = "m".repeat(LINE_BYTES);
+    for (module, text, is_cut) in [
+        ("user.shell", String::from("short"), false),
+        ("user.shell", "x".repeat(300), false),
+        ("user.shell", "é".repeat(LINE_BYTES), true),
+        (long.as_str(), String::from("no room"), true),
+    ] {
+        serial::take();
+        log::info!(target: module, "{text}");
+        let sent = serial::take();
+        let kept = read(next).expect("it was kept");
+        next += 1;
+        let line = str::from_utf8(kept.bytes()).unwrap();
+        let (kept_module, kept_text) = line.split_at(kept.head.module_bytes.into());
+        assert_eq!(kept_text.len(), usize::from(kept.head.text_bytes));
+        assert!(module.starts_with(kept_module) && text.starts_with(kept_text));
+        let is_whole = kept_module == module && kept_text == text;
+        assert_eq!(is_whole, !is_cut, "{module} {text}");
+        let colon = if kept_text.is_empty() { "" } else { ": " };
+        assert!(sent.ends_with(&format!(" {kept_module}{colon}{kept_text}\n")), "{sent}");
+    }
 }

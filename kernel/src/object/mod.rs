@@ -3,6 +3,7 @@
 
 pub mod cut;
 pub mod header;
+pub mod identity;
 pub mod paid;
 pub mod quota;
 pub mod reference;
@@ -13,6 +14,7 @@ mod tests;
 
 pub use cut::Cut;
 pub use header::{Header, Object};
+pub use identity::identity;
 pub use paid::{Paid, PaidRoom};
 pub use quota::{Charge, Quota, Usage};
 pub use reference::{AnyRef, Ref, Uncounted};

@@ -31,6 +31,7 @@ pub mod all;
 mod ended;
 mod members;
 mod table;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -59,6 +60,8 @@ pub struct Process {
     life: Mutex<Life>,
     /// Woken when it has ended and everything is given back.
     ended: WaitQueue,
+    /// How long its threads have run, those included that have ended, in ticks of the clock.
+    time: AtomicU64,
     /// Its place among its parent's children.
     member: Member,
     /// Its place among [all](all).
@@ -165,9 +168,11 @@ impl Process {
         charge: Option<Charge>,
     ) -> Result<Self, Error> {
         static NEXT: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT.fetch_add(1, Relaxed);
+        table.set_owner(id);
         Ok(Self {
             header: Header::new::<Self>(),
-            id: NEXT.fetch_add(1, Relaxed),
+            id,
             name,
             is_first: parent.is_none(),
             space: AddressSpace::new(&quota)?,
@@ -179,6 +184,7 @@ impl Process {
                 children: Members::new(),
             }),
             ended: WaitQueue::new(),
+            time: AtomicU64::new(0),
             member: Member::new(),
             registered: RBTreeAtomicLink::new(),
             parent: Mutex::new(parent),
@@ -191,18 +197,24 @@ impl Process {
         self.is_first
     }
 
-    /// Adds a thread, which was made for this process.
+    /// Adds a thread, which was made for this process, and is numbered by `number`: so a process's threads stand in
+    /// the order of their numbers, until it ends.
     ///
     /// # Errors
     /// [`Error::Ended`] when it is ending.
     ///
     /// # Safety
     /// It was in no process's list before.
-    pub unsafe fn add_thread(&self, thread: Ref<impl Belongs>) -> Result<(), Error> {
+    pub unsafe fn add_thread(
+        &self,
+        thread: Ref<impl Belongs>,
+        number: impl FnOnce(),
+    ) -> Result<(), Error> {
         let mut life = self.life.lock();
         if life.state != State::Alive {
             return Err(Error::Ended);
         }
+        number();
         // SAFETY: the caller's.
         unsafe { life.threads.add(thread) };
         Ok(())

@@ -111,6 +111,14 @@ impl Running {
         self.0.get().map(|thread| unsafe { thread.as_ref() }.priority())
     }
 
+    /// Runs `f` on it, if there is one.
+    pub fn with(&self, f: impl FnOnce(&Tcb)) {
+        if let Some(thread) = self.0.get() {
+            // SAFETY: there is a reference to it in here, and `f` does not take it.
+            f(unsafe { thread.as_ref() });
+        }
+    }
+
     /// Whether there is none.
     #[inline]
     pub fn is_none(&self) -> bool {

@@ -11,11 +11,11 @@ use core::{cmp::Ordering, task::Poll};
 
 use orbital_abi::{ExitReason, trace::EventKind};
 
-pub use super::cpu::{counters, current, describe_current, timer_came};
+pub use super::cpu::{counters, current, describe_current};
 use super::{
     Completion, balance, budget, clock as deadlines,
     cpu::{CPU, CURRENT, NEVER, count_switch, running, set_timer},
-    heir, irq_off,
+    cpu_time, heir, irq_off,
     place::{SLICE_NS, after_pending_step, block, end, heed, put_off},
     requests, sleepers, wake,
 };
@@ -34,6 +34,7 @@ pub fn init() {
     // No thread has run here, so it has none but those; on a machine that is simulated anew it may have.
     AddressSpace::leave();
     timer::disarm();
+    cpu_time::init();
     log::info!("cpu{} online", arch::cpu_index());
 }
 
@@ -250,6 +251,7 @@ fn sleep() {
     if wake::may_sleep() {
         trace::detail(EventKind::Idle, 0);
         irq_off::end();
+        cpu_time::fall_asleep();
         idle::wait_for_interrupt();
         irq_off::begin();
     }
@@ -258,6 +260,7 @@ fn sleep() {
 
 /// This CPU has slept.
 pub fn end_sleep() {
+    cpu_time::wake_up();
     wake::look_out();
     sleepers::remove();
 }
@@ -334,11 +337,13 @@ fn switch_to(thread: Ref<Tcb>) -> Option<*mut SavedRegisters> {
             Poll::Ready(Outcome::Written) => {}
             Poll::Ready(Outcome::Answer(answer)) => next.answer(answer),
             Poll::Ready(Outcome::End(reason)) => {
+                cpu_time::charge(&next);
                 end(&next, reason);
                 return None;
             }
             Poll::Pending => {
                 budget::stop();
+                cpu_time::charge(&next);
                 next.set_slice_left(SLICE_NS);
                 after_pending_step(&next);
                 return None;

@@ -5,6 +5,7 @@ pub mod block;
 mod budget;
 pub mod clock;
 mod cpu;
+pub mod cpu_time;
 pub mod direct;
 pub mod dispatch;
 mod heir;

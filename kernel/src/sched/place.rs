@@ -7,7 +7,7 @@ use orbital_executor::task::AfterPoll;
 use super::{
     balance, budget,
     cpu::{CPU, CURRENT, running},
-    wake,
+    cpu_time, wake,
 };
 use crate::{
     arch::{self, clock},
@@ -22,6 +22,7 @@ pub const SLICE_NS: u64 = 1_000_000;
 /// The current thread's operation has to wait, or has more to do at once, which is told.
 pub(super) fn block(current: &Current) -> bool {
     budget::stop();
+    cpu_time::charge(current);
     current.leave_cpu();
     current.set_slice_left(SLICE_NS);
     // Kept until its state is settled.
@@ -108,6 +109,7 @@ pub(super) fn end(thread: &Current, reason: ExitReason) {
     let running = current.is(thread).then(|| current.take()).flatten();
     if running.is_some() {
         budget::stop();
+        cpu_time::charge(thread);
         thread.leave_cpu();
     }
     // What its end leaves to be done is done at its priority, wherever and whoever ended it.
@@ -179,6 +181,7 @@ pub(super) fn put_off(current: &Current) {
     let cpu = CPU.here();
     let slice_over = cpu.slice_over.take();
     budget::stop();
+    cpu_time::charge(current);
     current.leave_cpu();
     let left = cpu.slice_end.get().saturating_sub(clock::nanoseconds());
     current.set_slice_left(if slice_over { SLICE_NS } else { left });

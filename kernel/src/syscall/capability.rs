@@ -6,7 +6,7 @@ use orbital_abi::{
 };
 use orbital_executor::yield_now;
 
-use super::{Answer, done, value};
+use super::{Answer, census::identity_of, done, value};
 use crate::{
     capability::{
         revoke::{Begun, Revoking},
@@ -122,11 +122,12 @@ fn close_other(current: &Current, closed: Closed) -> Completion {
     }
 }
 
-/// Kind, rights, badge.
+/// Kind, rights, badge, and by which number its object is told apart.
 pub(super) fn inspect(current: &Current, registers: &Registers) -> Answer {
     let capability = current.process.capability(CapSlot::from_bits(registers.control[0]))?;
     let kind = capability.object.header().kind().map_or(0, |kind| kind as u64);
-    Ok(Registers::control([kind, capability.rights.bits().into(), capability.badge, 0]))
+    let identity = identity_of(&capability.object);
+    Ok(Registers::control([kind, capability.rights.bits().into(), capability.badge, identity]))
 }
 
 pub(super) fn revoke(current: &Current, registers: &Registers) -> Completion {

@@ -3,8 +3,8 @@
 use orbital_abi::{Error, Registers, Syscall, trace::EventKind};
 
 use super::{
-    capability, clock, control, fault, interrupt, ipc, memory, notification, port, process, system,
-    thread, timer, waits,
+    capability, census, clock, control, fault, interrupt, ipc, log, memory, notification, port,
+    process, system, thread, timer, waits,
 };
 use crate::{
     arch::SavedRegisters,
@@ -111,6 +111,12 @@ fn handle(current: Current, number: u64) -> *mut SavedRegisters {
         Syscall::SystemInterruptsOff => run(current, system::interrupts_off),
         Syscall::SystemStatistics => run(current, system::statistics),
         Syscall::SystemTrace => run(current, system::trace),
+        Syscall::SystemLogRead => run(current, log::read),
+        Syscall::SystemLogBind => run(current, log::bind),
+        Syscall::SystemFramebuffer => run(current, system::framebuffer),
+        Syscall::SystemProcesses => run(current, census::processes),
+        Syscall::SystemThreads => run(current, census::threads),
+        Syscall::SystemCapabilities => run(current, census::capabilities),
     }
 }
 

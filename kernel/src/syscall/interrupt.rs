@@ -2,16 +2,13 @@
 #![forbid(unsafe_code)]
 
 use orbital_abi::{
-    CapSlot, Registers, Rights,
+    CapSlot, Error, Registers, Rights,
     arguments::{InterruptBind, InterruptCreate},
 };
 
 use super::{Answer, lookup, notification::to_signal, value};
 use crate::{
-    capability::Capability,
-    irq::{Binding, Interrupt},
-    system::SystemObject,
-    thread::Current,
+    capability::Capability, ipc::Binding, irq::Interrupt, system::SystemObject, thread::Current,
 };
 
 /// What its maker may do with an interrupt: bind and acknowledge it, copy.
@@ -28,16 +25,22 @@ pub(super) fn create(current: &Current, registers: &Registers) -> Answer {
 pub(super) fn bind(current: &Current, registers: &Registers) -> Answer {
     let InterruptBind { interrupt, notification: slot, bits } = InterruptBind::decode(registers)?;
     let interrupt = lookup::<Interrupt>(current, interrupt, Rights::MANAGE)?;
-    let binding = match slot.is_null() {
-        true => None,
-        false => {
-            let notification = to_signal(current, slot, bits)?;
-            let kept = current.process.keep(slot, &current.process.quota)?;
-            Some(Binding { notification, kept, bits })
-        }
-    };
-    interrupt.bind(binding)?;
+    interrupt.bind(binding(current, slot, bits)?)?;
     Ok(Registers::default())
+}
+
+/// What a source shall signal: `bits` of the notification in `slot`, or nothing where that is null.
+pub(super) fn binding(
+    current: &Current,
+    slot: CapSlot,
+    bits: u64,
+) -> Result<Option<Binding>, Error> {
+    if slot.is_null() {
+        return Ok(None);
+    }
+    let notification = to_signal(current, slot, bits)?;
+    let kept = current.process.keep(slot, &current.process.quota)?;
+    Ok(Some(Binding { notification, kept, bits }))
 }
 
 pub(super) fn acknowledge(current: &Current, registers: &Registers) -> Answer {

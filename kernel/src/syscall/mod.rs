@@ -4,12 +4,14 @@
 //! unless it can wait; those give their future to [`sched::block`](crate::sched::block()).
 
 mod capability;
+mod census;
 mod clock;
 mod control;
 mod dispatch;
 mod fault;
 mod interrupt;
 mod ipc;
+mod log;
 mod memory;
 mod notification;
 mod port;
@@ -19,6 +21,7 @@ mod system;
 mod thread;
 mod timer;
 mod waits;
+mod walk;
 
 #[cfg(test)]
 mod tests;

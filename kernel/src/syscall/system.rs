@@ -15,11 +15,11 @@ use super::{Answer, lookup, value};
 use crate::{
     arch,
     capability::table,
-    irq,
+    framebuffer, irq,
     memory::{self, usage},
     object::{Ref, registry},
     process::Process,
-    sched::{Completion, block, dispatch, irq_off},
+    sched::{Completion, block, cpu_time, dispatch, irq_off},
     system::SystemObject,
     thread::{BlockReason, Current, Outcome},
     trace,
@@ -123,6 +123,12 @@ pub(super) fn trace(current: &Current, registers: &Registers) -> Answer {
     Ok(traced.encode())
 }
 
+/// What the loader has set up to be drawn on.
+pub(super) fn framebuffer(current: &Current, registers: &Registers) -> Answer {
+    lookup::<SystemObject>(current, CapSlot::from_bits(registers.control[0]), Rights::DEVICES)?;
+    Ok(framebuffer::get().ok_or(Error::InvalidAddress)?.encode())
+}
+
 /// A number that names a CPU.
 fn cpu_number(cpu: u64) -> Result<usize, Error> {
     let cpu = usize::try_from(cpu).ok().filter(|cpu| *cpu < arch::cpu_count());
@@ -158,5 +164,7 @@ pub(super) fn statistics(current: &Current, registers: &Registers) -> Answer {
         Statistic::LargestFreeBlock => {
             memory::frame_counts().largest_order.map_or(0, |order| 1 << order)
         }
+        Statistic::Cpus => arch::cpu_count() as u64,
+        Statistic::IdleTime => cpu_time::idle(cpu_number(registers.control[2])?),
     }))
 }

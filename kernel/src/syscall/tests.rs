@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod disowned;
+mod log;
 mod memory;
 mod objects;
 mod pages;

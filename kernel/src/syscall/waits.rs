@@ -5,20 +5,15 @@ use orbital_abi::{
     CapSlot, Registers, Rights,
     waits::{Wait, WaitKind},
 };
-use orbital_executor::yield_now;
 
-use super::lookup;
+use super::{lookup, walk::next_thread};
 use crate::{
     ipc::binding,
-    object::AnyRef,
-    process::{Process, all},
+    process::Process,
     sched::{Completion, block},
     system::SystemObject,
     thread::{BlockReason, Current, Outcome, Tcb, state::ThreadState},
 };
-
-/// How many threads and processes one step looks at.
-const STEP: usize = 32;
 
 /// The next thread that waits behind the one in control words 1 and 2, its process's number and its own; the first
 /// one behind zeroes.
@@ -30,48 +25,9 @@ pub(super) fn next(current: &Current, registers: &Registers) -> Completion {
         return Completion::Done(Err(error));
     }
     block(current, BlockReason::Working, async move {
-        let found = find(process, thread).await;
+        let found = next_thread(process, thread, describe).await;
         Outcome::Answer(Ok(found.map(|wait| wait.encode()).unwrap_or_default()))
     })
-}
-
-async fn find(process: u64, thread: u64) -> Option<Wait> {
-    let (mut from, mut behind) = (process, thread);
-    let mut steps = 0;
-    loop {
-        let process = all::at_or_after(from)?;
-        if process.id != from {
-            behind = 0;
-        }
-        // A walk that others have disturbed begins anew, and passes over those that were told.
-        let (mut last, mut is_told) = (behind, false);
-        while let Some((object, is_anew)) = process.next_of_walk(last, number) {
-            last = number(&object);
-            is_told = (is_told || is_anew) && last <= behind;
-            if !is_told {
-                behind = last;
-                if let Ok(thread) = object.get::<Tcb>()
-                    && let Some(wait) = describe(&process, thread)
-                {
-                    return Some(wait);
-                }
-            }
-            pause(&mut steps).await;
-        }
-        (from, behind) = (process.id.checked_add(1)?, 0);
-        pause(&mut steps).await;
-    }
-}
-
-async fn pause(steps: &mut usize) {
-    *steps += 1;
-    if (*steps).is_multiple_of(STEP) {
-        yield_now().await;
-    }
-}
-
-fn number(thread: &AnyRef) -> u64 {
-    thread.get::<Tcb>().map_or(0, |thread| thread.id.0)
 }
 
 /// What a thread waits for, if it does.
@@ -80,7 +36,13 @@ fn describe(process: &Process, thread: &Tcb) -> Option<Wait> {
         return None;
     }
     let since = thread.blocked_since();
-    let (kind, whom) = match thread.block_reason() {
+    let (kind, whom) = reason(thread);
+    Some(Wait { thread: thread.id.0, process: process.id, kind, whom, since })
+}
+
+/// For what a thread that is blocked waits, and for whom.
+pub(super) fn reason(thread: &Tcb) -> (WaitKind, u64) {
+    match thread.block_reason() {
         BlockReason::Sending => (WaitKind::Send, 0),
         BlockReason::Receiving => (WaitKind::Receive, 0),
         BlockReason::WaitingReply { .. } => (WaitKind::Reply, answerer(thread)),
@@ -91,8 +53,7 @@ fn describe(process: &Process, thread: &Tcb) -> Option<Wait> {
         BlockReason::Asking(other) => (WaitKind::Asking, other.0),
         BlockReason::Sleeping => (WaitKind::Sleep, 0),
         BlockReason::Working => (WaitKind::Work, 0),
-    };
-    Some(Wait { thread: thread.id.0, process: process.id, kind, whom, since })
+    }
 }
 
 /// Who has to answer a thread's call, or is alone to take it.

@@ -1,4 +1,4 @@
-//! What a thread waits for, and since when: for dumps, and for who inspects it.
+//! What a thread waits for, and since when, and how long it has run: for dumps, and for who inspects it.
 #![forbid(unsafe_code)]
 
 use core::sync::atomic::Ordering::Relaxed;
@@ -21,6 +21,18 @@ impl Tcb {
     /// Since when, in nanoseconds since boot.
     pub fn blocked_since(&self) -> u64 {
         arch::clock::nanoseconds_at(self.since.load(Relaxed))
+    }
+
+    /// How long it has run, as far as that was charged, in nanoseconds.
+    pub fn cpu_time(&self) -> u64 {
+        arch::clock::duration(self.time.load(Relaxed))
+    }
+
+    /// It has run for so many ticks of the clock. For its CPU.
+    #[inline]
+    pub fn has_run(&self, ticks: u64) {
+        self.time.store(self.time.load(Relaxed).wrapping_add(ticks), Relaxed);
+        self.process.has_run(ticks);
     }
 
     /// Notes what it begins to wait for, and gives when that is, in ticks of the clock. Who answers a call is known by

@@ -4,7 +4,7 @@
 use core::{
     mem::offset_of,
     ptr::NonNull,
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
 };
 
 use orbital_abi::{Error, ObjectKind, trace::EventKind};
@@ -76,7 +76,9 @@ pub struct Tcb {
     pub(super) has_own_registers: AtomicBool,
     /// The CPU that has it: there alone it runs and its operation is polled. That CPU gives it away
     /// while it is ready.
-    home: AtomicUsize,
+    home: AtomicU8,
+    /// How long it has run, in ticks of the clock. Its CPU's to change.
+    pub(super) time: AtomicU64,
     /// What others ask its CPU to do with it.
     pub(super) control: Control,
     /// By this it stands on its CPU's queue of threads with requests.
@@ -206,11 +208,12 @@ impl Tcb {
             state: AtomicU8::new(stored(ThreadState::Inactive)),
             has_notification: AtomicBool::new(false),
             has_own_registers: AtomicBool::new(false),
-            home: AtomicUsize::new(arch::cpu_index()),
+            home: AtomicU8::new(arch::cpu_index() as u8),
+            time: AtomicU64::new(0),
             control: Control::new(priority, affinity),
             // SAFETY: the vtable is for the request nodes of TCBs, as this one is.
             request: unsafe { TaskHeader::new(&REQUEST_VTABLE) },
-            id: ThreadId(NEXT.fetch_add(1, Ordering::Relaxed)),
+            id: ThreadId(0),
             process: process.clone(),
             member: Member::new(),
             owed: OwedCell::new(),
@@ -222,8 +225,14 @@ impl Tcb {
             local: HomeCell::new(),
         };
         let thread = Ref::new_in(&process.quota, thread)?;
-        // SAFETY: it is new, and has this one process.
-        unsafe { process.add_thread(thread.clone()) }?;
+        let tcb = thread.clone().into_raw();
+        // SAFETY: `into_raw` gave it; it is new, and has this one process. Nobody else knows of it when it gets its number.
+        unsafe {
+            process.add_thread(Ref::from_raw(tcb), || {
+                let number = ThreadId(NEXT.fetch_add(1, Ordering::Relaxed));
+                (&raw mut (*tcb.as_ptr()).id).write(number);
+            })?;
+        }
         Ok(thread)
     }
 
@@ -320,12 +329,12 @@ impl Tcb {
     /// The CPU that has it.
     #[inline]
     pub fn home(&self) -> usize {
-        self.home.load(Ordering::Acquire)
+        self.home.load(Ordering::Acquire).into()
     }
 
     /// Gives it to another CPU. For the CPU that has it, which has taken it out of its run queue.
     pub fn set_home(&self, cpu: usize) {
-        self.home.store(cpu, Ordering::Release);
+        self.home.store(cpu as u8, Ordering::Release);
     }
 
     /// By which it stands on a queue of threads with requests.

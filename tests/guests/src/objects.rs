@@ -145,6 +145,10 @@ impl Objects {
                     [ObjectKind::Interrupt, ObjectKind::Notification].map(|kind| self.slot(kind));
                 raw::control([interrupt.bits(), notification.bits(), 1])
             }
+            Syscall::SystemLogBind => {
+                let notification = self.slot(ObjectKind::Notification).bits();
+                raw::control([bootstrap().system.bits(), notification, 1])
+            }
             // Tag or deadline 0, deadline 0.
             _ => raw::control([0, 0, 0]),
         };
@@ -164,6 +168,7 @@ pub fn uses() -> Vec<Use> {
     const MANAGE: Rights = Rights::MANAGE;
     const RECEIVE: Rights = Rights::RECEIVE;
     const WAIT: Rights = Rights::WAIT;
+    const DEVICES: Rights = Rights::DEVICES;
     [
         (Syscall::Send, 0, Some(Endpoint), Rights::SEND, Refused(Error::WouldBlock)),
         (Syscall::Call, 0, Some(Endpoint), Rights::SEND, Refused(Error::WouldBlock)),
@@ -225,6 +230,14 @@ pub fn uses() -> Vec<Use> {
         (Syscall::SystemWaits, 0, Some(System), Rights::STATISTICS, Well),
         (Syscall::SystemInterruptsOff, 0, Some(System), Rights::STATISTICS, Well),
         (Syscall::SystemTrace, 0, Some(System), Rights::STATISTICS, Well),
+        // The caller has no message page; no loader has set up anything to be drawn on.
+        (Syscall::SystemLogRead, 0, Some(System), Rights::LOG_READ, Refused(Error::NoRoom)),
+        (Syscall::SystemLogBind, 0, Some(System), Rights::LOG_READ, Well),
+        (Syscall::SystemLogBind, 1, Some(Notification), Rights::SEND, Well),
+        (Syscall::SystemFramebuffer, 0, Some(System), DEVICES, Refused(Error::InvalidAddress)),
+        (Syscall::SystemProcesses, 0, Some(System), Rights::STATISTICS, Well),
+        (Syscall::SystemThreads, 0, Some(System), Rights::STATISTICS, Well),
+        (Syscall::SystemCapabilities, 0, Some(System), Rights::STATISTICS, Well),
     ]
     .map(|(syscall, word, kind, needed, outcome)| Use { syscall, word, kind, needed, outcome })
     .into()

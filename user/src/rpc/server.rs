@@ -34,6 +34,27 @@ pub enum Answer<A> {
     Stop(A),
 }
 
+/// What serves an endpoint whose thread has signals too.
+pub trait Server<Q, A> {
+    /// A question.
+    fn call(&mut self, call: Call<Q>) -> Answer<A>;
+
+    /// These bits came by the notification that is [bound](crate::Notification::bind) to the thread. No answer is sent
+    /// meanwhile; what is kept may be.
+    fn signals(&mut self, bits: u64);
+}
+
+/// A handler that has no use for signals.
+struct Handler<F>(F);
+
+impl<Q, A, F: FnMut(Call<Q>) -> Answer<A>> Server<Q, A> for Handler<F> {
+    fn call(&mut self, call: Call<Q>) -> Answer<A> {
+        (self.0)(call)
+    }
+
+    fn signals(&mut self, _: u64) {}
+}
+
 /// Serves `endpoint` until the handler has enough. Questions that can't be read are refused. Messages that are no calls,
 /// signals among them, are passed over. Where an answer can't be sent, since it is too long or the caller accepts no
 /// capabilities, the caller gets [`IpcError::PeerGone`].
@@ -42,15 +63,29 @@ pub enum Answer<A> {
 /// [`IpcError::EndpointGone`] and whatever else keeps it from receiving.
 pub fn serve<Q: DeserializeOwned, A: Serialize>(
     endpoint: &Endpoint,
-    mut handler: impl FnMut(Call<Q>) -> Answer<A>,
+    handler: impl FnMut(Call<Q>) -> Answer<A>,
+) -> Result<(), IpcError> {
+    serve_with(endpoint, &mut Handler(handler))
+}
+
+/// The same for a server that has signals, too.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_with<Q: DeserializeOwned, A: Serialize>(
+    endpoint: &Endpoint,
+    server: &mut impl Server<Q, A>,
 ) -> Result<(), IpcError> {
     let mut reply = None;
     loop {
-        let (received, capabilities) = receive(endpoint, reply.take())?;
+        let (received, capabilities) = next(endpoint, reply.take())?;
         if !received.is_call {
+            if received.signals != 0 {
+                server.signals(received.signals);
+            }
             continue;
         }
-        let (frame, is_last) = handle(&received, capabilities, &mut handler);
+        let (frame, is_last) = handle(&received, capabilities, server);
         if is_last {
             // A caller that is gone, or accepts no capabilities, has its own affairs.
             let _ = frame.map(|frame| reply_with(&frame.message, frame.capabilities()));
@@ -70,7 +105,7 @@ fn drop_call() {
 }
 
 /// Sends the answer, if there is one, and takes the next message.
-fn receive(
+fn next(
     endpoint: &Endpoint,
     answer: Option<Frame>,
 ) -> Result<(Received, Vec<Capability>), IpcError> {
@@ -88,13 +123,13 @@ fn receive(
 fn handle<Q: DeserializeOwned, A: Serialize>(
     received: &Received,
     mut capabilities: Vec<Capability>,
-    handler: &mut impl FnMut(Call<Q>) -> Answer<A>,
+    server: &mut impl Server<Q, A>,
 ) -> (Option<Frame>, bool) {
     let Some(question) = read(&received.message, &mut capabilities) else {
         return (Some(Frame::refusal()), false);
     };
     let framed = |value, brought| Frame::new(&value, brought).ok();
-    match handler(Call { question, badge: received.badge, capabilities }) {
+    match server.call(Call { question, badge: received.badge, capabilities }) {
         Answer::Reply(value) => (framed(value, Vec::new()), false),
         Answer::ReplyWith(value, brought) => (framed(value, brought), false),
         Answer::Later => (None, false),
@@ -102,14 +137,44 @@ fn handle<Q: DeserializeOwned, A: Serialize>(
     }
 }
 
+/// Waits for the next question, for who answers it later or elsewhere: gives it with the [`Reply`] to answer it by. What
+/// [`serve`] passes over or refuses, this does too.
+///
+/// # Errors
+/// As [`serve`].
+pub fn receive<Q: DeserializeOwned>(endpoint: &Endpoint) -> Result<(Call<Q>, Reply), IpcError> {
+    loop {
+        let (received, mut capabilities) = endpoint.receive_with(ACCEPTS)?;
+        // A caller that is gone wants no answer.
+        let Some(reply) = received.is_call.then(Reply::keep).and_then(Result::ok) else { continue };
+        match read(&received.message, &mut capabilities) {
+            Some(question) => {
+                return Ok((Call { question, badge: received.badge, capabilities }, reply));
+            }
+            // The same.
+            None => drop(reply.answer(&Frame::refusal().message)),
+        }
+    }
+}
+
 /// Answers a call that was kept.
 ///
 /// # Errors
-/// [`IpcError::InvalidMessage`] for an answer of more than 3,968 bytes; [`IpcError::PeerGone`] when the caller is gone.
+/// As [`answer_with`].
 pub fn answer<A: Serialize>(reply: Reply, value: &A) -> Result<(), IpcError> {
-    let frame = Frame::new(value, Vec::new())?;
-    if !frame.capabilities().is_empty() {
-        return Err(IpcError::InvalidMessage);
-    }
-    reply.answer(&frame.message)
+    answer_with(reply, value, Vec::new())
+}
+
+/// The same with copies of these capabilities, which are closed afterwards.
+///
+/// # Errors
+/// [`IpcError::PeerGone`] when the caller is gone; [`IpcError::NoRoom`] when it accepts no capabilities and they, or an
+/// answer of more than 3,968 bytes, need that; those of [`Reply::answer_with`].
+pub fn answer_with<A: Serialize>(
+    reply: Reply,
+    value: &A,
+    capabilities: Vec<Capability>,
+) -> Result<(), IpcError> {
+    let frame = Frame::new(value, capabilities)?;
+    reply.answer_with(&frame.message, frame.capabilities())
 }

@@ -57,14 +57,16 @@ pub fn write(system: &System, screen: Screen, output: &Path) -> Result<(), Failu
 
 fn configuration(command_line: &str, screen: Screen) -> String {
     let words: String = words(command_line).iter().map(|word| format!(" '{word}'")).collect();
-    let payload = match screen {
-        Screen::Any => "insmod all_video\n",
-        Screen::Text => "set gfxpayload=text\n",
+    // The kernel's header asks for a framebuffer, for which GRUB sets `gfxpayload` when it loads the kernel.
+    let (before, after) = match screen {
+        Screen::Any => ("insmod all_video\n", ""),
+        Screen::Text => ("", "set gfxpayload=text\n"),
     };
     format!(
-        "{payload}\
+        "{before}\
          multiboot2 /boot/kernel{words}\n\
          module2 /boot/programs.tar programs.tar\n\
+         {after}\
          boot\n"
     )
 }
@@ -100,5 +102,15 @@ mod tests {
         let text = configuration(r#"log=debug  exec="a; b" x"#, Screen::Any);
         assert!(text.contains("multiboot2 /boot/kernel 'log=debug' 'exec=a; b' 'x'\n"), "{text}");
         assert!(configuration("", Screen::Text).contains("kernel\n"));
+    }
+
+    #[test]
+    fn a_text_screen_is_chosen_after_the_kernel_has_asked_for_another() {
+        let text = configuration("", Screen::Text);
+        let at = |word| text.find(word).unwrap_or_else(|| panic!("{word}: {text}"));
+        assert!(at("multiboot2") < at("gfxpayload=text") && at("gfxpayload=text") < at("boot\n"));
+        assert!(!text.contains("all_video"), "{text}");
+        let text = configuration("", Screen::Any);
+        assert!(text.contains("all_video") && !text.contains("gfxpayload"), "{text}");
     }
 }

@@ -37,6 +37,11 @@ pub fn nanoseconds_at(ticks: u64) -> u64 {
     ticks
 }
 
+/// How long so many ticks take, in nanoseconds.
+pub fn duration(ticks: u64) -> u64 {
+    ticks
+}
+
 /// Microseconds since boot.
 pub fn microseconds() -> u64 {
     nanoseconds() / 1000

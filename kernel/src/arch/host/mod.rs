@@ -54,3 +54,8 @@ pub use port::is_own_port;
 pub use segments::UserSegments;
 pub use stop::{Stop, run};
 pub use user_copy::copy_from_user;
+
+/// A random number: a simulated machine has none.
+pub fn random() -> Option<u64> {
+    None
+}

@@ -41,6 +41,10 @@ global_asm!(
     ".balign 8",
     ".short 6, 0",
     ".long 8",
+    // A framebuffer (tag 5): wanted, not needed (flag 1); width, height, depth.
+    ".balign 8",
+    ".short 5, 1",
+    ".long 20, 1024, 768, 32",
     // End.
     ".balign 8",
     ".short 0, 0",

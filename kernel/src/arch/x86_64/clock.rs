@@ -42,6 +42,11 @@ pub fn nanoseconds_at(ticks: u64) -> u64 {
     ((u128::from(passed) * u128::from(NS_PER_TICK.load(Relaxed))) >> FRACTION) as u64
 }
 
+/// How long so many ticks take, in nanoseconds.
+pub fn duration(ticks: u64) -> u64 {
+    ((u128::from(ticks) * u128::from(NS_PER_TICK.load(Relaxed))) >> FRACTION) as u64
+}
+
 /// By what the time comes from the counter: its value at boot, and nanoseconds in 2^32 ticks.
 pub fn scale() -> (u64, u64) {
     (START.load(Relaxed), NS_PER_TICK.load(Relaxed))

@@ -147,6 +147,7 @@ fn what_grub_says_is_understood() {
     let screen = boot_info.framebuffer.unwrap();
     assert_eq!((screen.address, screen.pitch, screen.bits_per_pixel), (0xfd00_0000, 4096, 32));
     assert_eq!((screen.width, screen.height), (1024, 768));
+    assert_eq!(screen.pixel(0xff, 0x80, 0x01), 0xff_8001);
 }
 
 #[test]
@@ -238,7 +239,11 @@ fn a_palette_that_is_not_there_is_refused() {
         assert_eq!(parsed.err(), Some(DAMAGED), "{colours:?}");
     }
     assert_eq!(with(FRAMEBUFFER, framebuffer(1, &[1; 5])).err(), Some(DAMAGED), "half a field");
-    assert!(with(FRAMEBUFFER, framebuffer(2, &[])).unwrap().framebuffer.is_some(), "text");
+    assert_eq!(with(FRAMEBUFFER, framebuffer(2, &[])).unwrap().framebuffer, None, "text");
+    let palette = with(FRAMEBUFFER, framebuffer(0, &[0, 0])).unwrap();
+    assert_eq!(palette.framebuffer, None, "numbers of colours");
+    let outside = with(FRAMEBUFFER, framebuffer(1, &[25, 8, 8, 8, 0, 8])).unwrap();
+    assert_eq!(outside.framebuffer, None, "a colour that is not in the pixel");
     assert_eq!(with(FRAMEBUFFER, framebuffer(77, &[])).unwrap().framebuffer, None, "unknown");
 }
 

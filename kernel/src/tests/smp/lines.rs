@@ -20,7 +20,8 @@ use crate::{
         lines::{FIRST_LEVEL, is_masked, lower, pulse, raise},
     },
     capability::transfer,
-    irq::{Binding, Interrupt},
+    ipc::Binding,
+    irq::Interrupt,
     object::Ref,
     process::Process,
     tests::{

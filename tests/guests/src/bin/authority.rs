@@ -121,7 +121,12 @@ fn rights_of(kind: ObjectKind) -> Rights {
         ObjectKind::IoPort => Rights::READ | Rights::WRITE | Rights::GRANT,
         ObjectKind::MemoryObject => Rights::READ | Rights::WRITE | Rights::EXECUTE | Rights::GRANT,
         ObjectKind::System => {
-            Rights::LOG | Rights::SHUTDOWN | Rights::STATISTICS | Rights::DEVICES | Rights::GRANT
+            Rights::LOG
+                | Rights::SHUTDOWN
+                | Rights::STATISTICS
+                | Rights::DEVICES
+                | Rights::LOG_READ
+                | Rights::GRANT
         }
     }
 }

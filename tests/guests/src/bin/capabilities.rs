@@ -57,7 +57,8 @@ fn endpoint_rights() -> impl Iterator<Item = Rights> {
 
 #[track_caller]
 fn is(slot: CapSlot, kind: ObjectKind, rights: Rights, badge: u64) {
-    assert_eq!(inspect(slot), Ok(Inspection { kind: Some(kind), rights, badge }));
+    let Inspection { kind: found, rights: has, badge: carries, .. } = inspect(slot).unwrap();
+    assert_eq!((found, has, carries), (Some(kind), rights, badge));
 }
 
 /// Every set of rights copied with every set asked for, alone and with all others that exist: the copy
@@ -153,8 +154,12 @@ fn makers_have_all_rights_and_others_what_was_left() {
     let own = Rights::MANAGE | Rights::WAIT | Rights::GRANT;
     let memory = Rights::READ | Rights::WRITE | Rights::EXECUTE | Rights::GRANT;
     let endpoint = Rights::SEND | Rights::RECEIVE | Rights::GRANT;
-    let system =
-        Rights::LOG | Rights::SHUTDOWN | Rights::STATISTICS | Rights::DEVICES | Rights::GRANT;
+    let system = Rights::LOG
+        | Rights::SHUTDOWN
+        | Rights::STATISTICS
+        | Rights::DEVICES
+        | Rights::LOG_READ
+        | Rights::GRANT;
     let archive = Rights::READ | Rights::GRANT;
     let block = bootstrap();
     let badged = threads::endpoint(objects.slot(ObjectKind::Endpoint)).copy(endpoint, 77).unwrap();

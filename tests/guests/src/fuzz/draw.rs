@@ -298,14 +298,23 @@ impl Draw {
                 let (budget, more) = (self.random.below(400_000), self.random.below(400_000));
                 Registers::control([self.slot(K::Thread).bits(), budget, budget + more, 0])
             }
-            S::SystemWaits => {
-                // Numbers of processes and threads are small.
+            S::SystemWaits | S::SystemProcesses | S::SystemThreads | S::SystemCapabilities => {
+                // Numbers of processes and threads, and indices of slots, are small.
                 let (process, thread) = (self.random.below(100), self.random.below(1000));
                 Registers::control([self.slot(K::System).bits(), process, thread, 0])
             }
             S::SystemTrace => {
                 let (cpu, position) = (self.random.below(20), self.random.below(1000));
                 Registers::control([self.slot(K::System).bits(), cpu, position, 0])
+            }
+            S::SystemLogRead => {
+                let position = self.random.below(4000);
+                Registers::control([self.slot(K::System).bits(), position, 0, 0])
+            }
+            S::SystemLogBind => {
+                let notification = self.slot_or_null(K::Notification).bits();
+                let bits = if notification == 0 { 0 } else { number };
+                Registers::control([self.slot(K::System).bits(), notification, bits, 0])
             }
             S::ThreadStart
             | S::ThreadSuspend

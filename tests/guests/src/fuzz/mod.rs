@@ -212,8 +212,9 @@ impl Fuzz {
         let given_back = match syscall {
             Syscall::NotificationWait | Syscall::TimerSet => 1,
             Syscall::ThreadWait | Syscall::ProcessWait => 2,
-            Syscall::CapabilityInspect => 3,
-            Syscall::ThreadInspect => 4,
+            Syscall::CapabilityInspect | Syscall::ThreadInspect => 4,
+            // Names, badges, affinities, and numbers that may be any.
+            Syscall::SystemProcesses | Syscall::SystemThreads | Syscall::SystemCapabilities => 9,
             Syscall::ThreadReadRegisters => usize::MAX,
             Syscall::Receive | Syscall::ReplyReceive if left.control[2] == FAULT_MARKS => {
                 usize::MAX

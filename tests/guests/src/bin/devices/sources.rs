@@ -55,7 +55,7 @@ impl Clock {
 }
 
 /// The first serial port (PC16550D data sheet, 8.4 and 8.6): it can send, and says so. The log goes by it too, which
-/// is no hindrance.
+/// is no hindrance; and so it stays, as these are not all of its ports.
 pub(super) struct Serial(pub(super) IoPort);
 
 pub(super) const COM1: u16 = 0x3f8;
@@ -73,7 +73,7 @@ impl Serial {
     pub(super) const LINE: u64 = 4;
 
     pub(super) fn new() -> Self {
-        let ports = IoPort::create(COM1..=SCRATCH).unwrap();
+        let ports = IoPort::create(COM1..=LINE_STATUS).unwrap();
         ports.write_u8(MODEM_CONTROL, OUTPUTS).unwrap();
         Self(ports)
     }

@@ -208,6 +208,14 @@ pub(super) fn table() -> Vec<Operation> {
             Silent,
         ),
         other(S::SystemWaits, &[takes(0, Thing::System, Rights::STATISTICS)], [0; 4], Silent),
+        other(S::SystemProcesses, &[takes(0, Thing::System, Rights::STATISTICS)], [0; 4], Silent),
+        other(S::SystemThreads, &[takes(0, Thing::System, Rights::STATISTICS)], [0; 4], Silent),
+        other(
+            S::SystemCapabilities,
+            &[takes(0, Thing::System, Rights::STATISTICS)],
+            [0, 1, 0, 0],
+            Silent,
+        ),
         other(
             S::SystemInterruptsOff,
             &[takes(0, Thing::System, Rights::STATISTICS)],
@@ -215,6 +223,26 @@ pub(super) fn table() -> Vec<Operation> {
             Silent,
         ),
         other(S::SystemTrace, &[takes(0, Thing::System, Rights::STATISTICS)], [0; 4], Silent),
+        // The caller has no message page.
+        other(
+            S::SystemLogRead,
+            &[takes(0, Thing::System, Rights::LOG_READ)],
+            [0; 4],
+            Refused(Error::NoRoom),
+        ),
+        other(
+            S::SystemLogBind,
+            &[takes(0, Thing::System, Rights::LOG_READ), takes(1, Thing::Waited, SEND)],
+            [0, 0, 1, 0],
+            Remembered,
+        ),
+        // Nothing was set up to be drawn on.
+        other(
+            S::SystemFramebuffer,
+            &[takes(0, Thing::System, DEVICES)],
+            [0; 4],
+            Refused(Error::InvalidAddress),
+        ),
         other(S::SystemShutdown, &[takes(0, Thing::System, Rights::SHUTDOWN)], [0; 4], Untried),
         well(S::IoPortCreate, &[takes(0, Thing::System, DEVICES)], [0, 0x80, 1, 0]),
         other(S::IoPortNarrow, &[takes(0, Thing::Port, GRANT)], [0, 0x80, 1, 0], Silent),
