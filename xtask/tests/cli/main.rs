@@ -7,5 +7,6 @@ mod c;
 mod commands;
 mod cpus;
 mod fuzz;
+mod screen;
 mod support;
 mod trace;
