@@ -1,4 +1,5 @@
 //! What stands is told once while others come and go, and long tables take no long steps.
+#![forbid(unsafe_code)]
 
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
