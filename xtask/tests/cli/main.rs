@@ -3,6 +3,7 @@
 
 mod bench;
 mod boot;
+mod build;
 mod c;
 mod commands;
 mod cpus;
