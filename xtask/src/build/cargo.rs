@@ -26,6 +26,8 @@ pub const INIT: &str = "orbital-init";
 pub const BENCH: &str = "orbital-bench";
 /// The package of the programs that test the system.
 pub const GUESTS: &str = "orbital-guests";
+/// The folder of those among them that have floating-point registers.
+pub const FLOATS: &str = "tests/floats";
 
 /// How optimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +82,7 @@ pub fn build(toolchain: &Toolchain, goal: Goal<'_>, profile: Profile) -> Result<
         }
         Goal::Package(package) => {
             cargo.args(["build", "--bins"]);
-            prepare(&mut cargo, package)?;
+            prepare(&mut cargo, package, profile)?;
             package.name.clone()
         }
         Goal::KernelTests => {
@@ -96,10 +98,12 @@ pub fn build(toolchain: &Toolchain, goal: Goal<'_>, profile: Profile) -> Result<
 
 /// Steers the build of `package`. Its programs go to a folder of their own, for another package may use
 /// the same names; all else is shared. It has the project's profiles, so that libraries are the same.
-fn prepare(cargo: &mut Command, package: &Package) -> Result<(), Failure> {
+fn prepare(cargo: &mut Command, package: &Package, profile: Profile) -> Result<(), Failure> {
     package.lock()?;
     if package.is_ours() {
         cargo.arg("--locked");
+    } else {
+        cargo.args(package.apart(profile.name()));
     }
     cargo
         .current_dir(&package.folder)

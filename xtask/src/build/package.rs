@@ -9,6 +9,7 @@
 
 use std::{
     fs,
+    hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
 };
 
@@ -34,6 +35,7 @@ pub struct Package {
     /// What its programs are built for.
     pub target: Target,
     workspace: PathBuf,
+    members: Vec<String>,
 }
 
 impl Package {
@@ -78,12 +80,25 @@ impl Package {
             folder: manifest.parent().unwrap_or(manifest).to_owned(),
             target: target(&package.metadata)?,
             workspace: metadata.workspace_root.clone().into_std_path_buf(),
+            members: metadata.packages.iter().map(|member| member.name.to_string()).collect(),
         })
     }
 
     /// Whether the project's own list of versions holds for it.
     pub fn is_ours(&self) -> bool {
         paths::project().canonicalize().is_ok_and(|project| self.workspace == project)
+    }
+
+    /// Options for cargo that tell this workspace's packages from those of the same names in another
+    /// folder: by itself it takes the one's crates for the other's where both are built in one place.
+    pub fn apart(&self, profile: &str) -> Vec<String> {
+        let mut hasher = DefaultHasher::new();
+        self.workspace.hash(&mut hasher);
+        let flag = format!("-Cmetadata={:016x}", hasher.finish());
+        let option =
+            |member| format!("--config=profile.{profile}.package.{member}.rustflags=['{flag}']");
+        let all = self.members.iter().map(option);
+        std::iter::once("-Zprofile-rustflags".to_owned()).chain(all).collect()
     }
 
     /// Lets a package that has no list of versions begin with the project's: with those its programs

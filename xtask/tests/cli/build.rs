@@ -5,13 +5,13 @@ use std::{fs, path::Path};
 
 use xtask::setup::paths;
 
-use crate::support::{Ran, is_progress, run, xtask};
+use crate::support::{Ran, folder, is_progress, run, xtask};
 
 /// A package in `folder` whose program is `main`.
-fn package(folder: &Path, metadata: &str, main: &str) {
+fn package(name: &str, folder: &Path, metadata: &str, main: &str) {
     let user = paths::project().join("user");
     let manifest = format!(
-        "[package]\nname = \"stranger\"\nedition = \"2024\"\n{metadata}\n\
+        "[package]\nname = \"{name}\"\nedition = \"2024\"\n{metadata}\n\
          [dependencies]\norbital-user = {{ path = {user:?} }}\n"
     );
     fs::create_dir_all(folder.join("src")).unwrap();
@@ -32,9 +32,9 @@ fn main() -> Result<(), orbital_user::Error> {
 
 #[test]
 fn a_package_elsewhere_is_built_without_more_and_runs() {
-    let folder = tempfile::tempdir().unwrap();
-    package(folder.path(), "", MAIN);
-    let ran = run(&["build", folder.path().to_str().unwrap()]);
+    let folder = folder("elsewhere");
+    package("stranger", &folder, "", MAIN);
+    let ran = run(&["build", folder.to_str().unwrap()]);
     assert_eq!(ran.status, 0, "{ran:?}");
     let file = ran.stdout.strip_suffix('\n').expect("one line");
     assert!(file.ends_with("orbital/programs/stranger/x86_64-orbital/debug/stranger"), "{ran:?}");
@@ -45,7 +45,7 @@ fn a_package_elsewhere_is_built_without_more_and_runs() {
         let (_, rest) = text.split_once("name = \"postcard\"\n").expect("postcard");
         rest.lines().next().map(str::to_owned)
     };
-    assert_eq!(version(&versions(folder.path())), version(&versions(paths::project())));
+    assert_eq!(version(&versions(&folder)), version(&versions(paths::project())));
 
     let ran = run(&["--boot", "direct", "--init", file]);
     assert_eq!(ran.status, 0, "{ran:?}");
@@ -62,6 +62,23 @@ fn the_folder_is_the_current_one_where_none_is_named() {
     assert!(ran.stdout.lines().all(|file| Path::new(file).is_file()), "{ran:?}");
 }
 
+#[test]
+fn packages_of_one_name_in_two_folders_are_two() {
+    for text in ["one", "other"] {
+        let folder = folder(text);
+        let main = folder.join("src/main.rs");
+        package("twin", &folder, "", &MAIN.replace("the stranger", text));
+        // As old as can be: nothing but the folder tells that it is another one.
+        let long_ago = fs::File::options().write(true).open(&main).unwrap();
+        long_ago.set_modified(std::time::UNIX_EPOCH).unwrap();
+        let ran = run(&["build", folder.to_str().unwrap()]);
+        assert_eq!(ran.status, 0, "{ran:?}");
+        let file = fs::read(ran.stdout.trim_end()).unwrap();
+        let wanted = format!("{text} is init");
+        assert!(file.windows(wanted.len()).any(|part| part == wanted.as_bytes()), "{text}");
+    }
+}
+
 /// Runs `build` for what can't be built at all; gives the one line that says why.
 fn refused(path: &Path) -> String {
     let ran = run(&["build", path.to_str().unwrap()]);
@@ -73,8 +90,8 @@ fn refused(path: &Path) -> String {
 
 #[test]
 fn what_is_no_package_of_programs_is_one_line_and_status_2() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path();
+    let folder = folder("no_package");
+    let path = folder.as_path();
     let why = |part: &str| {
         let line = refused(path);
         assert!(line.starts_with("xtask: ") && line.contains(part), "{part}: {line}");
@@ -85,18 +102,18 @@ fn what_is_no_package_of_programs_is_one_line_and_status_2() {
     why("its Cargo.toml is no package's");
     fs::write(path.join("Cargo.toml"), "[package\n").unwrap();
     why("unclosed table");
-    package(path, "", MAIN);
+    package("stranger", path, "", MAIN);
     fs::rename(path.join("src/main.rs"), path.join("src/lib.rs")).unwrap();
     why("package stranger has no programs");
-    package(path, "[package.metadata.orbital]\nflaot = true", MAIN);
+    package("stranger", path, "[package.metadata.orbital]\nflaot = true", MAIN);
     why("metadata.orbital has no key \"flaot\"");
 }
 
 #[test]
 fn what_does_not_compile_is_status_101_after_the_compiler_s_words() {
-    let folder = tempfile::tempdir().unwrap();
-    package(folder.path(), "", &MAIN.replace("entry!(main)", "entry!(missing)"));
-    let ran = run(&["build", folder.path().to_str().unwrap()]);
+    let folder = folder("wrong");
+    package("stranger", &folder, "", &MAIN.replace("entry!(main)", "entry!(missing)"));
+    let ran = run(&["build", folder.to_str().unwrap()]);
     assert_eq!((ran.status, ran.stdout.as_str()), (101, ""), "{ran:?}");
     assert!(ran.stderr.contains("cannot find function `missing`"), "{ran:?}");
     let last = ran.stderr.lines().last();
