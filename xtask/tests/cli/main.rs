@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod book;
 mod boot;
+mod build;
 mod c;
 mod commands;
 mod cpus;

@@ -5,6 +5,7 @@ pub mod elf;
 
 use std::{
     io::{BufRead, BufReader, Read},
+    path::PathBuf,
     process::{Command, Output, Stdio},
 };
 
@@ -43,6 +44,17 @@ pub fn xtask() -> Command {
 /// Runs the command to its end.
 pub fn run(words: &[&str]) -> Ran {
     xtask().args(words).output().expect("xtask").into()
+}
+
+/// An empty folder for the test `name`, always the same: what is built of a package there replaces what
+/// was built of it before.
+pub fn folder(name: &str) -> PathBuf {
+    let folder = xtask::setup::paths::output().join("written").join(name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).expect("the old folder");
+    }
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
 }
 
 /// Kernel and archive for QEMU's own loader. The files stay until the host cleans up its folder for
