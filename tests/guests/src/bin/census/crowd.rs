@@ -35,6 +35,8 @@ fn disturb(slot: CapSlot) {
             copy_to(source, CapSlot::NULL, Rights::all(), 0).unwrap();
         }
         drop(Worker::start(MIDDLE, |_| (), 0));
+        // Another walk through the same threads.
+        assert!(system::threads().take(3).all(|thread| thread.is_ok()));
         process.kill().unwrap();
         revoke(source).unwrap();
         close(source).unwrap();
