@@ -4,7 +4,11 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use orbital_user::{Endpoint, Error, println, thread::yield_now};
+use orbital_user::{
+    Endpoint, Error, clock, println,
+    sync::{Condvar, Mutex},
+    thread::yield_now,
+};
 
 use crate::{
     counters::Counters,
@@ -120,6 +124,10 @@ impl Visited {
     /// One on each CPU.
     #[expect(clippy::new_without_default, reason = "it starts threads")]
     pub fn new() -> Self {
+        // The caller's own notification, by which it waits for other threads, is there from now on: else the first time
+        // that it finds a lock taken is when it is made.
+        let lock = Mutex::new(());
+        let _ = Condvar::new().wait_until(lock.lock(), clock::now());
         let receives = |own: &Own| while endpoint(own.slot()).receive().is_ok() {};
         let visited = |cpu| {
             let endpoint = Endpoint::create().expect("an endpoint");
