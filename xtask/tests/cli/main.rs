@@ -10,5 +10,6 @@ mod commands;
 mod cpus;
 mod fuzz;
 mod screen;
+mod services;
 mod support;
 mod trace;
