@@ -23,6 +23,8 @@ pub enum Command {
     Run(RunOptions),
     /// Makes the bootable image alone
     Image(ImageOptions),
+    /// Builds the programs of a package for Orbital, and says where they are
+    Build(BuildOptions),
     /// Runs the tests with their full counts, again and again
     Soak(SoakOptions),
     /// Makes system calls at random, from several threads and CPUs
@@ -33,7 +35,7 @@ pub enum Command {
     Tidy,
 }
 
-const COMMANDS: [&str; 6] = ["run", "image", "soak", "fuzz", "bench", "tidy"];
+const COMMANDS: [&str; 7] = ["run", "image", "build", "soak", "fuzz", "bench", "tidy"];
 
 /// `cargo run -- --smp 4` means `run --smp 4`.
 pub fn with_default_command(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
@@ -80,13 +82,6 @@ pub struct SystemOptions {
     /// The optimised kernel, without debug assertions
     #[arg(long)]
     pub release: bool,
-}
-
-impl SystemOptions {
-    /// Whether the optimised kernel is wanted: by the option, or by `cargo run --release`.
-    pub fn is_release(&self) -> bool {
-        self.release || !cfg!(debug_assertions)
-    }
 }
 
 /// Options of `run`.
@@ -161,6 +156,17 @@ pub struct ImageOptions {
     /// What is in it.
     #[command(flatten)]
     pub system: SystemOptions,
+}
+
+/// Options of `build`.
+#[derive(Args, Clone, Debug)]
+pub struct BuildOptions {
+    /// The package's folder
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub path: PathBuf,
+    /// Optimised, without debug assertions
+    #[arg(long)]
+    pub release: bool,
 }
 
 /// Options of `soak`.
@@ -346,6 +352,7 @@ mod tests {
             &["--trace"],
             &["image", "-o", "a", "--trace", "b"],
             &["image"],
+            &["build", "one", "two"],
             &["soak", "--seed", "-1"],
             &["fuzz", "--iterations", "0"],
             &["fuzz", "--seed", "-1"],

@@ -8,7 +8,7 @@
 //! | [`build`] | the nested cargo build, the archive of programs, the bootable image |
 //! | [`machine`] | QEMU and Bochs: their command lines, and a running one |
 //! | [`trace`] | what a machine did, for Perfetto |
-//! | [`run`], [`soak`], [`mod@fuzz`], [`mod@bench`], [`tidy`] | the commands |
+//! | [`run`], [`programs`], [`soak`], [`mod@fuzz`], [`mod@bench`], [`tidy`] | the commands |
 
 pub mod bench;
 pub mod build;
@@ -16,6 +16,7 @@ pub mod cli;
 pub mod failure;
 pub mod fuzz;
 pub mod machine;
+pub mod programs;
 pub mod progress;
 pub mod run;
 pub mod setup;
@@ -39,6 +40,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         cli::Command::Run(options) => run::run(&options),
         cli::Command::Image(options) => run::image(&options),
+        cli::Command::Build(options) => programs::build(&options),
         cli::Command::Soak(options) => soak::soak(&options),
         cli::Command::Fuzz(options) => fuzz::fuzz(&options),
         cli::Command::Bench(options) => bench::bench(&options),

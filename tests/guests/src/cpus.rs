@@ -4,7 +4,11 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use orbital_user::{Endpoint, Error, println, thread::yield_now};
+use orbital_user::{
+    Endpoint, Error, clock, println,
+    sync::{Condvar, Mutex},
+    thread::yield_now,
+};
 
 use crate::{
     counters::Counters,
@@ -120,6 +124,10 @@ impl Visited {
     /// One on each CPU.
     #[expect(clippy::new_without_default, reason = "it starts threads")]
     pub fn new() -> Self {
+        // The caller's own notification, by which it waits for other threads, is there from now on: else the first time
+        // that it finds a lock taken is when it is made.
+        let lock = Mutex::new(());
+        let _ = Condvar::new().wait_until(lock.lock(), clock::now());
         let receives = |own: &Own| while endpoint(own.slot()).receive().is_ok() {};
         let visited = |cpu| {
             let endpoint = Endpoint::create().expect("an endpoint");
@@ -138,6 +146,19 @@ impl Visited {
     pub fn round_of(&self, cpu: usize) {
         // The first may find it waiting; the second has to wait until it has run. A call would lend it priority.
         (0..2).for_each(|_| self.0[cpu].1.send(&label(0)).expect("a receiver"));
+    }
+
+    /// The counters, once they stay the same: what has ended may need some rounds over all CPUs to be gone.
+    pub fn settled(&self) -> Counters {
+        let mut same = 0;
+        let mut last = Counters::now();
+        while same < 3 {
+            self.round();
+            let now = Counters::now();
+            same = if now == last { same + 1 } else { 0 };
+            last = now;
+        }
+        last
     }
 
     /// The counters are what they were, once everything that has ended is cleaned up.
@@ -161,8 +182,7 @@ pub fn leave_nothing(rounds: u64, mut work: impl FnMut()) {
     for _ in 0..3 {
         work();
     }
-    visited.round();
-    let before = Counters::now();
+    let before = visited.settled();
     for _ in 0..rounds {
         work();
     }

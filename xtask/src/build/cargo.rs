@@ -11,6 +11,7 @@ use std::{
 
 use cargo_metadata::Message;
 
+use super::{command::command, package::Package, target::Target};
 use crate::{
     Failure, Status,
     progress::Step,
@@ -25,6 +26,8 @@ pub const INIT: &str = "orbital-init";
 pub const BENCH: &str = "orbital-bench";
 /// The package of the programs that test the system.
 pub const GUESTS: &str = "orbital-guests";
+/// The folder of those among them that have floating-point registers.
+pub const FLOATS: &str = "tests/floats";
 
 /// How optimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,11 @@ pub enum Profile {
 }
 
 impl Profile {
+    /// The optimised one, if that is wanted: by an option, or by `cargo run --release`.
+    pub fn of(release: bool) -> Self {
+        if release || !cfg!(debug_assertions) { Self::Release } else { Self::Debug }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Debug => "dev",
@@ -47,8 +55,10 @@ impl Profile {
 /// What is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal<'a> {
-    /// The programs of these packages.
+    /// The programs of these packages of the project.
     Programs(&'a [&'a str]),
+    /// The programs of this package, which may be anyone's.
+    Package(&'a Package),
     /// The kernel with its tests inside.
     KernelTests,
 }
@@ -56,63 +66,53 @@ pub enum Goal<'a> {
 /// Programs by name.
 pub type Programs = BTreeMap<String, PathBuf>;
 
-/// A command of the kernel's toolchain, in an environment without the calling cargo's traces.
-pub fn command(toolchain: &Toolchain, program: &str) -> Command {
-    let mut command = Command::new(toolchain.program(program));
-    command.current_dir(paths::project());
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_none_or(|name| !is_kept(name)) {
-            command.env_remove(name);
-        }
-    }
-    command
-        .env("CARGO", toolchain.program("cargo"))
-        .env("RUSTC", toolchain.program("rustc"))
-        .env("RUSTDOC", toolchain.program("rustdoc"))
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_ENCODED_RUSTFLAGS", "")
-        .env("CARGO_TARGET_DIR", paths::output());
-    command
-}
-
-/// Whether a variable stays: none that steers rustc or cargo does, but for where registries are.
-fn is_kept(name: &str) -> bool {
-    const KEPT: [&str; 4] = ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_TERM_"];
-    if ["RUSTUP_HOME", "CARGO_HOME"].contains(&name) || KEPT.iter().any(|p| name.starts_with(p)) {
-        return true;
-    }
-    !(name.starts_with("RUST") || name.starts_with("CARGO") || name == "LD_LIBRARY_PATH")
-}
-
-/// Options that build `core` and `alloc` for the target.
-pub const TARGET_OPTIONS: [&str; 5] = [
-    "-Zbuild-std=core,alloc,compiler_builtins",
-    "-Zbuild-std-features=compiler-builtins-mem",
-    "-Zjson-target-spec",
-    "--target=x86_64-orbital.json",
-    "--locked",
-];
-
 /// Builds `goal`; gives its programs.
 ///
 /// # Errors
-/// [`Status::BuildFailed`] after the compiler's own messages.
+/// [`Status::BuildFailed`] after the compiler's own messages; [`Status::Usage`] when a package can't be
+/// given its list of versions.
 pub fn build(toolchain: &Toolchain, goal: Goal<'_>, profile: Profile) -> Result<Programs, Failure> {
     let mut cargo = command(toolchain, "cargo");
     let what = match goal {
         Goal::Programs(packages) => {
             cargo.arg("build").arg("--bins");
             cargo.args(packages.iter().map(|package| format!("--package={package}")));
+            cargo.arg("--locked").args(Target::Soft.options());
             packages.join(" and ")
+        }
+        Goal::Package(package) => {
+            cargo.args(["build", "--bins"]);
+            prepare(&mut cargo, package, profile)?;
+            package.name.clone()
         }
         Goal::KernelTests => {
             cargo.args(["test", "--no-run", "--bin=kernel"]).arg(format!("--package={KERNEL}"));
+            cargo.arg("--locked").args(Target::Soft.options());
             "the kernel with its tests".to_owned()
         }
     };
-    cargo.args(TARGET_OPTIONS).arg(format!("--profile={}", profile.name()));
+    cargo.arg(format!("--profile={}", profile.name()));
     cargo.arg("--message-format=json-render-diagnostics");
     run(cargo, &format!("building {what}"))
+}
+
+/// Steers the build of `package`. Its programs go to a folder of their own, for another package may use
+/// the same names; all else is shared. It has the project's profiles, so that libraries are the same.
+fn prepare(cargo: &mut Command, package: &Package, profile: Profile) -> Result<(), Failure> {
+    package.lock()?;
+    if package.is_ours() {
+        cargo.arg("--locked");
+    } else {
+        cargo.args(package.apart(profile.name()));
+    }
+    cargo
+        .current_dir(&package.folder)
+        .env("CARGO_BUILD_BUILD_DIR", paths::output())
+        .env("CARGO_TARGET_DIR", paths::output().join("programs").join(&package.name))
+        .arg("--config")
+        .arg(paths::project().join("Cargo.toml"))
+        .args(package.target.options());
+    Ok(())
 }
 
 fn run(mut cargo: Command, what: &str) -> Result<Programs, Failure> {
@@ -151,19 +151,4 @@ fn programs(messages: impl Read) -> Programs {
             _ => None,
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_kept;
-
-    #[test]
-    fn the_calling_cargo_leaves_no_trace() {
-        for name in ["RUSTC", "RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO", "LD_LIBRARY_PATH"] {
-            assert!(!is_kept(name), "{name}");
-        }
-        for name in ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "CARGO_REGISTRIES_X_INDEX"] {
-            assert!(is_kept(name), "{name}");
-        }
-    }
 }

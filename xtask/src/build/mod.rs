@@ -3,7 +3,10 @@
 
 pub mod archive;
 pub mod cargo;
+pub mod command;
 pub mod image;
 pub mod loadable;
+pub mod package;
 pub mod symbols;
 pub mod system;
+pub mod target;

@@ -60,7 +60,7 @@ impl Inputs {
             init: options.init.as_deref().map(read).transpose()?,
             modules,
             command_line: options.append.clone(),
-            profile: if options.is_release() { Profile::Release } else { Profile::Debug },
+            profile: Profile::of(options.release),
         })
     }
 

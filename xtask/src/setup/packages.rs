@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{apt, paths};
+use super::{apt, paths, toolchain};
 use crate::{
     Failure,
     cli::{Boot, Machine, RunOptions},
@@ -62,6 +62,13 @@ pub fn firmware() -> Option<(PathBuf, PathBuf)> {
             (file("CODE"), file("VARS"))
         })
         .find(|(code, _)| code.exists())
+}
+
+/// All packages that any command may install.
+pub fn all() -> Vec<&'static str> {
+    let needs = [QEMU, QEMU_WINDOW, GRUB, GRUB_EFI, OVMF, BOCHS];
+    let lists = needs.iter().map(|need| need.packages);
+    lists.chain([toolchain::DEBIAN, toolchain::DEBIAN_TIDY]).flatten().copied().collect()
 }
 
 /// What an image needs.

@@ -11,8 +11,10 @@ use crate::Failure;
 
 /// The first release whose features the kernel uses.
 const OLDEST: (u32, u32) = (1, 96);
-const DEBIAN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
-const DEBIAN_TIDY: &[&str] = &["rust-web-clippy", "rustfmt-web"];
+/// Debian's packages of it.
+pub const DEBIAN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
+/// Those that `tidy` wants too.
+pub const DEBIAN_TIDY: &[&str] = &["rust-web-clippy", "rustfmt-web"];
 /// What to say where Debian's packages are too old or would push out others.
 const RUSTUP_HINT: &str = "rustup component add rust-src clippy rustfmt";
 

@@ -5,7 +5,11 @@ use std::process::Command;
 
 use crate::{
     Failure,
-    build::cargo::{BENCH, GUESTS, INIT, KERNEL, TARGET_OPTIONS, command},
+    build::{
+        cargo::{BENCH, GUESTS, INIT, KERNEL},
+        command::command,
+        target::Target,
+    },
     setup::{paths, toolchain::Toolchain},
 };
 
@@ -26,7 +30,7 @@ pub fn clippy_host(toolchain: &Toolchain) -> Result<Vec<String>, Failure> {
 /// Clippy over what runs on the machine.
 pub fn clippy_target(toolchain: &Toolchain) -> Result<Vec<String>, Failure> {
     let mut clippy = command(toolchain, "cargo-clippy");
-    clippy.arg("clippy").args(packages()).args(TARGET_OPTIONS);
+    clippy.args(["clippy", "--locked"]).args(packages()).args(Target::Soft.options());
     complaints(deny(clippy))
 }
 
@@ -40,7 +44,8 @@ pub fn doc_host(toolchain: &Toolchain) -> Result<Vec<String>, Failure> {
 /// The documentation of what runs on the machine.
 pub fn doc_target(toolchain: &Toolchain) -> Result<Vec<String>, Failure> {
     let mut doc = command(toolchain, "cargo");
-    doc.args(["doc", "--no-deps", "--lib"]).args(packages()).args(TARGET_OPTIONS);
+    doc.args(["doc", "--no-deps", "--lib", "--locked"]).args(packages());
+    doc.args(Target::Soft.options());
     doc.env("RUSTDOCFLAGS", "-Dwarnings");
     complaints(doc)
 }

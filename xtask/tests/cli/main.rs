@@ -2,11 +2,14 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod book;
 mod boot;
+mod build;
 mod c;
 mod commands;
 mod cpus;
 mod fuzz;
+mod screen;
 mod services;
 mod support;
 mod trace;

@@ -5,6 +5,7 @@ pub mod elf;
 
 use std::{
     io::{BufRead, BufReader, Read},
+    path::PathBuf,
     process::{Command, Output, Stdio},
 };
 
@@ -45,6 +46,17 @@ pub fn run(words: &[&str]) -> Ran {
     xtask().args(words).output().expect("xtask").into()
 }
 
+/// An empty folder for the test `name`, always the same: what is built of a package there replaces what
+/// was built of it before.
+pub fn folder(name: &str) -> PathBuf {
+    let folder = xtask::setup::paths::output().join("written").join(name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).expect("the old folder");
+    }
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
 /// Kernel and archive for QEMU's own loader. The files stay until the host cleans up its folder for
 /// temporary files, which tests may do.
 pub fn direct() -> Files {
@@ -65,9 +77,14 @@ pub fn is_progress(line: &str) -> bool {
 /// Reads until `line` has come; then goes on reading in the background, so that the writer never has
 /// to wait.
 pub fn wait_for_line(stream: impl Read + Send + 'static, line: &str) {
+    wait_for_line_with(stream, |found| found == line);
+}
+
+/// The same for a line of which only a part is known.
+pub fn wait_for_line_with(stream: impl Read + Send + 'static, is_it: impl Fn(&str) -> bool) {
     let mut lines = BufReader::new(stream).lines();
-    let found = lines.by_ref().any(|found| found.is_ok_and(|found| found.trim_end() == line));
-    assert!(found, "{line:?} never came");
+    let found = lines.by_ref().any(|found| found.is_ok_and(|found| is_it(found.trim_end())));
+    assert!(found, "the line never came");
     std::thread::spawn(move || lines.for_each(drop));
 }
 

@@ -12,7 +12,6 @@ use alloc::{format, vec::Vec};
 use guests::{
     bare::PAGE,
     children,
-    counters::Counters,
     cpus::{self, ALL, Visited, scaled},
     fuzz::{Fuzz, Handles, PANICKED},
     mapped::{read, write},
@@ -236,8 +235,7 @@ impl Supervisor {
     /// One round, of this seed, at the end of which all is given back.
     fn round(&mut self, seed: u64) {
         places::pave(16 << 20);
-        self.visited.round();
-        let before = Counters::now();
+        let before = self.visited.settled();
         self.play(seed);
         for side in 0..self.pages.len() {
             self.made += self.made(side);

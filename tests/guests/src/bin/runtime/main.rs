@@ -1,16 +1,18 @@
-//! What the runtime offers programs: waiting for each other, values of a thread's own, tasks, typed calls.
+//! What the runtime offers programs: waiting for each other, values of a thread's own, tasks, typed calls, text.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 mod locals;
+mod output;
 mod rpc;
 mod sync;
 mod tasks;
 
 use guests::suite;
 use locals::*;
+use output::*;
 use rpc::*;
 use sync::*;
 use tasks::*;
@@ -40,8 +42,10 @@ suite! {
         wakes_from_all_cpus_reach_their_tasks,
         values_of_all_sizes_come_through,
         capabilities_come_with_values,
+        what_a_program_prints_goes_to_its_output,
+        an_output_that_is_revoked_keeps_nobody,
     ],
     // Where a stretch between two lines of the program takes as long as its instructions say.
     on "icount pinned": [tasks_sleep_in_the_order_of_their_deadlines],
-    roles: [],
+    roles: [prints],
 }
