@@ -163,6 +163,24 @@ fn services_are_started_anew_as_the_manifest_says_and_wait_longer_each_time() {
 }
 
 #[test]
+fn a_driver_gets_its_ports_and_interrupts_again() {
+    let manifest = other("always", "exits", "restart = \"always\"\nbackoff = \"1ms\"")
+        + &other(
+            "failing",
+            "drives code=3",
+            "ports = [\"0x80\"]\ninterrupts = [11]\nbackoff = \"2ms\"\nsystem = [\"log\"]",
+        )
+        + &other("content", "exits", "")
+        + &other("once", "exits code=3", "restart = \"never\"")
+        + &session("sees_restarts", r#""supervisor:list""#);
+    let ran = services(&manifest, &EXEC);
+    succeeded(&ran);
+    let ends = said(&ran, "failing").into_iter().filter(|line| *line != "started");
+    assert!(ends.clone().count() >= 4, "{ran:?}");
+    assert!(ends.into_iter().all(|line| line.starts_with("exited with code 3; ")), "{ran:?}");
+}
+
+#[test]
 fn no_client_hangs_while_a_service_ends_a_hundred_times() {
     let caller = "needs = [\"echo\", \"session\"]\nsystem = [\"log\"]";
     let manifest = other(

@@ -32,7 +32,7 @@ suite! {
     ],
     parallel: [a_hundred_programs_are_waited_for],
     roles: [
-        exits, faults, spins, rests, hoards, prints, counts, dies_now_and_then, calls_often, starts_only,
+        exits, drives, faults, spins, rests, hoards, prints, counts, dies_now_and_then, calls_often, starts_only,
         tries_everything, sees_restarts, sees_a_storm, asks_for_the_end, sees_programs, sees_the_log,
         sees_init_s_answers, sees_nothing, sees_no_leak,
     ],

@@ -6,7 +6,7 @@ use alloc::{vec, vec::Vec};
 use guests::{option, raw};
 use orbital_init::{own_service, protocol::processes::Question};
 use orbital_user::{
-    Endpoint, IpcError, Message, println,
+    Endpoint, Error, Interrupt, IoPort, IpcError, Message, Notification, println,
     rpc::{self, CallError},
     start::{exit, take_named},
 };
@@ -70,6 +70,20 @@ pub fn prints() {
         println!("line {line}");
     }
     exit(4);
+}
+
+/// Uses its port and its interrupt, and ends without giving anything back.
+pub fn drives() {
+    let port = IoPort::from_slot(take_named("port-80").unwrap().into_slot());
+    port.write_u8(0x80, 1).unwrap();
+    assert!(port.read_u8(0x81).is_err());
+    let line = Interrupt::from_slot(take_named("interrupt-11").unwrap().into_slot());
+    // The one before has left nothing bound.
+    assert_eq!(line.acknowledge(), Err(Error::NotificationGone));
+    let word = Notification::create().unwrap();
+    line.bind(&word, 1).unwrap();
+    line.acknowledge().unwrap();
+    exit(number("code"));
 }
 
 /// Ends with the number of its capabilities.
