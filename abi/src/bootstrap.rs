@@ -25,7 +25,7 @@ pub struct Bootstrap {
     pub thread: CapSlot,
     /// The system: for init with all rights, for others perhaps only to log.
     pub system: CapSlot,
-    /// The archive of programs (ustar), read-only. Only init has it.
+    /// The archive of programs (ustar), read-only: init has it, and who gets it from there.
     pub archive: CapSlot,
     /// Size of the archive in bytes; the rest of its last page is zero.
     pub archive_bytes: u64,

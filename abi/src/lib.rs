@@ -12,6 +12,7 @@ extern crate std;
 pub mod arguments;
 pub mod bootstrap;
 pub mod census;
+pub mod command_line;
 pub mod error;
 pub mod exit;
 pub mod fault;

@@ -4,9 +4,27 @@
 
 extern crate alloc;
 
+pub mod backoff;
 pub mod console;
+pub mod log;
+pub mod manifest;
+pub mod names;
+pub mod number;
+pub mod processes;
 pub mod protocol;
 pub mod shell;
+pub mod waiting;
+
+use orbital_user::{Endpoint, Error, start::take_named};
+
+/// The endpoint that this service serves.
+///
+/// # Errors
+/// [`Error::EmptySlot`] where the manifest does not say that it serves one.
+pub fn own_service() -> Result<Endpoint, Error> {
+    let capability = take_named(manifest::service::SERVICE).ok_or(Error::EmptySlot)?;
+    Ok(Endpoint::from_slot(capability.into_slot()))
+}
 
 /// The arithmetic service of the demo's server.
 pub mod service {

@@ -12,6 +12,7 @@ use crate::{
     capability::Capability,
     endpoint::{Endpoint, ipc_error},
     message_page::MessagePage,
+    reply::Reply,
     syscall::harmless,
 };
 
@@ -113,4 +114,32 @@ impl Endpoint {
 /// answered then, unless its caller is gone.
 pub fn reply_with(message: &Message, capabilities: &[CapSlot]) -> Result<(), IpcError> {
     transfer(Syscall::Reply, CapSlot::NULL, message, capabilities, 0).map(|_| ())
+}
+
+impl Reply {
+    /// Answers it, with the capabilities in these slots.
+    ///
+    /// # Errors
+    /// As [`Reply::answer`]; as [`Endpoint::send_with`] for the capabilities: then its caller gets
+    /// [`IpcError::PeerGone`].
+    pub fn answer_with(self, message: &Message, capabilities: &[CapSlot]) -> Result<(), IpcError> {
+        let answered = transfer(Syscall::Reply, self.slot(), message, capabilities, 0).map(|_| ());
+        if let Ok(()) | Err(IpcError::PeerGone) = answered {
+            self.used_up();
+        }
+        answered
+    }
+
+    /// Gives it back if its caller still waits. That is offered an answer with a capability that there is not: a caller that
+    /// is gone is noticed first, and another one sees nothing of it.
+    pub fn if_awaited(self) -> Option<Self> {
+        let nothing = [CapSlot::NULL];
+        match transfer(Syscall::Reply, self.slot(), &Message::default(), &nothing, 0) {
+            Ok(_) | Err(IpcError::PeerGone) => {
+                self.used_up();
+                None
+            }
+            Err(_) => Some(self),
+        }
+    }
 }

@@ -64,7 +64,7 @@ impl Reply {
     }
 
     /// The slot is empty.
-    fn used_up(self) {
+    pub(crate) fn used_up(self) {
         self.0.into_slot();
     }
 }

@@ -81,6 +81,7 @@ pub struct Spawn<'a> {
     frames: u64,
     kernel_bytes: u64,
     system: Rights,
+    has_archive: bool,
     grants: [Option<Grant<'a>>; GRANTED],
     too_many: bool,
 }
@@ -103,6 +104,7 @@ impl<'a> Spawn<'a> {
             frames: 256,
             kernel_bytes: 64 * 1024,
             system: Rights::LOG,
+            has_archive: false,
             grants: [None; GRANTED],
             too_many: false,
         }
@@ -134,6 +136,13 @@ impl<'a> Spawn<'a> {
     #[must_use]
     pub const fn system(mut self, rights: Rights) -> Self {
         self.system = rights;
+        self
+    }
+
+    /// Lets it read the archive of programs ([`Archive::open`](crate::program::Archive::open)), which the caller must have.
+    #[must_use]
+    pub const fn archive(mut self) -> Self {
+        self.has_archive = true;
         self
     }
 
@@ -212,6 +221,10 @@ impl<'a> Spawn<'a> {
         block.process = copy_to(process.slot(), to, own, 0)?;
         if !self.system.is_empty() {
             block.system = copy_to(bootstrap().system, to, self.system, 0)?;
+        }
+        if self.has_archive {
+            block.archive = copy_to(bootstrap().archive, to, Rights::READ, 0)?;
+            block.archive_bytes = bootstrap().archive_bytes;
         }
         for (place, grant) in self.grants.iter().flatten().enumerate() {
             block.granted[place] = copy_to(grant.source, to, grant.rights, grant.badge)?;

@@ -18,7 +18,7 @@ pub const RIGHTS: &[Right] = &[REGISTER, LOOK_UP];
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Question {
     /// Let others find the capability that comes with this by this name: an endpoint's, with `SEND` and `GRANT`. Its client
-    /// alone can take the name back, or give it to another endpoint.
+    /// alone can take the name back, or give it to another endpoint, until the endpoint is gone with its program.
     Register(String),
     /// Let nobody find this name any more.
     Remove(String),

@@ -32,4 +32,4 @@ mod frame;
 mod server;
 
 pub use client::{CallError, Client};
-pub use server::{Answer, Call, Server, answer, serve, serve_with};
+pub use server::{Answer, Call, Server, answer, answer_with, receive, serve, serve_with};

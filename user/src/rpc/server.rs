@@ -78,7 +78,7 @@ pub fn serve_with<Q: DeserializeOwned, A: Serialize>(
 ) -> Result<(), IpcError> {
     let mut reply = None;
     loop {
-        let (received, capabilities) = receive(endpoint, reply.take())?;
+        let (received, capabilities) = next(endpoint, reply.take())?;
         if !received.is_call {
             if received.signals != 0 {
                 server.signals(received.signals);
@@ -105,7 +105,7 @@ fn drop_call() {
 }
 
 /// Sends the answer, if there is one, and takes the next message.
-fn receive(
+fn next(
     endpoint: &Endpoint,
     answer: Option<Frame>,
 ) -> Result<(Received, Vec<Capability>), IpcError> {
@@ -137,14 +137,44 @@ fn handle<Q: DeserializeOwned, A: Serialize>(
     }
 }
 
+/// Waits for the next question, for who answers it later or elsewhere: gives it with the [`Reply`] to answer it by. What
+/// [`serve`] passes over or refuses, this does too.
+///
+/// # Errors
+/// As [`serve`].
+pub fn receive<Q: DeserializeOwned>(endpoint: &Endpoint) -> Result<(Call<Q>, Reply), IpcError> {
+    loop {
+        let (received, mut capabilities) = endpoint.receive_with(ACCEPTS)?;
+        // A caller that is gone wants no answer.
+        let Some(reply) = received.is_call.then(Reply::keep).and_then(Result::ok) else { continue };
+        match read(&received.message, &mut capabilities) {
+            Some(question) => {
+                return Ok((Call { question, badge: received.badge, capabilities }, reply));
+            }
+            // The same.
+            None => drop(reply.answer(&Frame::refusal().message)),
+        }
+    }
+}
+
 /// Answers a call that was kept.
 ///
 /// # Errors
-/// [`IpcError::InvalidMessage`] for an answer of more than 3,968 bytes; [`IpcError::PeerGone`] when the caller is gone.
+/// As [`answer_with`].
 pub fn answer<A: Serialize>(reply: Reply, value: &A) -> Result<(), IpcError> {
-    let frame = Frame::new(value, Vec::new())?;
-    if !frame.capabilities().is_empty() {
-        return Err(IpcError::InvalidMessage);
-    }
-    reply.answer(&frame.message)
+    answer_with(reply, value, Vec::new())
+}
+
+/// The same with copies of these capabilities, which are closed afterwards.
+///
+/// # Errors
+/// [`IpcError::PeerGone`] when the caller is gone; [`IpcError::NoRoom`] when it accepts no capabilities and they, or an
+/// answer of more than 3,968 bytes, need that; those of [`Reply::answer_with`].
+pub fn answer_with<A: Serialize>(
+    reply: Reply,
+    value: &A,
+    capabilities: Vec<Capability>,
+) -> Result<(), IpcError> {
+    let frame = Frame::new(value, capabilities)?;
+    reply.answer_with(&frame.message, frame.capabilities())
 }

@@ -5,8 +5,14 @@ use core::mem::ManuallyDrop;
 
 use orbital_abi::{CapSlot, IpcError, Message, Received};
 
+use serde::de::DeserializeOwned;
+
 use super::unblock;
-use crate::{endpoint::Endpoint, reply::Reply};
+use crate::{
+    endpoint::Endpoint,
+    reply::Reply,
+    rpc::{self, Call},
+};
 
 /// Sends `message` to `endpoint` and waits for the reply. Where the future is dropped, the call goes on, and its answer is
 /// lost.
@@ -32,6 +38,17 @@ pub async fn receive(endpoint: &Endpoint) -> Result<(Received, Option<Reply>), I
         Ok((received, reply))
     })
     .await
+}
+
+/// Waits for a question of typed calls. Where the future is dropped, the next one is taken all the same, and dropped.
+///
+/// # Errors
+/// As [`rpc::receive`].
+pub async fn question<Q: DeserializeOwned + Send + 'static>(
+    endpoint: &Endpoint,
+) -> Result<(Call<Q>, Reply), IpcError> {
+    let slot = endpoint.slot();
+    unblock(move || rpc::receive(&borrowed(slot))).await
 }
 
 /// The endpoint in a slot that someone else keeps open.

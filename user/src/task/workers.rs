@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc};
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use orbital_executor::completion::Completion;
 
@@ -15,6 +16,15 @@ use crate::{
 
 /// How many threads there are at the most.
 pub const MOST: usize = 64;
+
+/// The priority of threads that are added.
+static PRIORITY: AtomicU8 = AtomicU8::new(thread::DEFAULT_PRIORITY);
+
+/// Lets threads that are added from now on have this priority, in place of the usual one. It must not be above that of a
+/// thread that waits by them.
+pub fn set_priority(priority: u8) {
+    PRIORITY.store(priority, Relaxed);
+}
 
 type Work = Box<dyn FnOnce() + Send>;
 
@@ -53,7 +63,7 @@ fn submit(work: Work) {
         pool.idle -= 1;
         HAS_WORK.notify_one();
     } else if pool.threads < MOST {
-        match thread::spawn(serve) {
+        match thread::spawn_with_priority(PRIORITY.load(Relaxed), serve) {
             Ok(handle) => {
                 handle.detach();
                 pool.threads += 1;

@@ -12,12 +12,14 @@ use super::{
 use crate::{
     Failure, Status,
     cli::SystemOptions,
-    setup::{self, toolchain::Toolchain},
+    setup::{self, paths, toolchain::Toolchain},
 };
 
 /// Init's name in the archive.
 pub const INIT: &str = "init";
 const KERNEL: &str = "kernel";
+/// The manifest's name in the archive: which services init starts. A module of this name replaces the project's.
+pub const MANIFEST: &str = "manifest.toml";
 
 /// What a machine loads.
 #[derive(Clone, Debug)]
@@ -77,6 +79,10 @@ impl Inputs {
         let mut files = vec![(INIT.to_owned(), self.init.unwrap_or(init))];
         for (name, file) in &programs {
             files.push((name.clone(), loadable(name, read(file)?)?));
+        }
+        if !self.modules.iter().any(|(name, _)| name == MANIFEST) {
+            let manifest = paths::project().join("init").join(MANIFEST);
+            files.push((MANIFEST.to_owned(), read(&manifest)?));
         }
         files.extend(self.modules);
         System::assemble(kernel, files, &self.command_line)

@@ -1,0 +1,168 @@
+//! The name service: [`protocol::names`](crate::protocol::names).
+#![forbid(unsafe_code)]
+
+use alloc::{
+    collections::BTreeMap,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use orbital_user::{
+    CapSlot, Endpoint, IpcError, Message, Reply, Rights,
+    abi::ObjectKind,
+    capability::{Capability, copy_to, inspect},
+    rpc::{self, Call},
+};
+
+use crate::{
+    protocol::{
+        RIGHT_BITS, may,
+        names::{Answer, LOOK_UP, Question, REGISTER},
+    },
+    waiting::Waiting,
+};
+
+/// How many names a client can have.
+const MOST: usize = 64;
+/// How many calls of [`Question::Wait`] are kept, of all clients.
+const MOST_WAITING: usize = 1024;
+/// How long a name can be in bytes.
+const NAME_BYTES: usize = 64;
+/// What others get of an endpoint, and its client must have of it.
+const RIGHTS: Rights = Rights::SEND.union(Rights::GRANT);
+
+/// All names, and who waits for one.
+#[derive(Debug, Default)]
+pub struct Names {
+    names: BTreeMap<String, Name>,
+    waiting: Waiting<String>,
+}
+
+/// What a name stands for.
+#[derive(Debug)]
+struct Name {
+    /// Whose it is.
+    client: u64,
+    endpoint: Endpoint,
+}
+
+impl Name {
+    /// Whether nobody can serve the endpoint any more: that of a program that has ended. If it is served, it gets an empty
+    /// message that is no call, as anybody could send it.
+    fn is_gone(&self) -> bool {
+        let sent = self.endpoint.try_send(&Message::default());
+        matches!(sent, Err(IpcError::EndpointGone | IpcError::StaleCapability))
+    }
+
+    /// A capability to hand out; `None` where it was revoked.
+    fn copy(&self) -> Option<Capability> {
+        let slot = copy_to(self.endpoint.slot(), CapSlot::NULL, RIGHTS, 0).ok()?;
+        Some(Capability::from_slot(slot))
+    }
+}
+
+impl Names {
+    /// None.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Answers a question.
+    pub fn answer(&mut self, call: Call<Question>) -> rpc::Answer<Answer> {
+        let right = match call.question {
+            Question::Register(_) | Question::Remove(_) => REGISTER,
+            Question::LookUp(_) | Question::Wait(_) | Question::List => LOOK_UP,
+        };
+        if !may(call.badge, right) {
+            return rpc::Answer::Reply(Answer::NotAllowed);
+        }
+        let client = call.badge >> RIGHT_BITS;
+        match call.question {
+            Question::Register(name) => {
+                rpc::Answer::Reply(self.register(client, name, call.capabilities))
+            }
+            Question::Remove(name) => rpc::Answer::Reply(self.remove(client, &name)),
+            Question::LookUp(name) => match self.find(&name) {
+                Some(endpoint) => rpc::Answer::ReplyWith(Answer::Found, [endpoint].into()),
+                None => rpc::Answer::Reply(Answer::Unknown),
+            },
+            Question::Wait(name) => self.wait(name),
+            Question::List => {
+                rpc::Answer::Reply(Answer::Names(self.names.keys().cloned().collect()))
+            }
+        }
+    }
+
+    fn register(&mut self, client: u64, name: String, mut came: Vec<Capability>) -> Answer {
+        let Some(capability) = came.pop().filter(|_| came.is_empty()) else {
+            return Answer::Invalid;
+        };
+        let is_fine = inspect(capability.slot()).is_ok_and(|seen| {
+            seen.kind == Some(ObjectKind::Endpoint) && seen.rights.contains(RIGHTS)
+        });
+        if !is_fine || !is_name(&name) {
+            return Answer::Invalid;
+        }
+        let endpoint = Endpoint::from_slot(capability.into_slot());
+        match self.names.get(&name) {
+            Some(other) if other.client != client && !other.is_gone() => return Answer::Taken,
+            // In the place of its own.
+            Some(other) if other.client == client => {}
+            _ if self.names_of(client) >= MOST => return Answer::Full,
+            _ => {}
+        }
+        let new = Name { client, endpoint };
+        for reply in self.waiting.take(&name) {
+            if let Some(endpoint) = new.copy() {
+                // A caller that is gone, or accepts none, has its own affairs.
+                let _ = rpc::answer_with(reply, &Answer::Found, [endpoint].into());
+            }
+        }
+        self.names.insert(name, new);
+        Answer::Done
+    }
+
+    /// How many names a client has.
+    fn names_of(&self, client: u64) -> usize {
+        self.names.values().filter(|name| name.client == client).count()
+    }
+
+    fn remove(&mut self, client: u64, name: &str) -> Answer {
+        match self.names.get(name) {
+            None => Answer::Unknown,
+            Some(other) if other.client != client => Answer::Taken,
+            Some(_) => {
+                self.names.remove(name);
+                Answer::Done
+            }
+        }
+    }
+
+    fn find(&mut self, name: &str) -> Option<Capability> {
+        let found = self.names.get(name)?.copy();
+        if found.is_none() {
+            self.names.remove(name);
+        }
+        found
+    }
+
+    fn wait(&mut self, name: String) -> rpc::Answer<Answer> {
+        if let Some(endpoint) = self.find(&name) {
+            return rpc::Answer::ReplyWith(Answer::Found, [endpoint].into());
+        }
+        if !is_name(&name) {
+            return rpc::Answer::Reply(Answer::Invalid);
+        }
+        if self.waiting.len() >= MOST_WAITING {
+            return rpc::Answer::Reply(Answer::Full);
+        }
+        if let Ok(reply) = Reply::keep() {
+            self.waiting.add(name.to_string(), reply);
+        }
+        rpc::Answer::Later
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=NAME_BYTES).contains(&name.len())
+}
