@@ -68,7 +68,9 @@ mod tests {
     fn lines(positions: impl IntoIterator<Item = u64>, bytes: usize) -> Lines {
         let mut lines = Lines::new();
         let text = String::from_utf8(alloc::vec![b'x'; bytes]).unwrap();
-        positions.into_iter().for_each(|position| lines.push(Line { position, text: text.clone() }));
+        positions
+            .into_iter()
+            .for_each(|position| lines.push(Line { position, text: text.clone() }));
         lines
     }
 

@@ -49,8 +49,7 @@ impl Log {
         signals.bind(bootstrap().thread)?;
         // First: so a line that comes while the others are read is a signal.
         bind_log(&signals, 1)?;
-        let mut log =
-            Self { lines: Lines::new(), next: 0, waiting: Vec::new(), _signals: signals };
+        let mut log = Self { lines: Lines::new(), next: 0, waiting: Vec::new(), _signals: signals };
         log.read();
         Ok(log)
     }
@@ -99,9 +98,7 @@ impl Server<Question, Answer> for Log {
         }
         self.read();
         match call.question {
-            Question::Latest(most) => {
-                rpc::Answer::Reply(Answer::Lines(self.lines.latest(most)))
-            }
+            Question::Latest(most) => rpc::Answer::Reply(Answer::Lines(self.lines.latest(most))),
             Question::From(position, most) => self.from(position, most),
         }
     }
@@ -118,10 +115,7 @@ fn shown(line: &LogLine) -> Line {
     let (seconds, micros) = (head.time / 1_000_000_000, head.time / 1_000 % 1_000_000);
     let level = format!("{:?}", head.level).to_ascii_uppercase();
     let module = line.module();
-    let text = format!(
-        "[{seconds:5}.{micros:06}] cpu{} {level:5} {module}: {}",
-        head.cpu,
-        line.text()
-    );
+    let text =
+        format!("[{seconds:5}.{micros:06}] cpu{} {level:5} {module}: {}", head.cpu, line.text());
     Line { position: head.position, text }
 }

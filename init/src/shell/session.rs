@@ -73,10 +73,10 @@ impl Shell {
 
     /// Shows the prompt, and gives the line that is typed there; `None` where nothing can be.
     fn prompt(&mut self, editor: &mut Editor, columns: usize) -> Option<String> {
-        for news in core::mem::take(&mut self.news) {
-            self.terminal.write(&news);
-        }
         loop {
+            for news in core::mem::take(&mut self.news) {
+                self.terminal.write(&news);
+            }
             let typed = self.ahead.take().unwrap_or_default();
             for (place, byte) in typed.iter().enumerate() {
                 match editor.byte(*byte) {

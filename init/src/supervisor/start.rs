@@ -83,11 +83,10 @@ impl Screen {
         let bytes = bytes.ok_or("the framebuffer does not begin with a page")?;
         let memory = MemoryObject::device(address, bytes, DeviceCache::WriteCombining)
             .map_err(|error| format!("the framebuffer: {error}"))?;
-        let [red, green, blue] = [framebuffer.red, framebuffer.green, framebuffer.blue]
-            .map(|channel| channel.position);
-        let layout = format!(
-            "framebuffer={width}x{height},{pitch},{bits_per_pixel},{red},{green},{blue}"
-        );
+        let [red, green, blue] =
+            [framebuffer.red, framebuffer.green, framebuffer.blue].map(|channel| channel.position);
+        let layout =
+            format!("framebuffer={width}x{height},{pitch},{bits_per_pixel},{red},{green},{blue}");
         Ok(Some(Self { memory, layout }))
     }
 }

@@ -35,6 +35,8 @@ use crate::{
 
 /// How often the user's signals and the time are looked at.
 const TICK: Duration = Duration::from_millis(50);
+/// What asks init for a shell.
+const SHELL_ON: &str = "shell=on";
 /// QEMU says this on the terminal when the user types Ctrl-A X.
 const ENDED_BY_USER: &str = "QEMU: Terminated";
 
@@ -69,9 +71,27 @@ pub fn interrupted() -> Arc<AtomicBool> {
     Arc::clone(flag)
 }
 
-/// Whether the machine gets the user's terminal: where stdin is one.
-pub fn console() -> Console {
-    if stdin().is_terminal() { Console::Terminal } else { Console::Output }
+/// What the machine gets of the user's: the terminal, where stdin is one; what stands on stdin, where a shell was asked for.
+pub fn console(command_line: &str) -> Console {
+    if stdin().is_terminal() {
+        Console::Terminal
+    } else if command_line.split_whitespace().any(|word| word == SHELL_ON) {
+        Console::Input
+    } else {
+        Console::Output
+    }
+}
+
+/// The command line of a machine with this console: on a terminal there is a shell, unless something else is asked for.
+pub fn command_line(given: &str, console: Console) -> String {
+    let is_said = |word: &str| {
+        ["shell=", "exec=", "\"exec=", "test="].iter().any(|option| word.starts_with(option))
+    };
+    let words = (console == Console::Terminal && !given.split_whitespace().any(is_said))
+        .then_some(SHELL_ON)
+        .into_iter()
+        .chain(Some(given).filter(|given| !given.is_empty()));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Starts a machine with `system`.
@@ -104,7 +124,7 @@ pub fn boot(system: &System, options: &RunOptions, console: Console) -> Result<R
         _ => (qemu::command(options, &files, console)?, None),
     };
     command.stdin(match console {
-        Console::Terminal => Stdio::inherit(),
+        Console::Terminal | Console::Input => Stdio::inherit(),
         Console::Output => Stdio::null(),
     });
     // Before the machine runs, so that no signal is lost in between.
@@ -235,6 +255,25 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Ok(None) = self.child.try_wait() {
             process::end(&mut self.child);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_has_a_shell_unless_something_else_is_asked_for() {
+        for (given, expected) in [
+            ("", "shell=on"),
+            ("log=debug", "shell=on log=debug"),
+            ("shell=off", "shell=off"),
+            ("exec=\"ps; caps\" log=debug", "exec=\"ps; caps\" log=debug"),
+            ("test=panic", "test=panic"),
+        ] {
+            assert_eq!(command_line(given, Console::Terminal), expected);
+            assert_eq!(command_line(given, Console::Output), given);
         }
     }
 }

@@ -7,5 +7,7 @@ mod c;
 mod commands;
 mod cpus;
 mod fuzz;
+mod keyboard;
+mod shell;
 mod support;
 mod trace;
