@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::{IsTerminal, Read, Write, stdin},
+    io::{self, ErrorKind, IsTerminal, Read, Write, stdin},
     process::{Child, Stdio},
     sync::{
         Arc, OnceLock,
@@ -35,6 +35,8 @@ use crate::{
 
 /// How often the user's signals and the time are looked at.
 const TICK: Duration = Duration::from_millis(50);
+/// How long a terminal that is full is given.
+const FULL: Duration = Duration::from_millis(2);
 /// What asks init for a shell.
 const SHELL_ON: &str = "shell=on";
 /// QEMU says this on the terminal when the user types Ctrl-A X.
@@ -197,7 +199,7 @@ impl Running {
                 Ok(bytes) => {
                     self.tail.push(&bytes);
                     // A reader that has gone away does not end the machine.
-                    let _ = sink.write_all(&bytes).and_then(|()| sink.flush());
+                    let _ = self.write(sink, &bytes);
                 }
                 Err(RecvTimeoutError::Timeout) => self.release_reader(),
                 Err(RecvTimeoutError::Disconnected) => return self.ended(),
@@ -209,6 +211,29 @@ impl Running {
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 process::end(&mut self.child);
                 return Ok(Ending::TimedOut);
+            }
+        }
+    }
+
+    /// Writes all of `bytes`. Where stdout is the terminal that QEMU has as its stdin, that has made it one that does not wait,
+    /// for both.
+    fn write(&self, sink: &mut dyn Write, mut bytes: &[u8]) -> io::Result<()> {
+        loop {
+            let written = match bytes {
+                [] => sink.flush().map(|()| None),
+                _ => sink.write(bytes).map(Some),
+            };
+            match written {
+                Ok(None) => return Ok(()),
+                Ok(Some(0)) => return Err(ErrorKind::WriteZero.into()),
+                Ok(Some(length)) => bytes = &bytes[length..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error)
+                    if error.kind() == ErrorKind::WouldBlock && !self.interrupted.load(Relaxed) =>
+                {
+                    std::thread::sleep(FULL);
+                }
+                Err(error) => return Err(error),
             }
         }
     }

@@ -15,6 +15,9 @@ use nix::pty::{Winsize, openpty};
 /// Rows and columns of the screen.
 const SIZE: (u16, u16) = (24, 80);
 
+/// Ends a sequence in the middle.
+const CANCEL: char = '\x18';
+
 /// The person, and the command that runs at the terminal.
 pub struct Person {
     child: Child,
@@ -67,15 +70,19 @@ impl Person {
         true
     }
 
-    /// Takes what came without its control sequences, each of which ends with a letter, and without returns to the beginning
+    /// Takes what came without its control sequences, each of which ends with a letter or is cancelled, and without returns to the beginning
     /// of a row: what comes then begins a new one here.
     fn strip(&mut self) {
         let rest = std::mem::take(&mut self.rest);
         let mut pieces = rest.split('\x1b');
-        self.text.push_str(&pieces.next().unwrap_or_default().replace('\r', "\n"));
+        let first = pieces.next().unwrap_or_default().replace(CANCEL, "");
+        self.text.push_str(&first.replace('\r', "\n"));
         for piece in pieces {
-            match piece.find(|c: char| c.is_ascii_alphabetic()) {
-                Some(end) => self.text.push_str(&piece[end + 1..].replace('\r', "\n")),
+            match piece.find(|c: char| c.is_ascii_alphabetic() || c == CANCEL) {
+                Some(end) => {
+                    let text = piece[end + 1..].replace(CANCEL, "");
+                    self.text.push_str(&text.replace('\r', "\n"));
+                }
                 None => self.rest = format!("\x1b{piece}"),
             }
         }
