@@ -355,3 +355,5 @@ fn decode_rights(bits: u64) -> Result<Rights, Error> {
 // | EndpointCreate, NotificationCreate | | |
 // | SystemShutdown (SHUTDOWN) | System | exit code |
 // | SystemStatistics (STATISTICS) | System | number of the counter |
+// | SystemLogRead (LOG_READ) | System | number of the line |
+// | SystemFramebuffer (DEVICES) | System | |

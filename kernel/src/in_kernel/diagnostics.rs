@@ -6,11 +6,12 @@ use core::hint::black_box;
 use ::log::{Level, LevelFilter, log_enabled};
 use arrayvec::ArrayVec;
 use kernel::{
-    arch::{backtrace, serial},
+    arch::{backtrace, port, serial},
     kprintln,
     log::{filter::Filter, module},
     symbols,
 };
+use orbital_abi::arguments::PortWidth;
 
 use super::{kernel_test, loaded};
 
@@ -111,5 +112,24 @@ kernel_test! {
             kprintln!("{:€<1$}", "", length / 3);
             kprintln!("y{:ä<1$}z", "", length / 2);
         }
+    }
+}
+
+kernel_test! {
+    /// A panic takes the serial port from whoever has it, and however that has left it: the harness sees this pass by a
+    /// line that is written then.
+    fn a_panic_gets_the_serial_port() {
+        let [line_control, modem_control] = [3, 4].map(|offset| serial::PORTS.first + offset);
+        serial::lend();
+        serial::lend();
+        kprintln!("test a_panic_gets_the_serial_port: fail: a line on a port that is lent");
+        // The divisor in the place of data, and what is sent comes back (PC16550D data sheet, 8.5 and 8.6.7).
+        port::write(line_control, PortWidth::Byte, 1 << 7);
+        port::write(modem_control, PortWidth::Byte, 1 << 4);
+        serial::take_back();
+        assert_eq!(port::read(line_control, PortWidth::Byte), 3);
+        // Who had it may still end.
+        serial::give_back();
+        serial::give_back();
     }
 }

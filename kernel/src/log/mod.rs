@@ -1,4 +1,4 @@
-//! The kernel's log: lines on the serial port and in a [ring](mod@ring), by the `log` crate. A line is put together first
+//! The kernel's log: lines on the serial port and in a ring, by the `log` crate. A line is put together first
 //! and written by one call, so that lines of two CPUs never mix. While a program has the serial port, lines are in the
 //! ring alone.
 #![forbid(unsafe_code)]

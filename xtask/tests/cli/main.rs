@@ -8,6 +8,7 @@ mod commands;
 mod cpus;
 mod fuzz;
 mod keyboard;
+mod screen;
 mod shell;
 mod support;
 mod trace;

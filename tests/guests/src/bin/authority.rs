@@ -92,7 +92,8 @@ fn handles_of_nothing_are_refused() {
             (used.syscall, used.word),
             (Syscall::CapabilityCopy | Syscall::CapabilityMove, 1)
                 | (Syscall::Reply, 0)
-                | (Syscall::EndpointBind | Syscall::NotificationBind | Syscall::InterruptBind, 1)
+                | (Syscall::EndpointBind | Syscall::NotificationBind, 1)
+                | (Syscall::InterruptBind | Syscall::SystemLogBind, 1)
                 | (Syscall::ReplyReceive, 3)
                 | (
                     Syscall::MemoryMap

@@ -38,7 +38,6 @@ suite! {
         a_binding_replaces_the_one_before,
         nothing_is_left_of_bindings,
         lines_are_kept_while_the_port_is_a_programs,
-        no_loader_has_set_up_a_framebuffer,
     ],
     parallel: [
         lines_of_all_cpus_are_whole_and_in_order,
@@ -271,10 +270,6 @@ fn has_the_port() {
     println!("KEPT");
     ports.write_u8(LINE_CONTROL, DIVISOR).unwrap();
     core::mem::forget(ports);
-}
-
-fn no_loader_has_set_up_a_framebuffer() {
-    assert_eq!(framebuffer(), Err(Error::InvalidAddress));
 }
 
 /// Each CPU's lines are all there, none of them mixed with another's.

@@ -66,9 +66,14 @@ pub fn is_progress(line: &str) -> bool {
 /// Reads until `line` has come; then goes on reading in the background, so that the writer never has
 /// to wait.
 pub fn wait_for_line(stream: impl Read + Send + 'static, line: &str) {
+    wait_for_line_with(stream, |found| found == line);
+}
+
+/// The same for a line of which only a part is known.
+pub fn wait_for_line_with(stream: impl Read + Send + 'static, is_it: impl Fn(&str) -> bool) {
     let mut lines = BufReader::new(stream).lines();
-    let found = lines.by_ref().any(|found| found.is_ok_and(|found| found.trim_end() == line));
-    assert!(found, "{line:?} never came");
+    let found = lines.by_ref().any(|found| found.is_ok_and(|found| is_it(found.trim_end())));
+    assert!(found, "the line never came");
     std::thread::spawn(move || lines.for_each(drop));
 }
 
