@@ -4,12 +4,13 @@
 //! the timer came, that waits, gives way, ends, or has had a step of its operation done. Direct switches and yields
 //! ([`direct`](super::direct)) charge nobody, for that would take a step of them all: what ran since goes to whoever has
 //! the CPU when it is charged, as where time is counted by ticks. Who neither runs nor is worked for is charged nothing.
+//! The kernel's own tasks' time is nobody's.
 //!
 //! | word of a CPU | says |
 //! |---|---|
-//! | [`SINCE`] | up to when its time was charged |
-//! | [`IDLE`] | for how long it has slept; while it sleeps, and bit 63 is set, when it would have fallen asleep if it had not slept before. One word, so that others read it at any time, and it never goes back |
-//! | [`ASKED`] | somebody wants to know, and an interrupt is on its way: a thread that has a CPU for itself is interrupted by nothing else |
+//! | `SINCE` | up to when its time was charged |
+//! | `IDLE` | for how long it has slept; while it sleeps, and bit 63 is set, when it would have fallen asleep if it had not slept before. One word, so that others read it at any time, and it never goes back |
+//! | `ASKED` | somebody wants to know, and an interrupt is on its way: a thread that has a CPU for itself is interrupted by nothing else |
 //!
 //! Times are in ticks of the time-stamp counter.
 #![forbid(unsafe_code)]
@@ -33,10 +34,15 @@ static ASKED: PerCpu<AtomicBool> = PerCpu::new([const { AtomicBool::new(false) }
 
 const ASLEEP: u64 = 1 << 63;
 
-/// This CPU begins.
+/// This CPU starts.
 pub(super) fn init() {
-    SINCE.here().set(clock::ticks());
+    begin();
     IDLE.here().store(0, Relaxed);
+}
+
+/// What was done until now was nobody's.
+pub(super) fn begin() {
+    SINCE.here().set(clock::ticks());
 }
 
 /// What has run on this CPU since it has last charged was `thread`.
@@ -47,7 +53,8 @@ pub(super) fn charge(thread: &Tcb) {
     thread.has_run(now.wrapping_sub(since));
 }
 
-fn charge_current() {
+/// The same, of the thread that has this CPU, if one does.
+pub(super) fn charge_current() {
     CURRENT.here_locked().with(charge);
 }
 

@@ -211,7 +211,9 @@ fn poll_task() {
     // The current thread does not pay for that.
     let current = running();
     budget::stop();
+    cpu_time::charge_current();
     executor.poll_first(priority);
+    cpu_time::begin();
     current.as_ref().inspect(|current| budget::begin(current));
     cpu.tasks.polled(clock::nanoseconds());
     let_interrupts_in();

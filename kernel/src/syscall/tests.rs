@@ -1,6 +1,7 @@
 //! System calls as programs make them: what each refuses, and what it leaves behind.
 #![forbid(unsafe_code)]
 
+mod census;
 mod disowned;
 mod log;
 mod memory;

@@ -148,7 +148,7 @@ fn only_endpoints_and_notifications_have_badges() {
     }
 }
 
-/// Inspect tells kind, rights and badge of every kind, in exactly three registers.
+/// Inspect tells kind, rights, badge and number of every kind, in exactly four registers.
 fn makers_have_all_rights_and_others_what_was_left() {
     let objects = Objects::new("idle");
     let own = Rights::MANAGE | Rights::WAIT | Rights::GRANT;
@@ -178,7 +178,9 @@ fn makers_have_all_rights_and_others_what_was_left() {
         (block.thread, ObjectKind::Thread, own, 0),
     ] {
         let left = raw::call(Syscall::CapabilityInspect, raw::control([slot.bits()]));
-        let control = [kind as u64, rights.bits().into(), badge, 0];
+        let identity = inspect(slot).unwrap().identity;
+        assert_ne!(identity, 0, "{kind:?}");
+        let control = [kind as u64, rights.bits().into(), badge, identity];
         assert_eq!(left, Left::well(Registers::control(control)), "{kind:?}");
     }
 }

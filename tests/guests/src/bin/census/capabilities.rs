@@ -1,4 +1,5 @@
 //! Capabilities: what they name, where they come from, and what a graph shows of them.
+#![forbid(unsafe_code)]
 
 use alloc::{format, string::ToString};
 

@@ -1,4 +1,5 @@
 //! What stands is told once while others come and go, and long tables take no long steps.
+#![forbid(unsafe_code)]
 
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -34,6 +35,8 @@ fn disturb(slot: CapSlot) {
             copy_to(source, CapSlot::NULL, Rights::all(), 0).unwrap();
         }
         drop(Worker::start(MIDDLE, |_| (), 0));
+        // Another walk through the same threads.
+        assert!(system::threads().take(3).all(|thread| thread.is_ok()));
         process.kill().unwrap();
         revoke(source).unwrap();
         close(source).unwrap();
@@ -102,6 +105,13 @@ fn look_at_a_crowd() {
 pub(super) fn what_stands_is_told_once_among_all_that_comes_and_goes() {
     cpus::be_equal();
     places::pave(64 << 20);
+    // How much is there at once hangs on how others run: heap and table are as large beforehand as they may become.
+    drop(Vec::<u8>::with_capacity(4 << 20));
+    let endpoint = Endpoint::create().unwrap();
+    let copy = |_| copy_to(endpoint.slot(), CapSlot::NULL, Rights::SEND, 0).unwrap();
+    let copies: Vec<CapSlot> = (0..2_000).map(copy).collect();
+    copies.into_iter().for_each(|slot| close(slot).unwrap());
+    drop(endpoint);
     cpus::leave_nothing(2, look_at_a_crowd);
 }
 

@@ -1,4 +1,5 @@
 //! Processes and threads.
+#![forbid(unsafe_code)]
 
 use guests::{
     children, own_thread,

@@ -1,4 +1,5 @@
 //! How long threads have run.
+#![forbid(unsafe_code)]
 
 use core::hint::spin_loop;
 
