@@ -15,7 +15,7 @@ use core::mem::ManuallyDrop;
 
 use orbital_user::{
     CapSlot, Endpoint, Error, ExitReason, IpcError, Process, Reply, Rights, Thread,
-    abi::arguments::NAME_BYTES,
+    abi::{arguments::NAME_BYTES, bootstrap::COMMAND_LINE_BYTES},
     capability::{Capability, copy_to},
     output::OUTPUT,
     program::Archive,
@@ -84,6 +84,9 @@ impl Server {
         if !came.is_empty() {
             return Answer::Failed("more came with it than its output".into());
         }
+        if program.arguments.len() > COMMAND_LINE_BYTES {
+            return Answer::Failed("its arguments are too long".into());
+        }
         let or_usual = |wanted, usual| if wanted == 0 { usual } else { wanted };
         let frames = or_usual(program.frames, USUAL.0);
         let kernel_bytes = or_usual(program.kernel_bytes, USUAL.1);
@@ -118,7 +121,9 @@ impl Server {
         })?;
         let run = Run { name: program.name.clone(), client, child, waiter };
         self.programs.lock().add(id, run);
-        thread.start()?;
+        thread.start().inspect_err(|_| {
+            self.programs.lock().kill(id);
+        })?;
         Ok(id)
     }
 

@@ -13,10 +13,7 @@
 use alloc::{format, rc::Rc, string::String};
 use core::mem::ManuallyDrop;
 
-use orbital_init::{
-    backoff::Backoff,
-    manifest::{Restart, Service},
-};
+use orbital_init::{backoff::Backoff, manifest::Restart};
 use orbital_user::{CapSlot, ExitReason, Process, capability, clock, println, task};
 
 use super::{
@@ -31,10 +28,18 @@ const LEAST_WAIT: u64 = 10_000_000;
 pub async fn live(state: Rc<State>, place: usize) {
     let (service, running) = (&state.manifest.services[place], &state.services[place]);
     let mut backoff = Backoff::new(service.backoff);
+    let mut is_first = true;
     loop {
         let started = clock::now();
         let ended = match start(&state, place) {
-            Ok(()) => Ok(run(service, running).await),
+            Ok(()) => {
+                println!("{}: started", service.name);
+                if !core::mem::take(&mut is_first) {
+                    running.restarts.set(running.restarts.get() + 1);
+                    tell_watchers(running);
+                }
+                Ok(end(running).await)
+            }
             Err(reason) => Err(reason),
         };
         let least = if ended.is_err() { LEAST_WAIT } else { 0 };
@@ -45,16 +50,11 @@ pub async fn live(state: Rc<State>, place: usize) {
             return over(&state, place, ended.ok());
         };
         task::sleep(wait).await;
-        running.restarts.set(running.restarts.get() + 1);
     }
 }
 
-/// From its start to its end.
-async fn run(service: &Service, running: &Running) -> ExitReason {
-    println!("{}: started", service.name);
-    if running.restarts.get() > 0 {
-        tell_watchers(running);
-    }
+/// Waits for the end of its process, and takes back what it had.
+async fn end(running: &Running) -> ExitReason {
     let slot = running.child.borrow().as_ref().map_or(CapSlot::NULL, |child| child.process.slot());
     // It is closed below, and nowhere else.
     let process = ManuallyDrop::new(Process::from_slot(slot));

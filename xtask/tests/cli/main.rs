@@ -9,6 +9,7 @@ mod cpus;
 mod fuzz;
 mod keyboard;
 mod screen;
+mod services;
 mod shell;
 mod support;
 mod trace;
