@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod elf;
+pub mod monitor;
 pub mod person;
 
 use std::{
