@@ -8,7 +8,7 @@
 //! ```
 //! | module | what |
 //! |---|---|
-//! | [`keys`], [`line`] | typed bytes as keys, and keys as an edited line |
+//! | [`keys`], [`mod@line`] | typed bytes as keys, and keys as an edited line |
 //! | [`words`] | a line as commands |
 //! | [`terminal`] | what is shown, with the line that is being typed always last |
 //! | [`events`] | what the shell waits for |

@@ -52,7 +52,8 @@ impl Shell {
         match parse(line) {
             Ok(commands) => {
                 // All of them run, whatever becomes of one.
-                commands.iter().fold(true, |all, command| table::run(self, command) && all)
+                let failed = commands.iter().filter(|command| !table::run(self, command));
+                failed.count() == 0
             }
             Err(error) => {
                 self.line(format_args!("{error}"));
