@@ -7,10 +7,11 @@ use goblin::elf::Elf;
 use xtask::{
     Failure, Status,
     build::{
-        cargo::{self, GUESTS, Goal, KERNEL, Profile},
+        cargo::{self, FLOATS_FOLDER, GUESTS, Goal, KERNEL, Profile},
+        package::Package,
         system::{read, take},
     },
-    setup::{self, toolchain::Toolchain},
+    setup::{self, paths, toolchain::Toolchain},
 };
 
 use crate::{Guest, environment::Environment, wants::Wants};
@@ -64,6 +65,8 @@ impl Suites {
         let toolchain = Toolchain::ensure()?;
         let mut programs =
             cargo::build(&toolchain, Goal::Programs(&[KERNEL, GUESTS]), Profile::Debug)?;
+        let floats = Package::read(&toolchain, &paths::project().join(FLOATS_FOLDER))?;
+        programs.extend(cargo::build(&toolchain, Goal::Package(&floats), Profile::Debug)?);
         let kernel = take(&mut programs, "kernel")?;
         let mut tests = cargo::build(&toolchain, Goal::KernelTests, Profile::Debug)?;
         let kernel_tests = Suite::read("kernel".to_owned(), take(&mut tests, "kernel")?)?;

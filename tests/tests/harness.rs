@@ -82,6 +82,19 @@ fn a_fault_is_a_fault() {
     assert!(why.contains("read refused") && why.contains("0x100000"), "{why}");
 }
 
+/// A program that has floating-point registers ends with a number in its last words.
+#[test]
+fn what_a_program_says_at_its_end_is_in_the_log() {
+    let guests = suites().plan(environment());
+    let name = "guest::floats::a_panic_says_a_number";
+    let guest = guests.into_iter().find(|guest| guest.name == name).expect("the case");
+    let report = boot(guest);
+    assert_eq!(report.verdict, Verdict::Pass, "{}", report.log);
+    let is_there =
+        |line: &str| line.contains("user.panics: ") && line.ends_with("0.30000000000000004");
+    assert!(report.log.lines().any(is_there), "{}", report.log);
+}
+
 #[test]
 fn a_hang_is_a_time_out() {
     for case in ["hangs", "spins"] {

@@ -31,8 +31,9 @@ fn ask() -> u64 {
     now
 }
 
+/// The time-stamp counter of the CPU that runs the caller; under `--icount` it counts instructions.
 #[cfg(target_arch = "x86_64")]
-fn ticks() -> u64 {
+pub fn ticks() -> u64 {
     // SAFETY: every CPU with 64-bit mode has the counter, and the kernel lets programs read it.
     unsafe { core::arch::x86_64::_rdtsc() }
 }

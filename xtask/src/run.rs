@@ -10,7 +10,7 @@ use crate::{
     machine::{
         self, Ending,
         qemu::Console,
-        running::{boot, console},
+        running::{boot, command_line, console},
     },
     setup::{check_host, packages},
     trace::{self, Recording},
@@ -32,11 +32,12 @@ pub fn run(options: &RunOptions) -> Result<Status, Failure> {
         options.debug_console = Some(recording.console());
         options.system.append = format!("{} {}", trace::WORDS, options.system.append);
     }
+    let console = console(&options.system.append);
+    options.system.append = command_line(&options.system.append, console);
     let inputs = Inputs::read(&options.system)?;
     packages::ensure(&packages::for_run(&options))?;
     let system = inputs.build()?;
-    let console = console();
-    if console == Console::Output && !options.gdb {
+    if console != Console::Terminal && !options.gdb {
         options.timeout = options.timeout.or(Some(TIMEOUT));
     }
     let mut running = boot(&system, &options, console)?;

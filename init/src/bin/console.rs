@@ -38,8 +38,7 @@ fn main() -> Result<(), Error> {
     let mut console = Console::new(uart, interrupt, typewriter, screen);
     console.listen(&notification)?;
     notification.bind(bootstrap().thread)?;
-    // Whatever stood on the line before, the console begins on a fresh one.
-    console.show("\n")?;
+    console.begin()?;
     serve_with(&endpoint, &mut console).map_err(Error::from)?;
     console.failed().map_or(Ok(()), Err)
 }

@@ -34,6 +34,9 @@ pub const KEYBOARD: u64 = 1 << 1;
 /// How large a terminal on the serial line is taken to be, in columns and rows: it does not say.
 const TERMINAL: (u16, u16) = (80, 24);
 
+/// Ends a sequence in the middle (ECMA-48).
+const CANCEL: u8 = 0x18;
+
 /// A keyboard and its interrupt.
 pub struct Typewriter {
     /// The controller.
@@ -79,6 +82,17 @@ impl Console {
         }
         // Of what they had by then there may have been an interrupt that nobody took.
         self.take(SERIAL | KEYBOARD)
+    }
+
+    /// Begins a fresh row, whatever stood on the line before: a console before this one may have ended in the middle of a
+    /// sequence.
+    ///
+    /// # Errors
+    /// Those of the serial line's ports.
+    pub fn begin(&mut self) -> Result<(), Error> {
+        let input = &mut self.input;
+        self.uart.send(&[CANCEL], |byte| input.push(byte))?;
+        self.show("\n")
     }
 
     /// Shows `text`.

@@ -26,8 +26,10 @@ pub const INIT: &str = "orbital-init";
 pub const BENCH: &str = "orbital-bench";
 /// The package of the programs that test the system.
 pub const GUESTS: &str = "orbital-guests";
-/// The folder of those among them that have floating-point registers.
-pub const FLOATS: &str = "tests/floats";
+/// The package of those among them that have floating-point registers.
+pub const FLOATS: &str = "orbital-floats";
+/// Its folder.
+pub const FLOATS_FOLDER: &str = "tests/floats";
 
 /// How optimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

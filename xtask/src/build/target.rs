@@ -9,7 +9,8 @@ pub enum Target {
     /// Without floating-point and vector registers: the kernel, and programs that need none. A thread
     /// of theirs needs no room for them.
     Soft,
-    /// With those registers: programs whose package says so.
+    /// With those registers: programs whose package says so. They have a red zone, too, below their stack
+    /// pointers, since nobody else ever writes there: the kernel has stacks of its own for everything.
     Float,
 }
 

@@ -36,6 +36,8 @@ pub enum Files {
 pub enum Console {
     /// What is typed goes to the machine; Ctrl-A X ends it.
     Terminal,
+    /// What comes in on stdin goes to the machine, whatever it is.
+    Input,
     /// The serial port's output alone.
     Output,
 }
@@ -57,7 +59,9 @@ pub fn command(options: &RunOptions, files: &Files, console: Console) -> Result<
     };
     match console {
         Console::Terminal => qemu.args(["-chardev", "stdio,id=serial,mux=on,signal=off"]),
-        Console::Output => qemu.args(["-chardev", "stdio,id=serial,mux=off,signal=off"]),
+        Console::Input | Console::Output => {
+            qemu.args(["-chardev", "stdio,id=serial,mux=off,signal=off"])
+        }
     };
     qemu.args(["-serial", "chardev:serial"]);
     qemu.args(["-display", if options.display { "gtk" } else { "none" }]);

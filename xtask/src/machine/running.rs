@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    io::{IsTerminal, Read, Write, stdin},
+    io::{self, ErrorKind, IsTerminal, Read, Write, stdin},
     process::{Child, Stdio},
     sync::{
         Arc, OnceLock,
@@ -35,6 +35,10 @@ use crate::{
 
 /// How often the user's signals and the time are looked at.
 const TICK: Duration = Duration::from_millis(50);
+/// How long a terminal that is full is given.
+const FULL: Duration = Duration::from_millis(2);
+/// What asks init for a shell.
+const SHELL_ON: &str = "shell=on";
 /// QEMU says this on the terminal when the user types Ctrl-A X.
 const ENDED_BY_USER: &str = "QEMU: Terminated";
 
@@ -69,9 +73,27 @@ pub fn interrupted() -> Arc<AtomicBool> {
     Arc::clone(flag)
 }
 
-/// Whether the machine gets the user's terminal: where stdin is one.
-pub fn console() -> Console {
-    if stdin().is_terminal() { Console::Terminal } else { Console::Output }
+/// What the machine gets of the user's: the terminal, where stdin is one; what stands on stdin, where a shell was asked for.
+pub fn console(command_line: &str) -> Console {
+    if stdin().is_terminal() {
+        Console::Terminal
+    } else if command_line.split_whitespace().any(|word| word == SHELL_ON) {
+        Console::Input
+    } else {
+        Console::Output
+    }
+}
+
+/// The command line of a machine with this console: on a terminal there is a shell, unless something else is asked for.
+pub fn command_line(given: &str, console: Console) -> String {
+    let is_said = |word: &str| {
+        ["shell=", "exec=", "\"exec=", "test="].iter().any(|option| word.starts_with(option))
+    };
+    let words = (console == Console::Terminal && !given.split_whitespace().any(is_said))
+        .then_some(SHELL_ON)
+        .into_iter()
+        .chain(Some(given).filter(|given| !given.is_empty()));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Starts a machine with `system`.
@@ -104,7 +126,7 @@ pub fn boot(system: &System, options: &RunOptions, console: Console) -> Result<R
         _ => (qemu::command(options, &files, console)?, None),
     };
     command.stdin(match console {
-        Console::Terminal => Stdio::inherit(),
+        Console::Terminal | Console::Input => Stdio::inherit(),
         Console::Output => Stdio::null(),
     });
     // Before the machine runs, so that no signal is lost in between.
@@ -177,7 +199,7 @@ impl Running {
                 Ok(bytes) => {
                     self.tail.push(&bytes);
                     // A reader that has gone away does not end the machine.
-                    let _ = sink.write_all(&bytes).and_then(|()| sink.flush());
+                    let _ = self.write(sink, &bytes);
                 }
                 Err(RecvTimeoutError::Timeout) => self.release_reader(),
                 Err(RecvTimeoutError::Disconnected) => return self.ended(),
@@ -189,6 +211,29 @@ impl Running {
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 process::end(&mut self.child);
                 return Ok(Ending::TimedOut);
+            }
+        }
+    }
+
+    /// Writes all of `bytes`. Where stdout is the terminal that QEMU has as its stdin, that has made it one that does not wait,
+    /// for both.
+    fn write(&self, sink: &mut dyn Write, mut bytes: &[u8]) -> io::Result<()> {
+        loop {
+            let written = match bytes {
+                [] => sink.flush().map(|()| None),
+                _ => sink.write(bytes).map(Some),
+            };
+            match written {
+                Ok(None) => return Ok(()),
+                Ok(Some(0)) => return Err(ErrorKind::WriteZero.into()),
+                Ok(Some(length)) => bytes = &bytes[length..],
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error)
+                    if error.kind() == ErrorKind::WouldBlock && !self.interrupted.load(Relaxed) =>
+                {
+                    std::thread::sleep(FULL);
+                }
+                Err(error) => return Err(error),
             }
         }
     }
@@ -235,6 +280,25 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Ok(None) = self.child.try_wait() {
             process::end(&mut self.child);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_has_a_shell_unless_something_else_is_asked_for() {
+        for (given, expected) in [
+            ("", "shell=on"),
+            ("log=debug", "shell=on log=debug"),
+            ("shell=off", "shell=off"),
+            ("exec=\"ps; caps\" log=debug", "exec=\"ps; caps\" log=debug"),
+            ("test=panic", "test=panic"),
+        ] {
+            assert_eq!(command_line(given, Console::Terminal), expected);
+            assert_eq!(command_line(given, Console::Output), given);
         }
     }
 }

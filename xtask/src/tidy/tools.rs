@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::{
     Failure,
     build::{
-        cargo::{BENCH, GUESTS, INIT, KERNEL},
+        cargo::{BENCH, FLOATS, GUESTS, INIT, KERNEL},
         command::command,
         target::Target,
     },
@@ -29,9 +29,12 @@ pub fn clippy_host(toolchain: &Toolchain) -> Result<Vec<String>, Failure> {
 
 /// Clippy over what runs on the machine.
 pub fn clippy_target(toolchain: &Toolchain) -> Result<Vec<String>, Failure> {
-    let mut clippy = command(toolchain, "cargo-clippy");
-    clippy.args(["clippy", "--locked"]).args(packages()).args(Target::Soft.options());
-    complaints(deny(clippy))
+    let clippy = |target: Target| {
+        let mut clippy = command(toolchain, "cargo-clippy");
+        clippy.args(["clippy", "--locked"]).args(packages(target)).args(target.options());
+        complaints(deny(clippy))
+    };
+    Ok([clippy(Target::Soft)?, clippy(Target::Float)?].concat())
 }
 
 /// The documentation, as the host sees it.
@@ -44,14 +47,19 @@ pub fn doc_host(toolchain: &Toolchain) -> Result<Vec<String>, Failure> {
 /// The documentation of what runs on the machine.
 pub fn doc_target(toolchain: &Toolchain) -> Result<Vec<String>, Failure> {
     let mut doc = command(toolchain, "cargo");
-    doc.args(["doc", "--no-deps", "--lib", "--locked"]).args(packages());
-    doc.args(Target::Soft.options());
+    doc.args(["doc", "--no-deps", "--lib", "--locked"]);
+    doc.args(packages(Target::Soft)).args(Target::Soft.options());
     doc.env("RUSTDOCFLAGS", "-Dwarnings");
     complaints(doc)
 }
 
-fn packages() -> [String; 4] {
-    [KERNEL, INIT, GUESTS, BENCH].map(|package| format!("--package={package}"))
+/// What is built for this target.
+fn packages(target: Target) -> Vec<String> {
+    let names: &[&str] = match target {
+        Target::Soft => &[KERNEL, INIT, GUESTS, BENCH],
+        Target::Float => &[FLOATS],
+    };
+    names.iter().map(|package| format!("--package={package}")).collect()
 }
 
 /// A command for the host, which must not mix with what the calling cargo builds.

@@ -88,7 +88,7 @@ fn a_wrong_toolchain_is_one_line_and_status_2() {
 
 #[test]
 fn help_is_no_error() {
-    for words in [&["--help"][..], &["run", "--help"], &["--version"]] {
+    for words in [&["--help"][..], &["run", "--help"], &["build", "--help"], &["--version"]] {
         assert_eq!(run(words).status, 0, "{words:?}");
     }
 }

@@ -4,6 +4,7 @@
 mod commands;
 mod links;
 mod page;
+mod reference;
 mod session;
 mod tutorial;
 

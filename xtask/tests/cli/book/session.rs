@@ -151,7 +151,6 @@ fn timeless(line: &str) -> &str {
     rest.trim_start_matches(|c: char| c.is_ascii_digit())
 }
 
-#[cfg(test)]
 fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }

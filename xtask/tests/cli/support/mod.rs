@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod elf;
+pub mod monitor;
+pub mod person;
 
 use std::{
     io::{BufRead, BufReader, Read},
