@@ -80,7 +80,7 @@ fn runs_programs(person: &mut Person) {
         ("run exits 3", "exits: exited with 3"),
         ("run divider", "divider: fault: divide error"),
         ("run peeks", "peeks: fault: general protection"),
-        ("run hoards", "hoards: exited with 1"),
+        ("run grows", "grows: exited with 1"),
         ("run counts 3", "line 3 of 3\n"),
         ("run nothing", "run: nothing: no such program"),
         ("run", "usage: run PROGRAM"),

@@ -21,7 +21,7 @@ use crate::{
     cpus::bit,
     own_thread,
     threads::{MIDDLE, endpoint, label},
-    work::{prepare_work, undo_work},
+    work::{prepare_work, undo_work, want_more_work},
     workers::{Own, Worker},
 };
 
@@ -168,6 +168,9 @@ impl<'a> Scene<'a> {
         let scene = Self { stage, at, worker, endpoint, other, child, hog, wakes };
         scene.begin();
         let has_begun = scene.has_begun();
+        if !has_begun && at == At::Working {
+            want_more_work();
+        }
         has_begun.then_some(scene)
     }
 
