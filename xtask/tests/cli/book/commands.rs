@@ -60,7 +60,15 @@ fn words(line: &str) -> Vec<String> {
         name if is_name(name) => "1".to_owned(),
         other => other.to_owned(),
     };
-    line.split_whitespace().filter(|word| *word != "[options]").map(word).collect()
+    // Where the input comes from is the shell's.
+    let line = line.split(" <").next().unwrap_or(line);
+    // What stands in quotes is one word as it is.
+    let parts = line.split('\'').enumerate();
+    let words = parts.flat_map(|(place, part)| match place % 2 {
+        0 => part.split_whitespace().filter(|word| *word != "[options]").map(word).collect(),
+        _ => vec![part.to_owned()],
+    });
+    words.collect()
 }
 
 /// What is wrong with a command, if anything is.

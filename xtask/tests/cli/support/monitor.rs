@@ -48,9 +48,9 @@ impl Monitor {
         Picture::read(file)
     }
 
-    /// Ends the machine.
+    /// Ends the machine, and waits for that: one that finds the connection closed need not read what came before.
     pub fn quit(mut self) {
-        writeln!(self.0, "quit").expect("the monitor");
+        self.command("quit");
     }
 }
 
