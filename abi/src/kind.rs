@@ -45,4 +45,20 @@ impl ObjectKind {
     pub fn from_number(number: u64) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| *kind as u64 == number)
     }
+
+    /// What people call it, in a word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Thread => "thread",
+            Self::Endpoint => "endpoint",
+            Self::MemoryObject => "memory",
+            Self::System => "system",
+            Self::Notification => "notification",
+            Self::Timer => "timer",
+            Self::Reply => "reply",
+            Self::IoPort => "port",
+            Self::Interrupt => "interrupt",
+        }
+    }
 }

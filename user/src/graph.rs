@@ -86,11 +86,11 @@ struct Node {
 impl Node {
     fn of(capability: &Capability) -> Self {
         let is_counted = matches!(capability.kind, ObjectKind::Process | ObjectKind::Thread);
-        Self { name: name(capability.kind), identity: capability.identity, is_counted }
+        Self { name: capability.kind.name(), identity: capability.identity, is_counted }
     }
 
     fn process(number: u64) -> Self {
-        Self { name: name(ObjectKind::Process), identity: number, is_counted: true }
+        Self { name: ObjectKind::Process.name(), identity: number, is_counted: true }
     }
 
     fn number(self) -> impl Display {
@@ -104,21 +104,6 @@ impl Node {
 impl Display for Node {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.name, self.number())
-    }
-}
-
-fn name(kind: ObjectKind) -> &'static str {
-    match kind {
-        ObjectKind::Process => "process",
-        ObjectKind::Thread => "thread",
-        ObjectKind::Endpoint => "endpoint",
-        ObjectKind::MemoryObject => "memory",
-        ObjectKind::System => "system",
-        ObjectKind::Notification => "notification",
-        ObjectKind::Timer => "timer",
-        ObjectKind::Reply => "reply",
-        ObjectKind::IoPort => "port",
-        ObjectKind::Interrupt => "interrupt",
     }
 }
 

@@ -87,6 +87,13 @@ fn a_session_gets_what_it_is_to_run_and_the_system_ends_with_its_code() {
 }
 
 #[test]
+fn a_service_runs_on_the_cpus_that_its_line_names() {
+    let session = session("sees_its_cpu", "");
+    succeeded(&services(&format!("{session}cpus = [1]\n"), &EXEC));
+    assert_eq!(services(&session, &EXEC).status, 1, "it may run on all");
+}
+
+#[test]
 fn without_a_word_there_are_no_services() {
     let ran = services(&session("exits code=1", ""), &[]);
     succeeded(&ran);

@@ -153,7 +153,7 @@ fn capability_line(capability: &Capability) -> String {
         _ => format!("{identity:016x}"),
     };
     let mut line =
-        format!("{:>5}  {:<12} {object:<16}  {}", slot.index(), kind_name(*kind), of(*rights));
+        format!("{:>5}  {:<12} {object:<16}  {}", slot.index(), kind.name(), of(*rights));
     if *badge != 0 {
         line.push_str(&format!(", badge {badge:#x}"));
     }
@@ -163,21 +163,6 @@ fn capability_line(capability: &Capability) -> String {
 fn of(rights: Rights) -> String {
     let names: Vec<_> = rights.iter_names().map(|(name, _)| name.to_lowercase()).collect();
     names.join(" ")
-}
-
-fn kind_name(kind: ObjectKind) -> &'static str {
-    match kind {
-        ObjectKind::Process => "process",
-        ObjectKind::Thread => "thread",
-        ObjectKind::Endpoint => "endpoint",
-        ObjectKind::MemoryObject => "memory",
-        ObjectKind::System => "system",
-        ObjectKind::Notification => "notification",
-        ObjectKind::Timer => "timer",
-        ObjectKind::Reply => "reply",
-        ObjectKind::IoPort => "port",
-        ObjectKind::Interrupt => "interrupt",
-    }
 }
 
 /// How busy each CPU was since boot.

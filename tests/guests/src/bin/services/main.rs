@@ -34,6 +34,6 @@ suite! {
     roles: [
         exits, drives, faults, spins, rests, hoards, prints, counts, dies_now_and_then, calls_often, starts_only,
         tries_everything, sees_restarts, sees_a_storm, asks_for_the_end, sees_programs, sees_the_log,
-        sees_init_s_answers, sees_nothing, sees_no_leak,
+        sees_init_s_answers, sees_nothing, sees_its_cpu, sees_no_leak,
     ],
 }

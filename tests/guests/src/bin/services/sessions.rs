@@ -3,7 +3,10 @@
 
 use alloc::vec::Vec;
 
-use guests::threads::{MIDDLE, at};
+use guests::{
+    cpus, own_thread,
+    threads::{MIDDLE, at},
+};
 use orbital_init::{
     own_service,
     protocol::{
@@ -50,6 +53,11 @@ fn reports(count: u64) -> u64 {
         reply(&Message::default()).unwrap();
     }
     sum
+}
+
+/// The second CPU alone.
+pub fn sees_its_cpu() {
+    assert_eq!(own_thread().inspect().unwrap().affinity, cpus::bit(1));
 }
 
 pub fn sees_restarts() {
