@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_name_of_its_own() {
-        let names: BTreeSet<_> = ObjectKind::ALL.map(name).into();
+        let names: BTreeSet<_> = ObjectKind::ALL.map(ObjectKind::name).into();
         assert_eq!(names.len(), ObjectKind::ALL.len());
     }
 }
