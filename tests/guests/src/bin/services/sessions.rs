@@ -94,7 +94,8 @@ pub fn sees_a_storm() {
     let echo = service(&supervisor, "echo");
     println!("{} restarts, {dropped} of {} calls dropped", echo.restarts, 2 * CALLS);
     assert!(echo.restarts >= 100, "{}", echo.restarts);
-    assert!(dropped <= echo.restarts, "a death drops one call at the most");
+    // The last that has died may not have been started anew yet.
+    assert!(dropped <= echo.restarts + 1, "a death drops one call at the most");
     // One that is over is waited for by nobody.
     let over = client::<u64, u64>("over");
     while let Ok(()) | Err(IpcError::WouldBlock) = over.endpoint().try_send(&Message::default()) {
