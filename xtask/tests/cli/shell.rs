@@ -106,8 +106,7 @@ fn runs_programs_behind(person: &mut Person) {
     let (before, _) = text.rsplit_once("] spins\n").unwrap();
     let (_, id) = before.rsplit_once('[').unwrap();
     let id: u64 = id.parse().unwrap_or_else(|_| panic!("{text}"));
-    person.sees("spinning");
-    // Its text and its end come above the line.
+    // Its text, which may come before its number, and its end stand above the line.
     person.types("kept");
     person.sees_row("orbital> kept");
     person.types("\x15");
