@@ -18,11 +18,10 @@ use orbital_executor::yield_now;
 use crate::{
     capability::revoke::{Revoking, Step},
     ipc::{Endpoint, Notification},
-    irq,
+    irq, log_listener,
     object::AnyRef,
     process::Process,
     thread::Tcb,
-    told,
     vm::{self, shootdown},
 };
 
@@ -57,7 +56,7 @@ pub async fn end_waits(object: &AnyRef) {
         notification.unbind_revoked();
         if notification.is_source() {
             irq::unbind_revoked(notification);
-            told::unbind_revoked(notification);
+            log_listener::unbind_revoked(notification);
         }
         notification.sweep().await;
     } else {

@@ -13,7 +13,7 @@ mod tests;
 pub use interrupt::Interrupt;
 pub use line::{strays, unbind_revoked};
 
-use crate::{arch::lines, ipc::Notification, told};
+use crate::{arch::lines, ipc::Notification, log_listener};
 
 /// The device on `line` wants something. With no lock held, with or without a current thread.
 pub fn came(line: u8) {
@@ -25,5 +25,5 @@ pub fn came(line: u8) {
 #[unsafe(no_mangle)]
 fn orbital_notification_gone(notification: &Notification) {
     line::unbind_from(notification, |_| true);
-    told::unbind_from(notification);
+    log_listener::unbind_from(notification);
 }

@@ -27,11 +27,11 @@ use crate::{
     vm::AddressSpace,
 };
 
+mod accounting;
 pub mod all;
 mod ended;
 mod members;
 mod table;
-mod told;
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@
 use orbital_abi::{CapSlot, Error, Registers, Rights, arguments::SystemLogBind, log::FIRST_WORD};
 
 use super::{Answer, interrupt::binding, lookup};
-use crate::{log, system::SystemObject, thread::Current, told};
+use crate::{log, log_listener, system::SystemObject, thread::Current};
 
 /// The line with the number in control word 1, or the first behind it that there is.
 pub(super) fn read(current: &Current, registers: &Registers) -> Answer {
@@ -21,6 +21,6 @@ pub(super) fn read(current: &Current, registers: &Registers) -> Answer {
 pub(super) fn bind(current: &Current, registers: &Registers) -> Answer {
     let SystemLogBind { system, notification, bits } = SystemLogBind::decode(registers)?;
     lookup::<SystemObject>(current, system, Rights::LOG_READ)?;
-    told::bind(binding(current, notification, bits)?)?;
+    log_listener::bind(binding(current, notification, bits)?)?;
     Ok(Registers::default())
 }
