@@ -1,7 +1,14 @@
 //! `cargo xtask bench`: boots one machine for each benchmark.
 #![forbid(unsafe_code)]
 
-use xtask::bench::table;
+use xtask::{
+    bench::{protocol, table},
+    build::{
+        cargo::{self, Goal, Profile},
+        system::take,
+    },
+    setup::toolchain::Toolchain,
+};
 
 use crate::support::{Ran, is_progress, run, xtask};
 
@@ -35,6 +42,28 @@ fn every_benchmark_is_one_line_of_json_and_any_run_gives_the_same() {
     assert_eq!((one.status, other.status), (0, 0), "{one:?} {other:?}");
     assert_eq!(one.stdout, other.stdout);
     assert_eq!(one.stdout.trim_end(), line(&all, "syscall_null"));
+}
+
+/// What a call and its reply take at this level of the trace, in instructions.
+fn call_and_reply(program: &str, level: &str) -> u64 {
+    const NAME: &str = "ipc_call_reply_0";
+    let append = format!("bench={NAME} trace={level}");
+    let machine = ["--boot", "direct", "--icount", "--release", "--init", program];
+    let ran = run(&[&machine[..], &["--append", &append]].concat());
+    let mut said = protocol::read(NAME, &ran.stdout).unwrap_or_else(|why| panic!("{why}: {ran:?}"));
+    said.samples.sort_unstable();
+    (said.samples[said.samples.len() / 2] - said.overhead) / said.per
+}
+
+#[test]
+fn the_trace_as_it_is_usually_takes_nothing_of_a_call() {
+    let toolchain = Toolchain::ensure().unwrap();
+    let goal = Goal::Programs(&[cargo::KERNEL, cargo::BENCH]);
+    let mut programs = cargo::build(&toolchain, goal, Profile::Release).unwrap();
+    let program = take(&mut programs, "bench").unwrap();
+    let [off, usual] =
+        ["off", "events"].map(|level| call_and_reply(program.to_str().unwrap(), level));
+    assert!(off > 100 && usual.abs_diff(off) * 100 <= off * 2, "{off} without, {usual} with it");
 }
 
 #[test]

@@ -187,6 +187,26 @@ fn a_driver_gets_its_ports_and_interrupts_again() {
     assert!(ends.into_iter().all(|line| line.starts_with("exited with code 3; ")), "{ran:?}");
 }
 
+/// A driver of the keyboard's port that reads another one by the processor's instruction, as does any other.
+#[test]
+fn a_driver_that_touches_another_port_ends_by_that() {
+    for port in ["0x60", "0x70"] {
+        let number = u16::from_str_radix(&port[2..], 16).unwrap();
+        let manifest = format!(
+            "[[service]]\nname = \"driver\"\nprogram = \"peeks\"\narguments = \"{number}\"\n\
+             ports = [\"0x60\"]\nsession = true\n"
+        );
+        let ran = services(&manifest, &["--append", "shell=on"]);
+        assert_eq!(ran.status, 1, "{ran:?}");
+        // Its own it reads by its capability: no instruction reaches any.
+        let said = said(&ran, "driver");
+        assert!(
+            said.iter().any(|line| line.starts_with("faulted: general protection")),
+            "{port}: {ran:?}"
+        );
+    }
+}
+
 #[test]
 fn no_client_hangs_while_a_service_ends_a_hundred_times() {
     let caller = "needs = [\"echo\", \"session\"]\nsystem = [\"log\"]";
