@@ -72,8 +72,8 @@ errors! {
         WouldBlock = 16, "the operation would have to wait";
         /// The partner of a call ended, or dropped the reply, before it answered.
         PeerGone = 17, "the partner is gone";
-        /// The endpoint was destroyed.
-        EndpointGone = 18, "the endpoint was destroyed";
+        /// Nobody can receive at the endpoint any more.
+        EndpointGone = 18, "nobody can receive at the endpoint any more";
         /// This thread has taken no call that it still has to answer; or the call that was kept is just being answered by another
         /// thread, which may find that it can't: then it can be tried again.
         NoReplyOwed = 19, "no call is waiting for this thread's reply";

@@ -7,7 +7,7 @@ use orbital_abi::{
 
 use crate::{capability::Capability, syscall::harmless};
 
-/// An endpoint, closed on drop. When its last capability is closed, all who wait on it get
+/// An endpoint, closed on drop. When the last capability with `RECEIVE` is closed, all who wait on it get
 /// [`IpcError::EndpointGone`].
 #[derive(Debug)]
 pub struct Endpoint(Capability);

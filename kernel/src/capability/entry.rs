@@ -3,7 +3,7 @@
 
 use orbital_abi::{Error, ObjectKind, Rights};
 
-use crate::object::{AnyRef, Object, Ref};
+use crate::object::{AnyRef, Object, Ref, Tally};
 
 /// A capability that was looked up or is about to be installed: object, rights, badge.
 #[derive(Clone)]
@@ -55,35 +55,40 @@ impl Capability {
 
 /// A capability that no handle names any more: until this is dropped it counts as there, so that its object learns
 /// when the last one goes, and does so without a lock.
-pub struct EntryGuard(AnyRef);
+pub struct EntryGuard {
+    object: AnyRef,
+    receives: bool,
+}
 
 impl EntryGuard {
     #[inline]
-    pub(super) fn new(object: AnyRef) -> Self {
-        Self(object)
+    pub(super) fn new(object: AnyRef, rights: Rights) -> Self {
+        Self { object, receives: rights.contains(Rights::RECEIVE) }
     }
 
-    /// Forgets the entry: whoever calls counts it out.
+    /// Forgets the entry: whoever calls counts it out, as this, and its reference.
     #[inline]
-    pub(super) fn killed(self) {
+    pub(super) fn killed(self) -> Tally {
+        let receives = self.receives;
         core::mem::forget(self);
+        Tally::one(receives)
     }
 
     /// Whether it named something for whose end one can wait.
     #[inline]
     pub fn has_end(&self) -> bool {
-        matches!(self.0.header().kind(), Some(ObjectKind::Process | ObjectKind::Thread))
+        matches!(self.object.header().kind(), Some(ObjectKind::Process | ObjectKind::Thread))
     }
 
     /// What it named.
     #[inline]
     pub fn object(&self) -> &AnyRef {
-        &self.0
+        &self.object
     }
 }
 
 impl Drop for EntryGuard {
     fn drop(&mut self) {
-        self.0.header().capability_removed();
+        self.object.header().capability_removed(self.receives);
     }
 }

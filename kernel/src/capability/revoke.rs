@@ -46,7 +46,7 @@ use super::{
     slots::table_of,
     table::Closed,
 };
-use crate::object::{AnyRef, Ref};
+use crate::object::{AnyRef, Ref, Tally};
 
 /// How many entries one step kills.
 const STEP: usize = 32;
@@ -217,11 +217,11 @@ impl Revoking {
     }
 
     /// Kills entries that are next, as long as they are in `table`; how many have to be counted out.
-    fn kill_in(&self, table: &Table) -> usize {
+    fn kill_in(&self, table: &Table) -> Tally {
         let mut entries = table.lock();
         let tree = Tree::of(self.object.header());
-        let Some(root) = self.root(&tree) else { return 0 };
-        let (mut killed, mut parent) = (0, None);
+        let Some(root) = self.root(&tree) else { return Tally::default() };
+        let (mut killed, mut parent) = (Tally::default(), None);
         for _ in 0..STEP {
             // From the last one's parent on, if that goes too: a way down from the top may be long.
             let found = match parent {
@@ -239,8 +239,7 @@ impl Revoking {
             // SAFETY: as above, and in the table that is locked.
             let entry = unsafe { entries.kill(leaf, &tree) };
             if let Closed::Entry(entry) | Closed::Leaving(Some(entry)) = entry {
-                entry.killed();
-                killed += 1;
+                killed += entry.killed();
             }
         }
         killed

@@ -154,7 +154,7 @@ impl Slot {
     #[inline]
     pub unsafe fn fill(&self, capability: Capability) -> Option<u32> {
         let Capability { object, rights, badge } = capability;
-        object.header().capability_added();
+        object.header().capability_added(rights.contains(Rights::RECEIVE));
         self.rights.set(rights.bits() as u16);
         self.object.set(object.into_raw().as_ptr());
         let next = self.next();
@@ -197,7 +197,7 @@ impl Slot {
     /// # Safety
     /// Nobody refers to what is there.
     pub unsafe fn begin_leaving(&self) -> Option<EntryGuard> {
-        let guard = EntryGuard::new(self.held()?.object.clone());
+        let guard = EntryGuard::new(self.held()?.object.clone(), self.rights());
         self.object.update(|object| object.map_addr(|at| at | HIDDEN));
         self.set_task(Task::Leaving);
         self.end_generation();
@@ -222,8 +222,9 @@ impl Slot {
         Some(unsafe { AnyRef::from_raw(object) })
     }
 
+    /// What is allowed by what is there, or was there last.
     #[inline]
-    fn rights(&self) -> Rights {
+    pub fn rights(&self) -> Rights {
         Rights::from_bits_retain((self.rights.get() & !OTHERS).into())
     }
 

@@ -337,7 +337,7 @@ impl Entries {
         }
         match leaves {
             true => Closed::Left(object),
-            false => Closed::Entry(EntryGuard::new(object)),
+            false => Closed::Entry(EntryGuard::new(object, slot.rights())),
         }
     }
 

@@ -1,12 +1,13 @@
 //! The end of an endpoint or a notification: everybody who waits there is told, however many they are, in steps.
 //!
 //! ```text
-//!               the last capability goes            none is left
-//!   in use ─────────────────────────────► ending ─────────────────► over
-//!                                         │    ▲
-//!                                         └────┘ a few are told
+//!            the last capability goes, or the
+//!            last that receives at an endpoint        none is left
+//!   in use ─────────────────────────────────► ending ─────────────► over
+//!                                             │    ▲
+//!                                             └────┘ a few are told
 //! ```
-//! Nobody comes to a place that is ending, and whoever leaves it for another reason does so as ever. The first step is
+//! It begins once, whichever comes first. Nobody comes to a place that is ending, and whoever leaves it for another reason does so as ever. The first step is
 //! made by whoever let the last capability go, and for most places it is the only one. What is left then stands in a
 //! list, the first first, on which a task of the kernel's works, as urgently as the most urgent of those who let go.
 //!
@@ -28,12 +29,15 @@ use crate::{cause, object::Ref, thread::Claim};
 /// How many threads one step tells.
 pub(super) const STEP: usize = 8;
 
-/// A place that ends with its last capability.
+/// A place that ends with its capabilities.
 pub(super) trait Ends: Place {
     /// What those who wait are told.
     const TOLD: Error;
 
-    /// Claims the first of those who wait, and lets nobody come any more.
+    /// Lets nobody come any more; whether somebody could until now.
+    fn close(&self) -> bool;
+
+    /// Claims the first of those who wait.
     fn claim_one(&self) -> Option<Claim>;
 
     /// Whether nobody comes any more.
@@ -63,9 +67,10 @@ impl<P: Ends> Endings<P> {
         Self { list: Mutex::new(list), task: Once::new() }
     }
 
-    /// The last capability to `place` is gone. Without a lock.
+    /// The last capability to `place` is gone, or the last that matters. Without a lock. A place that is ending already,
+    /// and perhaps stands in the list, is left to who began that.
     pub(super) fn begin(&self, place: &P) {
-        if tell_some(place) {
+        if !place.close() || tell_some(place) {
             return;
         }
         let priority = cause::priority();

@@ -51,8 +51,15 @@ unsafe impl Object for Endpoint {
 
     /// Nobody can come any more: everyone who waits is told.
     fn orphaned(&self) {
-        self.unbind();
+        self.deserted();
+    }
+
+    /// Nobody will ever receive here: who waits for that is told, and so is whoever comes. Who waits to receive as his
+    /// capability goes is told, too.
+    fn deserted(&self) {
         ENDINGS.begin(self);
+        // Who binds it from here on finds it closed.
+        self.unbind();
     }
 
     fn cut(&self) -> Option<&Cut> {

@@ -141,10 +141,12 @@ impl Place for Notification {
 impl Ends for Notification {
     const TOLD: Error = Error::NotificationGone;
 
+    fn close(&self) -> bool {
+        !core::mem::replace(&mut self.state.lock().closed, true)
+    }
+
     fn claim_one(&self) -> Option<Claim> {
-        let mut state = self.state.lock();
-        state.closed = true;
-        claim_first(&mut state.waiters)
+        claim_first(&mut self.state.lock().waiters)
     }
 
     fn is_ending(&self) -> bool {

@@ -5,6 +5,7 @@
 mod bound;
 mod capabilities;
 mod deadlock;
+mod deserted;
 mod differential;
 mod ends;
 mod faults;

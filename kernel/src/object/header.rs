@@ -2,13 +2,13 @@
 
 use core::{
     ptr::NonNull,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
 use orbital_abi::ObjectKind;
 use spin::{Mutex, MutexGuard};
 
-use super::{Cut, reference, registry};
+use super::{Cut, Tally, reference, registry};
 
 /// What is known of an object without knowing its type.
 #[repr(C)]
@@ -19,8 +19,9 @@ pub struct Header {
     derivation: Mutex<bool>,
     /// Counted references, those of capabilities included. At 0 the memory is freed.
     references: AtomicUsize,
-    /// Table entries that name the object. At 0 it is of no more use to anyone: `orphaned`.
-    capabilities: AtomicUsize,
+    /// Table entries that name the object, as [`Tally`] counts them. Without any it is of no more use to anyone:
+    /// `orphaned`; without one by which something could be received, nobody will: `deserted`.
+    capabilities: AtomicU64,
     /// What its type does.
     methods: &'static Methods,
 }
@@ -31,6 +32,8 @@ struct Methods {
     free: unsafe fn(NonNull<Header>),
     /// Called when the last capability is gone.
     orphaned: fn(&Header),
+    /// Called when the last one with `RECEIVE` is gone, and others are there.
+    deserted: fn(&Header),
     /// See [`Object::cut`].
     cut: fn(&Header) -> Option<&Cut>,
 }
@@ -41,6 +44,12 @@ fn orphaned<T: Object>(header: &Header) {
     unsafe { NonNull::from(header).cast::<T>().as_ref() }.orphaned();
 }
 
+/// Calls [`Object::deserted`].
+fn deserted<T: Object>(header: &Header) {
+    // SAFETY: as in `orphaned`.
+    unsafe { NonNull::from(header).cast::<T>().as_ref() }.deserted();
+}
+
 /// Calls [`Object::cut`].
 fn cut<T: Object>(header: &Header) -> Option<&Cut> {
     // SAFETY: as in `orphaned`.
@@ -48,7 +57,7 @@ fn cut<T: Object>(header: &Header) -> Option<&Cut> {
 }
 
 const fn methods<T: Object>(free: unsafe fn(NonNull<Header>)) -> Methods {
-    Methods { free, orphaned: orphaned::<T>, cut: cut::<T> }
+    Methods { free, orphaned: orphaned::<T>, deserted: deserted::<T>, cut: cut::<T> }
 }
 
 /// A kernel object.
@@ -62,6 +71,10 @@ pub unsafe trait Object: Send + Sync + Sized + 'static {
     /// What happens when the last capability to it is gone: blocked threads are woken and the
     /// like. The memory stays as long as someone holds a reference.
     fn orphaned(&self) {}
+
+    /// What happens when the last capability with `RECEIVE` is gone, while there are others. Perhaps while
+    /// [`Object::orphaned`] is called by who lets the last of those go.
+    fn deserted(&self) {}
 
     /// Where it is noted how far a cut of its capabilities has come; `None` where they have no badges.
     fn cut(&self) -> Option<&Cut> {
@@ -79,7 +92,7 @@ impl Header {
             kind: T::KIND,
             derivation: Mutex::new(false),
             references: AtomicUsize::new(1),
-            capabilities: AtomicUsize::new(0),
+            capabilities: AtomicU64::new(0),
             methods: const { &methods::<T>(reference::free::<T>) },
         }
     }
@@ -132,36 +145,60 @@ impl Header {
         self.methods.free
     }
 
-    /// Counts one more table entry.
-    pub fn capability_added(&self) {
-        self.capabilities.fetch_add(1, Ordering::Relaxed);
+    /// Counts one more table entry, by which something can be received or not.
+    #[inline]
+    pub fn capability_added(&self, receives: bool) {
+        self.capabilities.fetch_add(Tally::one(receives).bits(), Ordering::Relaxed);
     }
 
-    /// Counts `count` table entries less, and their references, which are not the last ones. The last entry tells the
-    /// object.
-    pub fn capabilities_killed(&self, count: usize) {
+    /// Counts one less. The last one, and the last one by which something could be received, tell the object.
+    #[inline]
+    pub fn capability_removed(&self, receives: bool) {
+        // Two ways, as most objects have nothing to be received.
+        if receives {
+            self.capabilities_removed(Tally::one(true));
+        } else if self.capabilities.fetch_sub(Tally::one(false).bits(), Ordering::AcqRel) == 1 {
+            self.entries_ended(true);
+        }
+    }
+
+    /// The same of some, and of their references, which are not the last ones.
+    pub fn capabilities_killed(&self, killed: Tally) {
+        let count = killed.count();
         let references = self.references.fetch_sub(count, Ordering::Release);
         debug_assert!(references > count, "none is left that names it");
-        if count > 0 && self.capabilities.fetch_sub(count, Ordering::AcqRel) == count {
-            (self.methods.orphaned)(self);
+        if count > 0 {
+            self.capabilities_removed(killed);
         }
+    }
+
+    #[inline(always)]
+    fn capabilities_removed(&self, removed: Tally) {
+        let bits = self.capabilities.fetch_sub(removed.bits(), Ordering::AcqRel);
+        let before = Tally::from_bits(bits);
+        if before.ends_with(removed) {
+            self.entries_ended(before == removed);
+        }
+    }
+
+    #[cold]
+    fn entries_ended(&self, were_all: bool) {
+        let tell = if were_all { self.methods.orphaned } else { self.methods.deserted };
+        tell(self);
+    }
+
+    fn entries(&self) -> Tally {
+        Tally::from_bits(self.capabilities.load(Ordering::Relaxed))
     }
 
     /// Whether one table entry names it: the caller's, whose table is locked.
     pub fn is_last_capability(&self) -> bool {
-        self.capabilities.load(Ordering::Relaxed) == 1
+        self.entries().count() == 1
     }
 
     /// Whether table entries name it.
     pub fn has_capabilities(&self) -> bool {
-        self.capabilities.load(Ordering::Relaxed) > 0
-    }
-
-    /// Counts one less; the last tells the object.
-    pub fn capability_removed(&self) {
-        if self.capabilities.fetch_sub(1, Ordering::AcqRel) == 1 {
-            (self.methods.orphaned)(self);
-        }
+        self.entries().count() > 0
     }
 }
 

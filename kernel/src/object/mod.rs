@@ -8,6 +8,7 @@ pub mod paid;
 pub mod quota;
 pub mod reference;
 pub mod registry;
+pub mod tally;
 
 #[cfg(test)]
 mod tests;
@@ -18,3 +19,4 @@ pub use identity::identity;
 pub use paid::{Paid, PaidRoom};
 pub use quota::{Charge, Quota, Usage};
 pub use reference::{AnyRef, Ref, Uncounted};
+pub use tally::Tally;

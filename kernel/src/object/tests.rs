@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use orbital_abi::{Error, ObjectKind, Rights};
 
-use super::{AnyRef, Header, Object, Quota, Ref, registry};
+use super::{AnyRef, Header, Object, Quota, Ref, Tally, registry};
 use crate::{
     capability::{Capability, Table},
     ipc::Endpoint,
@@ -25,6 +25,7 @@ struct Probe {
 
 #[derive(Default)]
 struct Counts {
+    deserted: AtomicU64,
     orphaned: AtomicU64,
     dropped: AtomicU64,
 }
@@ -41,6 +42,10 @@ unsafe impl Object for Probe {
 
     fn orphaned(&self) {
         self.counts.orphaned.fetch_add(1, SeqCst);
+    }
+
+    fn deserted(&self) {
+        self.counts.deserted.fetch_add(1, SeqCst);
     }
 }
 
@@ -121,6 +126,65 @@ fn the_last_capability_makes_an_orphan_and_the_last_reference_ends_it() {
     let again = table.lock().insert(Capability::new(probe, Rights::all()), &quota).unwrap();
     drop(table.lock().remove(again).unwrap());
     assert_eq!(counts.now(), (2, 1));
+}
+
+#[test]
+fn the_last_capability_to_receive_by_deserts_and_is_told_once() {
+    let _kernel = Kernel::boot();
+    let (probe, counts) = probe();
+    let now = || (counts.deserted.load(SeqCst), counts.orphaned.load(SeqCst));
+    let quota = Quota::root(0, 1 << 20).unwrap();
+    let table = Table::new(None).unwrap();
+    let insert =
+        |rights| table.lock().insert(Capability::new(probe.clone(), rights), &quota).unwrap();
+    let remove = |slot| drop(table.lock().remove(slot).unwrap());
+    let [send, receive] = [Rights::SEND, Rights::RECEIVE | Rights::GRANT];
+    let (one, two, three) = (insert(send), insert(receive), insert(receive));
+    remove(three);
+    assert_eq!(now(), (0, 0));
+    remove(two);
+    assert_eq!(now(), (1, 0));
+    // Others come and go.
+    remove(insert(send));
+    assert_eq!(now(), (1, 0));
+    remove(one);
+    assert_eq!(now(), (1, 1));
+    // The last one of all is no other's.
+    remove(insert(receive));
+    assert_eq!(now(), (1, 2));
+}
+
+#[test]
+fn some_that_are_killed_at_once_are_counted_as_one_by_one() {
+    let _kernel = Kernel::boot();
+    let (probe, counts) = probe();
+    let now = || (counts.deserted.load(SeqCst), counts.orphaned.load(SeqCst));
+    let header = || Ref::from_object(&*probe).erase();
+    let tally = |senders: usize, receivers: usize| {
+        let mut tally = Tally::default();
+        (0..senders).for_each(|_| tally += Tally::one(false));
+        (0..receivers).for_each(|_| tally += Tally::one(true));
+        tally
+    };
+    let add = |tally: Tally| {
+        for number in 0..tally.count() {
+            header().header().capability_added(number < tally.receivers());
+            // Each entry has a reference.
+            core::mem::forget(probe.clone());
+        }
+    };
+    let kill = |tally| header().header().capabilities_killed(tally);
+    add(tally(3, 3));
+    kill(tally(0, 0));
+    kill(tally(1, 2));
+    assert_eq!(now(), (0, 0));
+    kill(tally(1, 1));
+    assert_eq!(now(), (1, 0));
+    kill(tally(1, 0));
+    assert_eq!(now(), (1, 1));
+    add(tally(1, 1));
+    kill(tally(1, 1));
+    assert_eq!(now(), (1, 2));
 }
 
 #[test]

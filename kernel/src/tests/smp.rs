@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bound;
+mod deserted;
 mod direct;
 mod disowned;
 mod faults;

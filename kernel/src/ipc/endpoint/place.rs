@@ -45,9 +45,12 @@ impl Place for Endpoint {
 impl Ends for Endpoint {
     const TOLD: Error = Error::EndpointGone;
 
+    fn close(&self) -> bool {
+        !core::mem::replace(&mut self.queues.lock().closed, true)
+    }
+
     fn claim_one(&self) -> Option<Claim> {
         let mut queues = self.queues.lock();
-        queues.closed = true;
         let Queues { senders, receivers, .. } = &mut *queues;
         claim_first(senders).or_else(|| claim_first(receivers))
     }

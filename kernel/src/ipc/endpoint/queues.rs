@@ -17,7 +17,7 @@ pub(super) struct Queues {
     /// By what a revoke finds that; `None` where nobody can revoke the capability by which it was bound.
     pub(super) bound_by: Option<Paid<Kept>>,
     pub(super) sweeps: Sweeps,
-    /// The last capability is gone.
+    /// The last capability by which one may receive is gone.
     pub(super) closed: bool,
     /// Which endpoint ends after this one, while it ends.
     pub(super) next_ending: Option<Ref<Endpoint>>,

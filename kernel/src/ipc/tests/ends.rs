@@ -8,7 +8,7 @@ use orbital_abi::{
     Error, ExitReason, Rights,
 };
 
-use super::{Kernel, Notes, Pair, grant, message, pair, user, words};
+use super::{Kernel, Notes, grant, message, pair, user, words};
 use crate::{
     ipc::{Endpoint, ending::STEP},
     object::Ref,
@@ -17,10 +17,14 @@ use crate::{
     thread::Tcb,
 };
 
-/// The client's process ends with its only thread: this one comes after.
-fn another_client(kernel: &Kernel, pair: &Pair) -> (Ref<Process>, CapSlot) {
+/// The client's process ends with its only thread: this one comes after. The endpoint is the server's in that slot.
+pub(super) fn another_client(
+    kernel: &Kernel,
+    server: &Process,
+    slot: CapSlot,
+) -> (Ref<Process>, CapSlot) {
     let other = kernel.process("other");
-    let endpoint = pair.server.capability(pair.receiver).unwrap();
+    let endpoint = server.capability(slot).unwrap();
     let endpoint: Ref<Endpoint> = endpoint.object(Rights::SEND).unwrap();
     let sender = grant(&other, &endpoint, Rights::SEND, 0);
     (other, sender)
@@ -114,10 +118,10 @@ fn everyone_on_an_endpoint_is_told_when_it_is_destroyed() {
             })
             .collect();
         kernel.run_until_idle();
-        pair.server.close(receiver).unwrap();
-        kernel.run_until_idle();
-        assert!(waiting.iter().all(|thread| thread.exit_reason().is_none()), "the client has one");
         pair.client.close(sender).unwrap();
+        kernel.run_until_idle();
+        assert!(waiting.iter().all(|thread| thread.exit_reason().is_none()), "the server has one");
+        pair.server.close(receiver).unwrap();
         kernel.run_until_idle();
         for thread in waiting {
             assert_eq!(thread.exit_reason(), Some(ExitReason::Exited(0)));
@@ -137,8 +141,8 @@ fn a_call_that_was_taken_is_answered_even_where_the_endpoint_is_gone() {
     });
     let client = kernel.spawn(&pair.client, 10, async move {
         assert_eq!(user::call(sender, words(), Never).await, Ok(message(1, &[])));
-        // Nobody can receive any more, but this capability keeps the endpoint.
-        assert_eq!(user::send(sender, words(), Now).await, Err(Error::WouldBlock));
+        // Nobody can receive any more.
+        assert_eq!(user::send(sender, words(), Now).await, Err(Error::EndpointGone));
     });
     kernel.run_until_idle();
     assert_eq!(client.exit_reason(), Some(ExitReason::Exited(0)));
@@ -223,7 +227,7 @@ fn a_caller_that_is_killed_after_its_call_was_taken_is_gone_for_the_server() {
     client.kill();
     kernel.run_until_idle();
     assert_eq!(client.exit_reason(), Some(ExitReason::Killed));
-    let (other, sender) = another_client(&kernel, &pair);
+    let (other, sender) = another_client(&kernel, &pair.server, pair.receiver);
     kernel.spawn(&other, 10, async move {
         user::send(sender, words(), Never).await.unwrap();
     });
@@ -260,7 +264,7 @@ fn a_caller_that_is_gone_does_not_keep_the_server_from_its_next_message() {
     kernel.run_until_idle();
     kernel.preempt = None;
     assert_eq!(client.exit_reason(), Some(ExitReason::Killed));
-    let (other, sender) = another_client(&kernel, &pair);
+    let (other, sender) = another_client(&kernel, &pair.server, pair.receiver);
     kernel.spawn(&other, 10, async move {
         user::send(sender, message(9, &[]), Never).await.unwrap();
     });

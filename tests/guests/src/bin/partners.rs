@@ -22,7 +22,7 @@ suite! {
         a_server_that_is_killed_drops_its_call,
         a_server_thread_that_ends_drops_its_call,
         the_last_capability_takes_all_waiters_along,
-        a_copy_keeps_the_endpoint,
+        a_copy_to_receive_keeps_the_endpoint,
         a_process_s_end_closes_its_capabilities,
         a_taken_call_outlives_its_endpoint,
         reply_receive_learns_that_the_endpoint_is_gone,
@@ -210,12 +210,14 @@ fn the_last_capability_takes_all_waiters_along() {
     }
 }
 
-/// Every copy keeps an endpoint and all who wait there, with whatever rights; the last does not.
-fn a_copy_keeps_the_endpoint() {
+/// Every copy by which one can receive keeps an endpoint and all who wait there; the last does not, whatever others there
+/// are.
+fn a_copy_to_receive_keeps_the_endpoint() {
     for way in WAYS {
         let endpoint = Endpoint::create().unwrap();
         let waiter = way.thread(endpoint.slot(), 0);
-        let copies = [Rights::SEND, Rights::empty(), Rights::RECEIVE]
+        let others = [Rights::SEND, Rights::empty()].map(|it| endpoint.copy(it, 0).unwrap());
+        let copies = [Rights::RECEIVE, Rights::SEND | Rights::RECEIVE]
             .map(|rights| endpoint.copy(rights, 0).unwrap());
         drop(endpoint);
         for copy in copies {
@@ -224,6 +226,7 @@ fn a_copy_keeps_the_endpoint() {
             drop(copy);
         }
         assert_eq!(waiter.join().unwrap(), Err(IpcError::EndpointGone), "{way:?}");
+        drop(others);
     }
 }
 
@@ -231,11 +234,11 @@ fn holder() {
     waits_for_ever();
 }
 
-/// A process holds the last capability to an endpoint: its end, by a kill, ends the waits of others.
+/// A process holds the last capability to receive at an endpoint: its end, by a kill, ends the waits of others.
 fn a_process_s_end_closes_its_capabilities() {
     for way in WAYS {
         let endpoint = Endpoint::create().unwrap();
-        let holder = children::start("holder", |s| s.grant(endpoint.slot(), Rights::SEND, 0));
+        let holder = children::start("holder", |s| s.grant(endpoint.slot(), Rights::RECEIVE, 0));
         settle();
         let waiter = way.thread(endpoint.slot(), 0);
         drop(endpoint);
