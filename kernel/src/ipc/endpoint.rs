@@ -248,7 +248,7 @@ impl Endpoint {
         };
         match found {
             Ok(found) => Self::sent(current, found, message, sending, deadline, |_| CapSlot::NULL),
-            Err(error) => Completion::Done(Err(error)),
+            Err(error) => Completion::Failed(error),
         }
     }
 
@@ -269,7 +269,7 @@ impl Endpoint {
                 let first = first(&claim);
                 if !is_call {
                     hand(current, claim, badge, message, sending, first);
-                    return Completion::Done(Ok(Default::default()));
+                    return Completion::done(current);
                 }
                 let receiver = claim.thread().clone();
                 hand(current, claim, badge, message, sending, first);

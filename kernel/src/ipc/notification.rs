@@ -349,8 +349,8 @@ impl Notification {
             Ok((0, notification)) => {
                 wait(current, BlockReason::WaitingSignal, Some(&notification), deadline)
             }
-            Ok((bits, _)) => Completion::Done(Ok(Registers::control([bits, 0, 0, 0]))),
-            Err(error) => Completion::Done(Err(error)),
+            Ok((bits, _)) => Completion::answered(current, &Registers::control([bits, 0, 0, 0])),
+            Err(error) => Completion::Failed(error),
         }
     }
 

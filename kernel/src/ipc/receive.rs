@@ -27,9 +27,9 @@ pub fn receive(current: &Current, slot: CapSlot, tag: Tag, deadline: Deadline) -
     let bound = bound.and_then(|bound| bound.downcast().ok());
     for _ in 0..MOST_REFUSED {
         match meet(current, slot, bound.as_ref(), accepts, deadline) {
-            Err(error) => return Completion::Done(Err(error)),
+            Err(error) => return Completion::Failed(error),
             Ok(Err(bits)) => {
-                return Completion::Done(Ok(Registers::control([bits, 0, IS_SIGNAL, 0])));
+                return Completion::answered(current, &Registers::control([bits, 0, IS_SIGNAL, 0]));
             }
             Ok(Ok(found)) => match found.queued() {
                 Ok(endpoint) => {
@@ -39,7 +39,7 @@ pub fn receive(current: &Current, slot: CapSlot, tag: Tag, deadline: Deadline) -
                     let taken = take(current, accepts, claim);
                     settle(current);
                     if let Some(registers) = taken {
-                        return Completion::Done(Ok(registers));
+                        return Completion::answered(current, &registers);
                     }
                 }
             },

@@ -42,11 +42,11 @@ pub fn init() {
 #[inline]
 pub fn complete(current: Current, completion: Completion) -> *mut SavedRegisters {
     let turn = match completion {
-        Completion::Done(answer) => {
-            current.answer(answer);
+        Completion::Resumed => Turn::GoOn,
+        Completion::Failed(error) => {
+            current.answer(Err(error));
             Turn::GoOn
         }
-        Completion::Resumed => Turn::GoOn,
         Completion::Written => Turn::Look,
         Completion::Yield => Turn::Yield,
         Completion::Blocked => Turn::Block,

@@ -6,7 +6,7 @@ use orbital_abi::{
 };
 use orbital_executor::yield_now;
 
-use super::{Answer, census::identity_of, done, value};
+use super::{Answer, census::identity_of, value};
 use crate::{
     capability::{
         revoke::{Begun, Revoking},
@@ -39,12 +39,8 @@ fn other_process(
 #[inline(always)]
 pub(super) fn copy(current: &Current, registers: &Registers) -> Completion {
     match copied(current, registers) {
-        Ok(slot) => {
-            // Right where it belongs, as in `done`.
-            current.answer(Ok(value(slot.bits())));
-            Completion::Resumed
-        }
-        Err(error) => Completion::Done(Err(error)),
+        Ok(slot) => Completion::answered(current, &value(slot.bits())),
+        Err(error) => Completion::Failed(error),
     }
 }
 
@@ -60,7 +56,7 @@ pub(super) fn relocate(current: &Current, registers: &Registers) -> Completion {
     let [source, process, ..] = registers.control.map(CapSlot::from_bits);
     let own = current.process.clone();
     match relocate_in(&own, source, process).transpose() {
-        Some(answer) => answer.into(),
+        Some(answer) => Completion::of(current, answer),
         None => block(current, BlockReason::Working, async move {
             loop {
                 yield_now().await;
@@ -104,10 +100,10 @@ pub(super) fn close(current: &Current, registers: &Registers) -> Completion {
     match current.process.remove(CapSlot::from_bits(registers.control[0])) {
         Ok(Closed::Entry(entry)) if !entry.has_end() => {
             drop(entry);
-            done(current)
+            Completion::done(current)
         }
         Ok(closed) => close_other(current, closed),
-        Err(error) => Completion::Done(Err(error)),
+        Err(error) => Completion::Failed(error),
     }
 }
 
@@ -118,7 +114,7 @@ fn close_other(current: &Current, closed: Closed) -> Completion {
     drop_left(closed);
     match current.process.is_ending() {
         true => Completion::End(ExitReason::Killed),
-        false => done(current),
+        false => Completion::done(current),
     }
 }
 
@@ -136,9 +132,9 @@ pub(super) fn revoke(current: &Current, registers: &Registers) -> Completion {
     let slot = CapSlot::from_bits(slot);
     let unfinished = Unfinished(current.process.clone());
     let mut begun = match begin_revoke(&current.process, slot, badge) {
-        Ok(Begun::Nothing) => return done(current),
+        Ok(Begun::Nothing) => return Completion::done(current),
         Ok(begun) => begun,
-        Err(error) => return Completion::Done(Err(error)),
+        Err(error) => return Completion::Failed(error),
     };
     block(current, BlockReason::Working, async move {
         loop {

@@ -34,7 +34,7 @@ fn look(
 ) -> Completion {
     match may_look(current, registers) {
         Ok(()) => block(current, BlockReason::Working, find),
-        Err(error) => Completion::Done(Err(error)),
+        Err(error) => Completion::Failed(error),
     }
 }
 

@@ -37,13 +37,13 @@ fn ask(
         Ok((thread, _)) if thread.is(current) => {
             // The CPU that it has just come from may still serve an earlier wish: then nobody else says it.
             sched::leave_for_dispatcher();
-            Completion::Done(Ok(Registers::default()))
+            Completion::done(current)
         }
         Ok((thread, ticket)) => block(current, BlockReason::Asking(thread.id), async move {
             thread.fulfilled(ticket).await;
             Outcome::Answer(Ok(Registers::default()))
         }),
-        Err(error) => Completion::Done(Err(error)),
+        Err(error) => Completion::Failed(error),
     }
 }
 

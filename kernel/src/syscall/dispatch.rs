@@ -3,8 +3,8 @@
 use orbital_abi::{Error, Registers, Syscall, trace::EventKind};
 
 use super::{
-    capability, census, clock, control, fault, interrupt, ipc, log, memory, notification, port,
-    process, system, thread, timer, waits,
+    Answer, capability, census, clock, control, fault, interrupt, ipc, log, memory, notification,
+    port, process, system, thread, timer, waits,
 };
 use crate::{
     arch::SavedRegisters,
@@ -45,7 +45,7 @@ fn handle(current: Current, number: u64) -> *mut SavedRegisters {
     // What it leaves to be done later is done as urgently as it runs.
     cause::set(current.priority());
     let Some(syscall) = Syscall::from_number(number) else {
-        return run(current, |_, _| Completion::Done(Err(Error::UnknownSyscall)));
+        return run(current, |_, _| Completion::Failed(Error::UnknownSyscall));
     };
     match syscall {
         Syscall::Null => run(current, |_, _| Ok(Registers::default())),
@@ -123,11 +123,28 @@ fn handle(current: Current, number: u64) -> *mut SavedRegisters {
 /// Lets `handler` take the call. A function of its own for each handler, with no larger a stack frame than that
 /// needs, and no more loads than it has arguments.
 #[inline(never)]
-fn run<C: Into<Completion>>(
+fn run<R: Completes>(
     current: Current,
-    handler: impl FnOnce(&Current, &Registers) -> C,
+    handler: impl FnOnce(&Current, &Registers) -> R,
 ) -> *mut SavedRegisters {
     let registers = current.with_registers(|registers| registers.syscall_registers());
-    let completion = handler(&current, &registers).into();
+    let completion = handler(&current, &registers).complete(&current);
     dispatch::complete(current, completion)
+}
+
+/// What handlers give.
+trait Completes {
+    fn complete(self, current: &Current) -> Completion;
+}
+
+impl Completes for Completion {
+    fn complete(self, _: &Current) -> Completion {
+        self
+    }
+}
+
+impl Completes for Answer {
+    fn complete(self, current: &Current) -> Completion {
+        Completion::of(current, self)
+    }
 }

@@ -85,7 +85,7 @@ fn send_with(current: &Current, registers: &Registers, expects: Expects) -> Comp
         Ok(message) => {
             Endpoint::send(current, endpoint(registers), &message, expects, deadline(registers))
         }
-        Err(error) => Completion::Done(Err(error)),
+        Err(error) => Completion::Failed(error),
     }
 }
 
@@ -108,7 +108,7 @@ pub(super) fn receive(current: &Current, registers: &Registers) -> Completion {
     })();
     match decoded {
         Ok(tag) => receive::receive(current, endpoint(registers), tag, deadline(registers)),
-        Err(error) => Completion::Done(Err(error)),
+        Err(error) => Completion::Failed(error),
     }
 }
 
@@ -134,7 +134,7 @@ pub(super) fn reply_receive(current: &Current, registers: &Registers) -> Complet
     })();
     let message = match decoded {
         Ok(message) => message,
-        Err(error) => return Completion::Done(Err(error)),
+        Err(error) => return Completion::Failed(error),
     };
     // One that brings capabilities has no place for the name of a kept one.
     let kept = match message.tag.capabilities() {
@@ -143,7 +143,7 @@ pub(super) fn reply_receive(current: &Current, registers: &Registers) -> Complet
     };
     let receive = || match receive::receive(current, slot, message.tag, deadline(registers)) {
         // It was there before the answer.
-        Completion::Done(Err(Error::StaleCapability)) => Completion::Done(Err(Error::Revoked)),
+        Completion::Failed(Error::StaleCapability) => Completion::Failed(Error::Revoked),
         received => received,
     };
     match reply::reply(current, kept, &message) {
@@ -155,7 +155,7 @@ pub(super) fn reply_receive(current: &Current, registers: &Registers) -> Complet
             received
         }
         Err(Error::PeerGone) => receive(),
-        Err(error) => Completion::Done(Err(error)),
+        Err(error) => Completion::Failed(error),
     }
 }
 

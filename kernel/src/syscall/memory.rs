@@ -11,7 +11,7 @@ use orbital_abi::{
 };
 use orbital_executor::yield_now;
 
-use super::{Answer, done, lookup, process_or_own, value};
+use super::{Answer, lookup, process_or_own, value};
 use crate::{
     arch::{self, Access, Cache},
     capability::Capability,
@@ -44,7 +44,7 @@ pub(super) fn again(
     take: impl FnOnce() -> Answer + 'static,
 ) -> Completion {
     if error != Error::QuotaExceeded || reclaim::is_done() {
-        return Completion::Done(Err(error));
+        return Completion::Failed(error);
     }
     block(current, BlockReason::Working, async move {
         reclaim::finish().await;
@@ -59,7 +59,7 @@ pub(super) fn create(current: &Current, registers: &Registers) -> Completion {
             let process = current.process.clone();
             again(current, error, move || make(&process, bytes))
         },
-        |answer| Completion::Done(Ok(answer)),
+        |answer| Completion::answered(current, &answer),
     )
 }
 
@@ -89,17 +89,17 @@ pub(super) fn clone(current: &Current, registers: &Registers) -> Completion {
     let slot = CapSlot::from_bits(registers.control[0]);
     let source: Ref<MemoryObject> = match lookup(current, slot, Rights::READ) {
         Ok(source) => source,
-        Err(error) => return Completion::Done(Err(error)),
+        Err(error) => return Completion::Failed(error),
     };
     if source.is_device() {
-        return Completion::Done(Err(Error::InvalidArgument));
+        return Completion::Failed(Error::InvalidArgument);
     }
     let process = current.process.clone();
     let mut copy = match copy_of(&source, &process) {
         // What is on its way back may be this process's.
         Err(Error::QuotaExceeded) if !reclaim::is_done() => None,
         Ok(copy) => Some(copy),
-        Err(error) => return Completion::Done(Err(error)),
+        Err(error) => return Completion::Failed(error),
     };
     block(current, BlockReason::Working, async move {
         if copy.is_none() {
@@ -154,10 +154,10 @@ fn access(rights: Rights) -> Result<Option<Access>, Error> {
 pub(super) fn map(current: &Current, registers: &Registers) -> Completion {
     let (process, mapping, by) = match decode_map(&current.process, registers) {
         Ok(decoded) => decoded,
-        Err(error) => return Completion::Done(Err(error)),
+        Err(error) => return Completion::Failed(error),
     };
     match map_by(&current.process, &process, mapping, by) {
-        Ok(()) => done(current),
+        Ok(()) => Completion::done(current),
         Err(error) => map_again(current, error),
     }
 }
@@ -224,16 +224,16 @@ pub(super) fn unmap(current: &Current, registers: &Registers) -> Completion {
     let MemoryUnmap { address, bytes, process: slot } = MemoryUnmap::decode(registers);
     let process = match process_or_own(&current.process, slot) {
         Ok(process) => process,
-        Err(error) => return Completion::Done(Err(error)),
+        Err(error) => return Completion::Failed(error),
     };
     let unfinished =
         match AddressSpace::begin_unmap(&process.space, address, bytes, arch::cpu_index()) {
-            Ok(Begun::Over) => return done(current),
+            Ok(Begun::Over) => return Completion::done(current),
             Ok(Begun::Number(number)) => {
                 return finish(current, Unfinished(process.into_owned()), number);
             }
             Ok(_) => Unfinished(process.into_owned()),
-            Err(error) => return Completion::Done(Err(error)),
+            Err(error) => return Completion::Failed(error),
         };
     let own = current.process.clone();
     block(current, BlockReason::Working, async move {
@@ -255,7 +255,7 @@ pub(super) fn protect(current: &Current, registers: &Registers) -> Completion {
     })();
     let (process, access, arguments) = match decoded {
         Ok(decoded) => decoded,
-        Err(error) => return Completion::Done(Err(error)),
+        Err(error) => return Completion::Failed(error),
     };
     let (own, unfinished) = (current.process.clone(), Unfinished(process.into_owned()));
     let mut check = Check::default();
@@ -275,7 +275,7 @@ pub(super) fn protect(current: &Current, registers: &Registers) -> Completion {
 fn finish(current: &Current, unfinished: Unfinished, number: u64) -> Completion {
     let space = &unfinished.0.space;
     if let Progress::Over = space.advance(number, arch::cpu_index()) {
-        return done(current);
+        return Completion::done(current);
     }
     block(current, BlockReason::Working, async move {
         // That was the first step.

@@ -34,7 +34,6 @@ use orbital_executor::timer::Elapsed;
 use crate::{
     object::{Object, Ref},
     process::Process,
-    sched::Completion,
     thread::Current,
 };
 
@@ -44,14 +43,6 @@ type Answer = Result<Registers, Error>;
 /// An answer of one control word.
 fn value(value: u64) -> Registers {
     Registers::control([value, 0, 0, 0])
-}
-
-/// The call is done, and its answer says no more than that: written right where it belongs, which takes fewer
-/// steps than to hand registers over that are all zero.
-#[inline]
-fn done(current: &Current) -> Completion {
-    current.answer_done();
-    Completion::Resumed
 }
 
 /// The answer of a wait for an end, which gave `reason` if it has come, and else is over because the capability by

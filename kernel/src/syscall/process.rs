@@ -40,10 +40,10 @@ pub(super) fn exit(current: &Current, registers: &Registers) -> Completion {
 pub(super) fn kill(current: &Current, registers: &Registers) -> Completion {
     let slot = CapSlot::from_bits(registers.control[0]);
     match lookup::<Process>(current, slot, Rights::MANAGE) {
-        Ok(process) if !process.end(ExitReason::Killed) => Completion::Done(Err(Error::Ended)),
+        Ok(process) if !process.end(ExitReason::Killed) => Completion::Failed(Error::Ended),
         Ok(process) if process.is(&current.process) => Completion::End(ExitReason::Killed),
-        Ok(_) => Completion::Done(Ok(Registers::default())),
-        Err(error) => Completion::Done(Err(error)),
+        Ok(_) => Completion::done(current),
+        Err(error) => Completion::Failed(error),
     }
 }
 
@@ -52,13 +52,13 @@ pub(super) fn wait(current: &Current, registers: &Registers) -> Completion {
     let slot = CapSlot::from_bits(registers.control[0]);
     let process = match lookup::<Process>(current, slot, Rights::WAIT) {
         Ok(process) => process,
-        Err(error) => return Completion::Done(Err(error)),
+        Err(error) => return Completion::Failed(error),
     };
     if let Some(reason) = process.exit_reason() {
-        return Completion::Done(Ok(Registers::control(reason.encode())));
+        return Completion::answered(current, &Registers::control(reason.encode()));
     }
     if deadline == Deadline::Now {
-        return Completion::Done(Err(Error::WouldBlock));
+        return Completion::Failed(Error::WouldBlock);
     }
     process.hurry(current.priority());
     let own = current.process.clone();

@@ -32,11 +32,11 @@ use crate::{
 pub(super) fn log(current: &Current, registers: &Registers) -> Completion {
     let arguments = match SystemLog::decode(registers) {
         Ok(arguments) => arguments,
-        Err(error) => return Completion::Done(Err(error)),
+        Err(error) => return Completion::Failed(error),
     };
     match log_line(&current.process, &arguments) {
-        Ok(()) => Completion::Done(Ok(Registers::default())),
-        Err(Uncopied::Refused(error)) => Completion::Done(Err(error)),
+        Ok(()) => Completion::done(current),
+        Err(Uncopied::Refused(error)) => Completion::Failed(error),
         Err(Uncopied::Unsettled(object)) => {
             let process = current.process.clone();
             block(current, BlockReason::Working, log_settled(process, arguments, object))

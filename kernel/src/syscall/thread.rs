@@ -51,13 +51,13 @@ pub(super) fn wait(current: &Current, registers: &Registers) -> Completion {
     let slot = CapSlot::from_bits(registers.control[0]);
     let thread = match lookup::<Tcb>(current, slot, Rights::WAIT) {
         Ok(thread) => thread,
-        Err(error) => return Completion::Done(Err(error)),
+        Err(error) => return Completion::Failed(error),
     };
     if let Some(reason) = thread.exit_reason() {
-        return Completion::Done(Ok(Registers::control(reason.encode())));
+        return Completion::answered(current, &Registers::control(reason.encode()));
     }
     if deadline == Deadline::Now {
-        return Completion::Done(Err(Error::WouldBlock));
+        return Completion::Failed(Error::WouldBlock);
     }
     let own = current.process.clone();
     block(current, BlockReason::WaitingThread(thread.id), async move {
@@ -81,7 +81,7 @@ pub(super) fn message_page(current: &Current, registers: &Registers) -> Completi
         thread.give_message_page(address).map(value)
     };
     match give() {
-        Ok(answer) => Completion::Done(Ok(answer)),
+        Ok(answer) => Completion::answered(current, &answer),
         Err(error) => memory::again(current, error, give),
     }
 }

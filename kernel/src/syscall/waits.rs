@@ -22,7 +22,7 @@ pub(super) fn next(current: &Current, registers: &Registers) -> Completion {
     if let Err(error) =
         lookup::<SystemObject>(current, CapSlot::from_bits(slot), Rights::STATISTICS)
     {
-        return Completion::Done(Err(error));
+        return Completion::Failed(error);
     }
     block(current, BlockReason::Working, async move {
         let found = next_thread(process, thread, describe).await;

@@ -94,6 +94,12 @@ impl Current {
         self.with_registers(|registers| write_answer(registers, answer));
     }
 
+    /// The same, where it succeeded.
+    #[inline]
+    pub fn answer_values(&self, values: &Registers) {
+        self.with_registers(|registers| registers.set_answer(0, values));
+    }
+
     /// The same, where that is no more than that it succeeded.
     #[inline(always)]
     pub fn answer_done(&self) {

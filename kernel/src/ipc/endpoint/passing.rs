@@ -61,7 +61,7 @@ impl Endpoint {
         deadline: Deadline,
     ) -> Completion {
         let Side::Senders(sending, tag) = own else {
-            return Completion::Done(Err(Error::InvalidMessage));
+            return Completion::Failed(Error::InvalidMessage);
         };
         let bring = Bring::new(current, tag);
         let meet = || Self::meet_and_pass(current, slot, own, deadline, &bring);
@@ -77,7 +77,7 @@ impl Endpoint {
                 current.with_registers(SavedRegisters::call_again);
                 Completion::Written
             }
-            Err(error) => Completion::Done(Err(error)),
+            Err(error) => Completion::Failed(error),
         }
     }
 

@@ -45,7 +45,7 @@ fn idle() {
 fn fill(slot: CapSlot, process: CapSlot) -> (Vec<CapSlot>, Error) {
     let mut copies = Vec::with_capacity(MAX_SLOTS);
     loop {
-        match copy_to(slot, process, Rights::SEND, 0) {
+        match copy_to(slot, process, Rights::RECEIVE, 0) {
             Ok(copy) => copies.push(copy),
             Err(error) => return (copies, error),
         }
@@ -184,7 +184,7 @@ fn another_s_table_is_paid_by_its_process() {
     assert_eq!(error, Error::QuotaExceeded);
     assert!(!copies.is_empty() && copies.len() < 1000, "{}", copies.len());
     assert!(endpoint.copy(Rights::SEND, 0).is_ok());
-    // Endpoints live as long as somebody's capability does.
+    // Endpoints live as long as somebody can receive there.
     let slot = endpoint.slot();
     let waiter = threads::at(MIDDLE, move || threads::endpoint(slot).receive());
     threads::settle();
