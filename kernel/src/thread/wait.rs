@@ -229,6 +229,12 @@ impl Tcb {
         self.wait.load() == (sequence, Phase::Queued)
     }
 
+    /// Whether it is in no wait. For itself, or whoever has its operation.
+    #[inline]
+    pub fn waits_for_nothing(&self) -> bool {
+        self.wait.load().1 == Phase::Idle
+    }
+
     /// Whether what it sends is word of its fault. While it waits.
     #[inline]
     pub fn sends_fault(&self) -> bool {
