@@ -7,9 +7,10 @@
 //!                                             │    ▲
 //!                                             └────┘ a few are told
 //! ```
-//! It begins once, whichever comes first. Nobody comes to a place that is ending, and whoever leaves it for another reason does so as ever. The first step is
-//! made by whoever let the last capability go, and for most places it is the only one. What is left then stands in a
-//! list, the first first, on which a task of the kernel's works, as urgently as the most urgent of those who let go.
+//! It begins once, whichever comes first. Nobody comes to a place that is ending, and whoever leaves it for another reason
+//! does so as ever. The first step is made by whoever let the capability go, and for most places it is the only one. What is
+//! left then stands in a list, the first first, on which a task of the kernel's works, as urgently as the most urgent of
+//! those who let go.
 //!
 //! Lock order: the list, then a place's own.
 #![forbid(unsafe_code)]
