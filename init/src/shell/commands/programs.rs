@@ -69,6 +69,7 @@ fn wait(shell: &mut Shell, id: u64) -> Result<Option<ExitReason>, Failure> {
                 }
                 before.unwrap_or(after).iter().for_each(|byte| shell.ahead.push(*byte));
             }
+            Event::StartedAnew(service) => shell.started_anew(service),
             Event::ConsoleAnew => {}
             // The next prompt finds that out again.
             Event::NoInput => shell.has_input = false,
