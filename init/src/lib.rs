@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod backoff;
+pub mod capitals;
 pub mod console;
 pub mod log;
 pub mod manifest;

@@ -4,7 +4,7 @@
 //! | name | what |
 //! |---|---|
 //! | `console` | the console, with the right to read |
-//! | `processes`, `log`, `names`, `supervisor` | services |
+//! | `processes`, `log`, `names`, `supervisor` | services; what it has of `names`, its programs have too |
 //!
 //! With `exec=a; b` among its arguments it runs these commands, without a prompt, and ends: with 0, or with 1 if one failed.
 #![cfg_attr(target_os = "none", no_std, no_main)]

@@ -1,23 +1,24 @@
 //! The process server: [`protocol::processes`](crate::protocol::processes).
 //!
-//! Programs are its children, and what they use is part of what it may use itself. A program gets the right to log, its
-//! output if one came with the question, and nothing else. A thread waits for the end of each.
+//! Programs are its children, and what they use is part of what it may use itself. A program gets the right to log, what came
+//! with the question, and nothing else. A thread waits for the end of each.
 //!
 //! | module | what |
 //! |---|---|
+//! | `given` | what a program gets of what came |
 //! | `programs` | those that run, and those that have ended and were not waited for |
 #![forbid(unsafe_code)]
 
+mod given;
 mod programs;
 
-use alloc::{string::ToString, sync::Arc, vec::Vec};
+use alloc::{string::ToString, sync::Arc};
 use core::mem::ManuallyDrop;
 
 use orbital_user::{
     CapSlot, Endpoint, Error, ExitReason, IpcError, Process, Reply, Rights, Thread,
     abi::{arguments::NAME_BYTES, bootstrap::COMMAND_LINE_BYTES},
     capability::{Capability, copy_to},
-    output::OUTPUT,
     program::Archive,
     rpc::{self, Call},
     spawn::{Child, Spawn},
@@ -33,6 +34,7 @@ use crate::{
         processes::{Answer, KILL, LIST, Program, Question, START},
     },
 };
+use given::given;
 use programs::{Programs, Run, Seen};
 
 /// What a program may use for which nothing is said: frames, and bytes of kernel memory.
@@ -67,7 +69,7 @@ impl Server {
         let may = |right| may(call.badge, right);
         match call.question {
             Question::Start(program) if may(START) => {
-                rpc::Answer::Reply(self.start(client, &program, call.capabilities))
+                rpc::Answer::Reply(self.start(client, &program, &call.capabilities))
             }
             Question::Wait(id) if may(START) || may(KILL) => self.wait(id, client, may(KILL)),
             Question::Kill(id) if may(KILL) => rpc::Answer::Reply(self.kill(id)),
@@ -78,15 +80,15 @@ impl Server {
         }
     }
 
-    fn start(&self, client: u64, program: &Program, mut came: Vec<Capability>) -> Answer {
+    fn start(&self, client: u64, program: &Program, came: &[Capability]) -> Answer {
         let Some(file) = self.archive.find(&program.name) else { return Answer::Unknown };
-        let output = came.pop();
-        if !came.is_empty() {
-            return Answer::Failed("more came with it than its output".into());
-        }
         if program.arguments.len() > COMMAND_LINE_BYTES {
             return Answer::Failed("its arguments are too long".into());
         }
+        let given = match given(&program.given, came) {
+            Ok(given) => given,
+            Err(reason) => return Answer::Failed(reason),
+        };
         let or_usual = |wanted, usual| if wanted == 0 { usual } else { wanted };
         let frames = or_usual(program.frames, USUAL.0);
         let kernel_bytes = or_usual(program.kernel_bytes, USUAL.1);
@@ -97,8 +99,8 @@ impl Server {
             .priority(DEFAULT_PRIORITY.min(self.priority))
             .quota(frames, kernel_bytes)
             .system(Rights::LOG);
-        if let Some(output) = &output {
-            spawn = spawn.grant_as(OUTPUT, output.slot(), Rights::SEND, 0);
+        for given in &given {
+            spawn = spawn.grant_as(given.name, given.slot, given.rights, 0);
         }
         let started = spawn
             .prepare(file)

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Right;
 
+/// By which name a program finds its capability to the service.
+pub const NAME: &str = "names";
+
 /// May register names.
 pub const REGISTER: Right = ("register", 1);
 /// May look names up, and wait for them.
@@ -17,16 +20,17 @@ pub const RIGHTS: &[Right] = &[REGISTER, LOOK_UP];
 /// What a client asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Question {
-    /// Let others find the capability that comes with this by this name: an endpoint's, with `SEND` and `GRANT`. Its client
-    /// alone can take the name back, or give it to another endpoint, until the endpoint is gone with its program.
+    /// Let others find the capability that comes with this by this name: an endpoint's, with `SEND` and `GRANT`, which is all
+    /// that is kept of it. Its client alone can take the name back, or give it to another endpoint, until nobody can receive
+    /// there any more.
     Register(String),
     /// Let nobody find this name any more.
     Remove(String),
-    /// The capability of this name, now.
+    /// The capability of this name, now. It may be to an endpoint whose server has ended: what is sent there fails.
     LookUp(String),
     /// The same once there is one.
     Wait(String),
-    /// All names.
+    /// All names, but for those whose capabilities were revoked.
     List,
 }
 
@@ -47,6 +51,6 @@ pub enum Answer {
     Invalid,
     /// The badge lacks the right.
     NotAllowed,
-    /// There is no room for more names.
+    /// There is no room for more names: of this client, of those who wait, or in the service's quota.
     Full,
 }

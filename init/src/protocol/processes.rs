@@ -19,7 +19,7 @@ pub const RIGHTS: &[Right] = &[START, KILL, LIST];
 /// What a client asks. Programs are named by the kernel's number of their process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Question {
-    /// Start a program. The capability that comes with this, if one does, is its output.
+    /// Start a program. It gets the capabilities that come with this, as [`Program::given`] says.
     Start(Program),
     /// How it ends: answered when it has. It is forgotten then.
     Wait(u64),
@@ -40,6 +40,10 @@ pub struct Program {
     pub frames: u64,
     /// Bytes of kernel memory; 0 for what is usual.
     pub kernel_bytes: u64,
+    /// By which names it finds the capabilities that come with the question, in their order: up to 16 bytes each, none of
+    /// them zero, all different. What is called [`OUTPUT`](orbital_user::output::OUTPUT) it can send to and no more; the others
+    /// keep their rights. Each keeps its badge.
+    pub given: Vec<String>,
 }
 
 /// A program that runs or has ended.

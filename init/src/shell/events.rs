@@ -13,8 +13,10 @@ use orbital_user::{
 pub enum Event {
     /// These bytes were typed.
     Typed(Vec<u8>),
-    /// The console was started anew.
+    /// The console was started anew: its reader says so.
     ConsoleAnew,
+    /// A service was started anew, this one: init says so.
+    StartedAnew(&'static str),
     /// Nothing will be typed any more.
     NoInput,
     /// The program with this number has ended: how, where that is known.

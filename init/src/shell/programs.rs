@@ -9,8 +9,8 @@ use alloc::{
 };
 
 use orbital_user::{
-    Endpoint, Error, ExitReason, Rights,
-    output::Output,
+    CapSlot, Endpoint, Error, ExitReason, Rights,
+    output::{OUTPUT, Output},
     rpc::{self, Client},
     thread,
 };
@@ -19,7 +19,10 @@ use super::{
     events::{Event, Events},
     terminal::Terminal,
 };
-use crate::protocol::processes::{Answer, Program, Question};
+use crate::protocol::{
+    names,
+    processes::{Answer, Program, Question},
+};
 
 /// A program that runs, or has ended and was not told of.
 #[derive(Clone, Debug)]
@@ -66,15 +69,29 @@ impl Programs {
         self.server.call(question).map_err(|error| format!("the process server: {error}"))
     }
 
-    /// Starts a program and gives its number. An [`Event::Ended`] tells its end.
+    /// Starts a program and gives its number. An [`Event::Ended`] tells its end. It gets the shell as its output, and the
+    /// capability to the name service in `names`, if there is one: all programs of the shell's, and the shell itself, are one
+    /// client of that.
     ///
     /// # Errors
     /// Why it could not be started.
-    pub fn start(&mut self, name: &str, arguments: &str) -> Result<u64, String> {
-        let program =
-            Program { name: name.into(), arguments: arguments.into(), frames: 0, kernel_bytes: 0 };
-        let question = Question::Start(program);
-        let answered = self.server.call_with(&question, &[self.output.slot()]);
+    pub fn start(
+        &mut self,
+        name: &str,
+        arguments: &str,
+        names: Option<CapSlot>,
+    ) -> Result<u64, String> {
+        let output = (OUTPUT.into(), self.output.slot());
+        let names = names.map(|slot| (names::NAME.into(), slot));
+        let (given, slots): (_, Vec<_>) = [output].into_iter().chain(names).unzip();
+        let program = Program {
+            name: name.into(),
+            arguments: arguments.into(),
+            frames: 0,
+            kernel_bytes: 0,
+            given,
+        };
+        let answered = self.server.call_with(&Question::Start(program), &slots);
         let (answer, _) = answered.map_err(|error| format!("the process server: {error}"))?;
         let id = match answer {
             Answer::Started(id) => id,

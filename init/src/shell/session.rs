@@ -9,6 +9,7 @@ use super::{
     events::{Event, Events},
     line::{self, Editor},
     programs::Programs,
+    services,
     state::Shell,
     table,
     terminal::{Terminal, Typed},
@@ -65,6 +66,10 @@ impl Shell {
     /// Talks with a person, for as long as there is one.
     pub fn talk(&mut self) {
         self.line(format_args!("{GREETING}"));
+        if let Some(supervisor) = &self.supervisor {
+            // Without it, there is nothing to tell.
+            let _ = services::watch(supervisor, self.services(), Arc::clone(&self.events));
+        }
         let columns = self.terminal.columns();
         let mut editor = Editor::default();
         while let Some(line) = self.prompt(&mut editor, columns) {
@@ -107,7 +112,8 @@ impl Shell {
     fn wait_for_keys(&mut self) {
         match self.events.wait() {
             Event::Typed(bytes) => bytes.into_iter().for_each(|byte| self.ahead.push(byte)),
-            Event::ConsoleAnew => {}
+            Event::ConsoleAnew => self.terminal.show_again(),
+            Event::StartedAnew(service) => self.started_anew(service),
             Event::NoInput => self.has_input = false,
             Event::Ended(id, reason) => self.ended(id, reason),
         }

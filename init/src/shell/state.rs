@@ -18,7 +18,8 @@ use orbital_user::{
 use super::{events::Events, programs::Programs, terminal::Terminal};
 use crate::{
     console::input::Input,
-    protocol::{log, names, supervisor},
+    names,
+    protocol::{log, supervisor},
 };
 
 /// Why a command has failed.
@@ -106,7 +107,7 @@ pub struct Shell {
     /// The log service.
     pub log: Option<Client<log::Question, log::Answer>>,
     /// The name service.
-    pub names: Option<Client<names::Question, names::Answer>>,
+    pub names: Option<names::client::Client>,
     /// Init.
     pub supervisor: Option<Client<supervisor::Question, supervisor::Answer>>,
 }
@@ -129,6 +130,25 @@ impl Shell {
     pub fn ended(&mut self, id: u64, reason: Option<ExitReason>) {
         let told = self.programs.as_mut().and_then(|programs| programs.ended(id, reason));
         self.news.extend(told);
+    }
+
+    /// A service was started anew: that is to be told, once for as often as it was until then.
+    pub fn started_anew(&mut self, service: &str) {
+        let told = format!("{service}: started anew\n");
+        if !self.news.contains(&told) {
+            self.news.push(told);
+        }
+    }
+
+    /// Which services it was given, as init calls them.
+    pub fn services(&self) -> Vec<&'static str> {
+        let given = [
+            ("console", true),
+            ("processes", self.programs.is_some()),
+            ("log", self.log.is_some()),
+            ("names", self.names.is_some()),
+        ];
+        given.into_iter().filter_map(|(name, is_given)| is_given.then_some(name)).collect()
     }
 
     /// Shows a line.

@@ -61,17 +61,27 @@ impl Terminal {
         });
     }
 
-    /// Shows `text` wherever the cursor is.
+    /// Shows `text` wherever the cursor is. The line that is being typed may not be seen any more.
     pub fn write_raw(&self, text: &str) {
-        let _line = self.line.lock();
+        let mut line = self.line.lock();
+        *line = None;
         self.send(text.to_owned());
     }
 
-    /// Shows the line that is being typed, as [`Editor::show`](super::line::Editor::show) gives it.
+    /// Shows the line that is being typed, as [`Editor::show`](super::line::Editor::show) gives it, if it is not shown yet.
     pub fn show_line(&self, shown: String) {
         let mut line = self.line.lock();
-        self.send(shown.clone());
-        *line = Some(shown);
+        if line.as_ref() != Some(&shown) {
+            self.send(shown.clone());
+            *line = Some(shown);
+        }
+    }
+
+    /// Shows the line again, if there is one: to a console that was started anew.
+    pub fn show_again(&self) {
+        if let Some(line) = &*self.line.lock() {
+            self.send(line.clone());
+        }
     }
 
     /// No line is being typed any more; `text` stands in its place.

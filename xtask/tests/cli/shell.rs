@@ -3,6 +3,8 @@
 
 use std::{fs, time::Instant};
 
+use tempfile::TempDir;
+
 use crate::support::{Ran, person::Person, run, xtask};
 
 /// The row of a prompt without a line.
@@ -37,6 +39,7 @@ fn a_person_edits_lines_and_runs_programs() {
     edits_lines(&mut person);
     runs_programs(&mut person);
     runs_programs_behind(&mut person);
+    finds_programs_by_name(&mut person);
     looks_around(&mut person);
     person.enters("shutdown");
     let (status, text) = person.leaves();
@@ -98,14 +101,20 @@ fn runs_programs(person: &mut Person) {
     person.sees("\ntyped ahead\n");
 }
 
-fn runs_programs_behind(person: &mut Person) {
-    person.enters("run spins &");
+/// Runs a program behind, which says this first; gives its number.
+fn runs_behind(person: &mut Person, program: &str, arguments: &str, said: &str) -> u64 {
+    person.enters(&format!("run {program} {arguments} &"));
     // Its text may come before its number.
-    person.sees_all(&["] spins\n", "\nspinning\n"]);
+    let end = format!("] {program}\n");
+    person.sees_all(&[&end, &format!("\n{said}\n")]);
     let text = person.text();
-    let (before, _) = text.rsplit_once("] spins\n").unwrap();
+    let (before, _) = text.rsplit_once(&end).unwrap();
     let (_, id) = before.rsplit_once('[').unwrap();
-    let id: u64 = id.parse().unwrap_or_else(|_| panic!("{text}"));
+    id.parse().unwrap_or_else(|_| panic!("{text}"))
+}
+
+fn runs_programs_behind(person: &mut Person) {
+    let id = runs_behind(person, "spins", "", "spinning");
     // Its text and its end come above the line.
     person.types("kept");
     person.sees_row("orbital> kept");
@@ -116,6 +125,44 @@ fn runs_programs_behind(person: &mut Person) {
     person.sees("neither a program of the process server's nor a service");
     person.enters("ps &");
     person.sees("ps: only programs can go on in the background");
+}
+
+fn finds_programs_by_name(person: &mut Person) {
+    let asks = |person: &mut Person, expected: &str| {
+        person.enters("run asks greeting hello there");
+        person.sees(&format!("\n{expected}\n"));
+        person.sees("asks: exited with ");
+    };
+    for (line, expected) in [
+        ("run serves", "\nerror: usage: serves NAME\n"),
+        ("run serves a b", "\nerror: usage: serves NAME\n"),
+        ("run asks greeting", "\nerror: usage: asks NAME WORDS...\n"),
+    ] {
+        person.enters(line);
+        person.sees(expected);
+    }
+    asks(person, "error: greeting: no such service");
+    let serves =
+        |person: &mut Person| runs_behind(person, "serves", "greeting", "serving greeting");
+    let kill = |person: &mut Person, id: u64| {
+        person.enters(&format!("kill {id}"));
+        person.sees(&format!("[{id}] serves: killed"));
+    };
+    let first = serves(person);
+    asks(person, "HELLO THERE");
+    person.enters("ping greeting");
+    person.sees("\ngreeting: answered in ");
+    // All programs of the shell's are one client of the name service: the later one takes the name.
+    let second = serves(person);
+    kill(person, first);
+    asks(person, "HELLO THERE");
+    kill(person, second);
+    asks(person, "error: greeting: whoever served it has ended");
+    person.enters("ping greeting");
+    person.sees("\nping: greeting: ");
+    let third = serves(person);
+    asks(person, "HELLO THERE");
+    kill(person, third);
 }
 
 fn looks_around(person: &mut Person) {
@@ -144,17 +191,17 @@ fn looks_around(person: &mut Person) {
         person.enters(line);
         person.sees(expected);
     }
-    kills_a_service(person);
+    kills_services(person);
 }
 
-/// The one that ends may still take questions; the next one answers them.
-fn kills_a_service(person: &mut Person) {
-    person.enters("kill log");
-    loop {
-        person.enters("ping log");
-        if person.sees_one_of(&["\nlog: answered in ", "\nping: the partner is gone"]) == 0 {
-            return;
-        }
+/// It is told when the next one is there. Until then the one that ends may still take questions.
+fn kills_services(person: &mut Person) {
+    for service in ["log", "names", "processes", "console"] {
+        person.enters(&format!("kill {service}"));
+        person.sees(&format!("\n{service}: started anew\n"));
+        person.sees_row(EMPTY);
+        person.enters(&format!("ping {service}"));
+        person.sees(&format!("\n{service}: answered in "));
     }
 }
 
@@ -168,6 +215,11 @@ fn a_script_gets_its_output_and_status() {
     assert_eq!(lines(&ran), expected, "{ran:?}");
     let ran = exec("run exits 3; echo on");
     assert_eq!((ran.status, &*lines(&ran)), (1, &["exits: exited with 3", "on"][..]), "{ran:?}");
+    // What has happened meanwhile is for a person.
+    let ran = exec("kill log; run exits; run asks nobody hello");
+    let expected =
+        ["exits: exited with 0", "error: nobody: no such service", "asks: exited with 1"];
+    assert_eq!((ran.status, &*lines(&ran)), (1, &expected[..]), "{ran:?}");
 }
 
 #[test]
@@ -193,19 +245,55 @@ fn the_console_has_its_own_devices_and_no_others() {
     assert_eq!((count("endpoint"), count("process"), count("thread")), (1, 1, 1), "{ran:?}");
 }
 
+/// The project's manifest, with one text in place of another, and the option for it.
+fn manifest(pairs: &[(&str, &str)]) -> (TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("manifest.toml");
+    let usual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../init/manifest.toml"));
+    let text = pairs.iter().fold(usual.unwrap(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1)
+    });
+    fs::write(&file, text).unwrap();
+    (folder, format!("{}=manifest.toml", file.display()))
+}
+
+#[test]
+fn a_shell_that_has_less_works_without_it() {
+    let (_folder, module) = manifest(&[
+        (", \"names:look-up+register\"", ""),
+        ("\"supervisor:list+control\"", "\"supervisor:control\""),
+    ]);
+    let mut person = person(&["--module", &module]);
+    for (line, expected) in [
+        ("ping names", "\nping: this shell was not given names\n"),
+        ("ping greeting", "\nping: this shell was not given the name service\n"),
+        ("run serves greeting", "\nerror: greeting: this program was not given the name service\n"),
+        (
+            "run asks greeting hello",
+            "\nerror: greeting: this program was not given the name service\n",
+        ),
+        // The next console says this: by then nothing has told the shell, which may not list services.
+        ("kill console; echo back", "\nback\n"),
+        ("run exits 2", "\nexits: exited with 2\n"),
+    ] {
+        person.enters(line);
+        person.sees(expected);
+        person.sees_row(EMPTY);
+    }
+    person.enters("shutdown");
+    let (status, text) = person.leaves();
+    assert_eq!(status, Some(0), "{text}");
+    assert!(!text.contains("started anew"), "{text}");
+}
+
 /// How often the console is ended.
 const DEATHS: usize = 100;
 
 #[test]
 fn a_console_that_dies_a_hundred_times_loses_no_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let manifest = folder.path().join("manifest.toml");
-    let usual = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../init/manifest.toml"));
     let at_once = "name = \"console\"\nbackoff = \"0ms\"";
-    let text = usual.unwrap().replacen("name = \"console\"", at_once, 1);
-    assert!(text.contains(at_once));
-    fs::write(&manifest, text).unwrap();
-    let module = format!("{}=manifest.toml", manifest.display());
+    let (_folder, module) = manifest(&[("name = \"console\"", at_once)]);
     let mut person = person(&["--module", &module]);
     // More than they come to say.
     let totals = [1_000_000_u64, 1_000_001];

@@ -4,13 +4,14 @@
 use alloc::{format, string::String, vec::Vec};
 
 use orbital_user::{
-    Endpoint, Message, Notification,
+    Message, Notification,
     abi::{Registers, Syscall},
     clock,
     syscall::harmless,
 };
 
 use crate::{
+    names::client::look_up,
     protocol::{log, names, supervisor},
     shell::state::{Failure, Outcome, Shell, milliseconds},
 };
@@ -102,11 +103,7 @@ fn answered(shell: &Shell, name: &str, before: u64) {
 /// The same for whoever has registered this name. Any answer will do, a refusal too.
 fn ping_by_name(shell: &Shell, name: &str) -> Outcome {
     let names = shell.names.as_ref().ok_or_else(|| missing("the name service"))?;
-    let (answer, found) = names.call_with(&names::Question::LookUp(name.into()), &[])?;
-    let (names::Answer::Found, Some(found)) = (answer, found.into_iter().next()) else {
-        return Err(format!("{name}: no such service").into());
-    };
-    let endpoint = Endpoint::from_slot(found.into_slot());
+    let endpoint = look_up(names, name).map_err(|failure| format!("{name}: {failure}"))?;
     let before = clock::now();
     endpoint.call(&Message::default()).map_err(|error| format!("{name}: {error}"))?;
     answered(shell, name, before);

@@ -43,8 +43,9 @@ pub fn run_in_background(shell: &mut Shell, words: &[String]) -> Outcome {
 
 fn start(shell: &mut Shell, words: &[String]) -> Result<(u64, String), Failure> {
     let [name, arguments @ ..] = words else { return Err(Failure::Usage) };
+    let names = shell.names.as_ref().map(|names| names.endpoint().slot());
     let programs = shell.programs.as_mut().ok_or(Failure::Usage)?;
-    let id = programs.start(name, &arguments.join(" "))?;
+    let id = programs.start(name, &arguments.join(" "), names)?;
     Ok((id, name.clone()))
 }
 
@@ -68,6 +69,7 @@ fn wait(shell: &mut Shell, id: u64) -> Result<Option<ExitReason>, Failure> {
                 }
                 before.unwrap_or(after).iter().for_each(|byte| shell.ahead.push(*byte));
             }
+            Event::StartedAnew(service) => shell.started_anew(service),
             Event::ConsoleAnew => {}
             // The next prompt finds that out again.
             Event::NoInput => shell.has_input = false,

@@ -111,20 +111,6 @@ impl Person {
         self.seen = end;
     }
 
-    /// Waits until one of `texts` has come, behind what was waited for before; gives the number of that which came first.
-    pub fn sees_one_of(&mut self, texts: &[&str]) -> usize {
-        loop {
-            let came = &self.text[self.seen..];
-            let found = texts.iter().enumerate();
-            let found = found.filter_map(|(number, text)| Some((came.find(text)?, number)));
-            if let Some((place, number)) = found.min() {
-                self.seen += place + texts[number].len();
-                return number;
-            }
-            assert!(self.reads(), "none of {texts:?} ever came:\n{}", self.text);
-        }
-    }
-
     /// The row with the cursor.
     pub fn row(&self) -> String {
         let screen = self.screen.screen();

@@ -64,7 +64,7 @@ fn guesses(live: &[CapSlot]) -> impl Iterator<Item = CapSlot> {
 /// Ends with success if it has what is named, and nothing else.
 pub fn tries_everything() {
     let live = handles();
-    let mut named: Vec<String> = live.iter().map(|handle| name(*handle)).collect();
+    let mut named: Vec<String> = live.iter().map(|handle| description(*handle)).collect();
     named.sort();
     for name in &named {
         println!("has: {name}");
@@ -126,7 +126,8 @@ fn others(live: &[CapSlot]) -> impl Iterator<Item = CapSlot> {
     live.iter().copied().filter(move |handle| !own.contains(handle))
 }
 
-fn name(handle: CapSlot) -> String {
+/// What it is: its kind, rights and badge.
+pub fn description(handle: CapSlot) -> String {
     let seen = inspect(handle).expect("a handle that names something");
     let kind = seen.kind.map_or(String::new(), |kind: ObjectKind| format!("{kind:?}"));
     let mut rights: Vec<_> = seen.rights.iter_names().map(|(name, _)| name).collect();

@@ -5,19 +5,23 @@ use alloc::{format, string::String, vec::Vec};
 
 use guests::threads::{MIDDLE, at, end, endpoint as borrowed, settle};
 use orbital_init::{
-    names::Names,
+    names::{
+        Names,
+        client::{self as typed, Client, Failure},
+    },
     protocol::{
         badge,
         names::{Answer, LOOK_UP, Question, REGISTER},
     },
 };
 use orbital_user::{
-    CapSlot, Endpoint, IpcError, Message, Notification, Rights,
+    CapSlot, Endpoint, Error, IpcError, Message, Notification, Rights,
+    abi::ObjectKind,
     capability::{Capability, copy_to, inspect, revoke},
     rpc,
 };
 
-type Client = rpc::Client<Question, Answer>;
+use crate::authority::handles;
 
 /// A name server, which runs on; gives its endpoint.
 fn server() -> Endpoint {
@@ -160,4 +164,104 @@ pub fn what_is_no_name_and_no_endpoint_is_refused() {
     let Answer::Names(names) = ask(&other, Question::List) else { panic!("no list") };
     assert_eq!(names.len(), 65);
     assert!(names.is_sorted());
+}
+
+pub fn names_of_endpoints_that_can_not_be_reached_make_room() {
+    let server = server();
+    let one = client(&server, 1, REGISTER.1 | LOOK_UP.1);
+    let [own, other] = [(); 2].map(|()| Endpoint::create().unwrap());
+    let given = own.copy(Rights::SEND | Rights::GRANT, 0).unwrap();
+    for number in 0..64 {
+        let endpoint = if number % 2 == 0 { &given } else { &other };
+        assert_eq!(register(&one, &format!("name {number}"), endpoint.slot()), Answer::Done);
+    }
+    assert_eq!(register(&one, "one more", other.slot()), Answer::Full);
+    revoke(given.slot()).unwrap();
+    // Those that are there still are not forgotten.
+    for number in 0..32 {
+        assert_eq!(register(&one, &format!("later {number}"), other.slot()), Answer::Done);
+    }
+    assert_eq!(register(&one, "one more", other.slot()), Answer::Full);
+    assert_eq!(look_up(&one, "name 2").0, Answer::Unknown);
+    assert_eq!(look_up(&one, "name 3").0, Answer::Found);
+    // One that was revoked is not listed.
+    assert_eq!(ask(&one, Question::Remove("later 0".into())), Answer::Done);
+    assert_eq!(register(&one, "later 0", given.slot()), Answer::Done);
+    revoke(given.slot()).unwrap();
+    let Answer::Names(names) = ask(&one, Question::List) else { panic!("no list") };
+    assert_eq!(names.len(), 63);
+    assert!(!names.contains(&"later 0".into()), "{names:?}");
+}
+
+pub fn a_name_is_another_s_once_nobody_can_receive_there() {
+    let server = server();
+    let [one, other] = [1, 2].map(|number| client(&server, number, REGISTER.1 | LOOK_UP.1));
+    let [first, second] = [(); 2].map(|()| Endpoint::create().unwrap());
+    // With the right to receive, which goes with the program's own.
+    assert_eq!(register(&one, "name", first.slot()), Answer::Done);
+    assert_eq!(register(&other, "name", second.slot()), Answer::Taken);
+    drop(first);
+    let (answer, came) = look_up(&other, "name");
+    assert_eq!((answer, came.len()), (Answer::Found, 1), "it is not sent anything");
+    let called = borrowed(came[0].slot()).try_call(&Message::default());
+    assert_eq!(called, Err(IpcError::EndpointGone));
+    assert_eq!(register(&other, "name", second.slot()), Answer::Done);
+    assert_eq!(register(&one, "name", second.slot()), Answer::Taken);
+}
+
+pub fn the_service_keeps_of_an_endpoint_what_others_get() {
+    let server = server();
+    let one = client(&server, 1, REGISTER.1 | LOOK_UP.1);
+    let own = Endpoint::create().unwrap();
+    let identity = inspect(own.slot()).unwrap().identity;
+    // Its threads are this process's, and so are its capabilities.
+    let rights = || {
+        let seen = handles().into_iter().filter_map(|handle| inspect(handle).ok());
+        let own = seen.filter(|seen| seen.kind == Some(ObjectKind::Endpoint));
+        let own = own.filter(|seen| seen.identity == identity);
+        let mut rights: Vec<_> = own.map(|seen| (seen.rights.bits(), seen.badge)).collect();
+        rights.sort_unstable();
+        rights
+    };
+    let [kept, all] =
+        [Rights::SEND | Rights::GRANT, Rights::SEND | Rights::RECEIVE | Rights::GRANT]
+            .map(|rights| (rights.bits(), 0));
+    let both = [kept, all];
+    for _ in 0..3 {
+        assert_eq!(register(&one, "name", own.slot()), Answer::Done);
+        assert_eq!(rights(), both);
+    }
+    // What is refused is not kept.
+    let other = client(&server, 2, REGISTER.1 | LOOK_UP.1);
+    let taken = register(&other, "name", own.slot());
+    assert_eq!((taken, rights()), (Answer::Taken, both.to_vec()));
+    let invalid = register(&other, "", own.slot());
+    assert_eq!((invalid, rights()), (Answer::Invalid, both.to_vec()));
+    assert_eq!(ask(&one, Question::Remove("name".into())), Answer::Done);
+    assert_eq!(rights(), [all]);
+}
+
+pub fn clients_register_and_look_up_or_are_told_why_not() {
+    let server = server();
+    let [one, other] = [1, 2].map(|number| client(&server, number, REGISTER.1 | LOOK_UP.1));
+    let own = Endpoint::create().unwrap();
+    let refused = |answer| Err(Failure::Refused(answer));
+    assert_eq!(typed::register(&one, "name", &own), Ok(()));
+    let found = typed::look_up(&other, "name").unwrap();
+    let seen = inspect(found.slot()).unwrap();
+    assert_eq!(seen.identity, inspect(own.slot()).unwrap().identity);
+    assert_eq!(typed::register(&other, "name", &own), refused(Answer::Taken));
+    assert_eq!(typed::register(&other, "", &own), refused(Answer::Invalid));
+    let nobody = client(&server, 3, 0);
+    assert_eq!(typed::register(&nobody, "other", &own), refused(Answer::NotAllowed));
+    let look_up = |client, name| typed::look_up(client, name).map(|_| ());
+    assert_eq!(look_up(&nobody, "name"), refused(Answer::NotAllowed));
+    assert_eq!(look_up(&one, "nothing"), refused(Answer::Unknown));
+    let deaf = own.copy(Rights::SEND, 0).unwrap();
+    assert_eq!(
+        typed::register(&one, "other", &deaf),
+        Err(Failure::NoCopy(Error::MissingRights)),
+        "it can't be passed on"
+    );
+    assert!(matches!(typed::given(), Err(Failure::NotGiven)), "it is init here");
 }

@@ -8,11 +8,11 @@ use orbital_init::{own_service, protocol::processes::Question};
 use orbital_user::{
     Endpoint, Error, Interrupt, IoPort, IpcError, Message, Notification, println,
     rpc::{self, CallError},
-    start::{exit, take_named},
+    start::{bootstrap, exit, take_named},
 };
 
 use crate::{
-    authority::handles,
+    authority::{description, handles},
     programs::{self, ask, role, start, wait},
 };
 
@@ -84,6 +84,18 @@ pub fn drives() {
     line.bind(&word, 1).unwrap();
     line.acknowledge().unwrap();
     exit(number("code"));
+}
+
+/// Tells what it was given, and ends with the number of its capabilities.
+pub fn shows() {
+    let block = bootstrap();
+    let given = block.granted.iter().zip(&block.names).filter(|(slot, _)| !slot.is_null());
+    for (slot, name) in given {
+        let name = core::str::from_utf8(name).unwrap().trim_end_matches('\0');
+        println!("{name}: {}", description(*slot));
+    }
+    println!("all");
+    counts();
 }
 
 /// Ends with the number of its capabilities.

@@ -15,10 +15,13 @@ use orbital_init::{
     },
 };
 use orbital_user::{
-    Endpoint, ExitReason, FaultKind, IpcError, Notification, Rights, clock,
-    output::Output,
+    CapSlot, Endpoint, ExitReason, FaultKind, IpcError, MemoryObject, Notification, Rights,
+    capability::{close, copy_to},
+    clock,
+    output::{OUTPUT, Output},
     program::Archive,
     rpc::{self, CallError},
+    thread::JoinHandle,
 };
 
 pub type Client = rpc::Client<Question, Answer>;
@@ -44,7 +47,16 @@ pub fn role(name: &str, role: &str) -> Question {
         arguments: format!("role={role}"),
         frames: 80,
         kernel_bytes: 48 << 10,
+        given: Vec::new(),
     })
+}
+
+/// The same with the capabilities in these slots, by their names.
+fn start_with(client: &Client, with: &str, given: &[(&str, CapSlot)]) -> Answer {
+    let Question::Start(mut program) = role("init", with) else { unreachable!() };
+    program.given = given.iter().map(|(name, _)| String::from(*name)).collect();
+    let slots: Vec<_> = given.iter().map(|(_, slot)| *slot).collect();
+    client.call_with(&Question::Start(program), &slots).unwrap().0
 }
 
 pub fn ask(client: &Client, question: Question) -> Answer {
@@ -128,20 +140,15 @@ pub fn what_can_not_be_started_leaves_nothing() {
     let all = client(&server(), 1, &[START.1, LIST.1]);
     assert_eq!(ask(&all, role("nothing", "exits")), Answer::Unknown);
     let with = |frames, kernel_bytes| {
-        let (name, arguments) = ("init".into(), "role=exits".into());
-        Question::Start(Program { name, arguments, frames, kernel_bytes })
+        let Question::Start(program) = role("init", "exits") else { unreachable!() };
+        Question::Start(Program { frames, kernel_bytes, ..program })
     };
     for question in [with(1, 0), with(u64::MAX, 0), with(0, 1), with(0, u64::MAX)] {
         let answer = ask(&all, question);
         assert!(matches!(answer, Answer::Failed(_)), "{answer:?}");
     }
-    let (name, arguments) = ("init".into(), "x".repeat(5000));
-    let long = Program { name, arguments, frames: 0, kernel_bytes: 0 };
-    assert!(matches!(ask(&all, Question::Start(long)), Answer::Failed(_)));
-    let word = Notification::create().unwrap();
-    let deaf = word.copy(Rights::GRANT, 0).unwrap();
-    let too_much = all.call_with(&role("init", "exits"), &[deaf.slot(), deaf.slot()]).unwrap().0;
-    assert!(matches!(too_much, Answer::Failed(_)), "{too_much:?}");
+    let long = role("init", &"x".repeat(5000));
+    assert!(matches!(ask(&all, long), Answer::Failed(_)));
     assert_eq!(list(&all), []);
     leaves_nothing(20, || {
         assert!(matches!(ask(&all, with(1, 0)), Answer::Failed(_)));
@@ -152,27 +159,100 @@ pub fn what_can_not_be_started_leaves_nothing() {
     });
 }
 
-pub fn a_program_has_its_output_and_little_else() {
-    let all = client(&server(), 1, &[START.1]);
-    // Itself, its thread, the system.
-    assert_eq!(wait(&all, start(&all, "init", "counts")), ExitReason::Exited(3));
+/// An output with badge 7, and the text that comes there until it ends with `last`.
+fn output(last: &'static str) -> (Endpoint, JoinHandle<String>) {
     let output = Endpoint::create().unwrap();
     let given = output.copy(Rights::SEND | Rights::GRANT, 7).unwrap();
-    let serves = at(MIDDLE, move || {
+    let listens = at(MIDDLE, move || {
         let mut text = String::new();
         rpc::serve(&output, |call: rpc::Call<Output>| {
             assert_eq!(call.badge, 7);
             let Output::Write(line) = call.question;
             text.push_str(&line);
-            if text.ends_with("3\n") { rpc::Answer::Stop(()) } else { rpc::Answer::Reply(()) }
+            if text.ends_with(last) { rpc::Answer::Stop(()) } else { rpc::Answer::Reply(()) }
         })
         .unwrap();
         text
     });
-    let (started, _) = all.call_with(&role("init", "prints"), &[given.slot()]).unwrap();
+    (given, listens)
+}
+
+pub fn a_program_has_its_output_and_little_else() {
+    let all = client(&server(), 1, &[START.1]);
+    // Itself, its thread, the system.
+    assert_eq!(wait(&all, start(&all, "init", "counts")), ExitReason::Exited(3));
+    let (given, listens) = output("3\n");
+    let started = start_with(&all, "prints", &[(OUTPUT, given.slot())]);
     let Answer::Started(id) = started else { panic!("{started:?}") };
     assert_eq!(wait(&all, id), ExitReason::Exited(4));
-    assert_eq!(serves.join().unwrap(), "line 1\nline 2\nline 3\n");
+    assert_eq!(listens.join().unwrap(), "line 1\nline 2\nline 3\n");
+}
+
+pub fn a_program_has_what_was_given_by_its_names_with_its_rights() {
+    let all = client(&server(), 1, &[START.1]);
+    let (to, listens) = output("all\n");
+    let partner = Endpoint::create().unwrap();
+    let partner = partner.copy(Rights::SEND | Rights::RECEIVE | Rights::GRANT, 9).unwrap();
+    let word = Notification::create().unwrap().copy(Rights::SEND | Rights::GRANT, 5).unwrap();
+    let memory = MemoryObject::create(4096).unwrap();
+    let memory = copy_to(memory.slot(), CapSlot::NULL, Rights::READ | Rights::GRANT, 0).unwrap();
+    let given = [
+        ("partner", partner.slot()),
+        (OUTPUT, to.slot()),
+        ("word", word.slot()),
+        ("sixteen bytes é", memory),
+    ];
+    let started = start_with(&all, "shows", &given);
+    let Answer::Started(id) = started else { panic!("{started:?}") };
+    // These, itself, its thread, the system.
+    assert_eq!(wait(&all, id), ExitReason::Exited(7));
+    let expected = [
+        "partner: Endpoint SEND | RECEIVE | GRANT badge 9",
+        "output: Endpoint SEND badge 7",
+        "word: Notification SEND | GRANT badge 5",
+        "sixteen bytes é: MemoryObject READ | GRANT badge 0",
+        "all",
+        "",
+    ];
+    assert_eq!(listens.join().unwrap().split('\n').collect::<Vec<_>>(), expected);
+    close(memory).unwrap();
+}
+
+pub fn what_is_given_by_wrong_names_is_refused_and_not_kept() {
+    let all = client(&server(), 1, &[START.1, LIST.1]);
+    let start = |names: &[&str], count: usize| {
+        let words: Vec<_> = (0..count).map(|_| Notification::create().unwrap()).collect();
+        let slots: Vec<_> = words.iter().map(Notification::slot).collect();
+        let Question::Start(mut program) = role("init", "exits") else { unreachable!() };
+        program.given = names.iter().map(|name| String::from(*name)).collect();
+        all.call_with(&Question::Start(program), &slots).map(|(answer, _)| answer)
+    };
+    let wrong = [
+        (&[][..], 1),
+        (&[OUTPUT], 0),
+        (&[OUTPUT], 2),
+        (&["a", "b"], 1),
+        (&["a", "b", "c", "d", "e"], 4),
+        (&[""], 1),
+        (&["seventeen bytes é"], 1),
+        (&["a\0"], 1),
+        (&["a", "b", "a"], 3),
+        (&[OUTPUT, OUTPUT], 2),
+    ];
+    let refuses_all = || {
+        for (names, count) in wrong {
+            let answer = start(names, count).unwrap();
+            assert!(matches!(answer, Answer::Failed(_)), "{names:?}: {answer:?}");
+        }
+    };
+    refuses_all();
+    let too_many = start(&["a", "b", "c", "d", "e"], 5);
+    assert_eq!(too_many, Err(IpcError::InvalidMessage.into()), "a message brings four");
+    assert_eq!(list(&all), []);
+    // A capability that was kept would keep its notification.
+    leaves_nothing(5, refuses_all);
+    let Ok(Answer::Started(id)) = start(&["a", "b", "c", "d"], 4) else { panic!("four it takes") };
+    assert_eq!(wait(&all, id), ExitReason::Exited(0));
 }
 
 pub fn callers_that_are_gone_are_forgotten() {

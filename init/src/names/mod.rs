@@ -1,5 +1,15 @@
 //! The name service: [`protocol::names`](crate::protocol::names).
+//!
+//! What it keeps of an endpoint is a copy to send to: what came may allow to receive, too, and then the endpoint would not end
+//! with its server. Whether it has ended only a message tells. So it is sent one, an empty one, where a client wants the name of
+//! another one's endpoint, or has no room for one more; who looks a name up finds out by his own.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`client`] | the side that asks |
 #![forbid(unsafe_code)]
+
+pub mod client;
 
 use alloc::{
     collections::BTreeMap,
@@ -8,7 +18,7 @@ use alloc::{
 };
 
 use orbital_user::{
-    CapSlot, Endpoint, IpcError, Message, Reply, Rights,
+    CapSlot, Endpoint, Error, IpcError, Message, Reply, Rights,
     abi::ObjectKind,
     capability::{Capability, copy_to, inspect},
     rpc::{self, Call},
@@ -28,7 +38,7 @@ const MOST: usize = 64;
 const MOST_WAITING: usize = 1024;
 /// How long a name can be in bytes.
 const NAME_BYTES: usize = 64;
-/// What others get of an endpoint, and its client must have of it.
+/// What its client must have of an endpoint, and what the service keeps and others get.
 const RIGHTS: Rights = Rights::SEND.union(Rights::GRANT);
 
 /// All names, and who waits for one.
@@ -52,6 +62,11 @@ impl Name {
     fn is_gone(&self) -> bool {
         let sent = self.endpoint.try_send(&Message::default());
         matches!(sent, Err(IpcError::EndpointGone | IpcError::StaleCapability))
+    }
+
+    /// Whether the service's own capability to it was revoked.
+    fn is_revoked(&self) -> bool {
+        inspect(self.endpoint.slot()).is_err()
     }
 
     /// A capability to hand out; `None` where it was revoked.
@@ -88,6 +103,7 @@ impl Names {
             },
             Question::Wait(name) => self.wait(name),
             Question::List => {
+                self.names.retain(|_, name| !name.is_revoked());
                 rpc::Answer::Reply(Answer::Names(self.names.keys().cloned().collect()))
             }
         }
@@ -103,14 +119,19 @@ impl Names {
         if !is_fine || !is_name(&name) {
             return Answer::Invalid;
         }
-        let endpoint = Endpoint::from_slot(capability.into_slot());
-        match self.names.get(&name) {
-            Some(other) if other.client != client && !other.is_gone() => return Answer::Taken,
-            // In the place of its own.
-            Some(other) if other.client == client => {}
-            _ if self.names_of(client) >= MOST => return Answer::Full,
-            _ => {}
+        let is_own = match self.names.get(&name) {
+            Some(other) if other.client == client => true,
+            Some(other) if !other.is_gone() => return Answer::Taken,
+            _ => false,
+        };
+        if !is_own && !self.has_room(client) {
+            return Answer::Full;
         }
+        let endpoint = match Endpoint::from_slot(capability.into_slot()).copy(RIGHTS, 0) {
+            Ok(kept) => kept,
+            Err(Error::QuotaExceeded | Error::TableFull) => return Answer::Full,
+            Err(_) => return Answer::Invalid,
+        };
         let new = Name { client, endpoint };
         for reply in self.waiting.take(&name) {
             if let Some(endpoint) = new.copy() {
@@ -120,6 +141,14 @@ impl Names {
         }
         self.names.insert(name, new);
         Answer::Done
+    }
+
+    /// Whether a client can have one more name. If not, those are forgotten first whose endpoints are gone.
+    fn has_room(&mut self, client: u64) -> bool {
+        if self.names_of(client) >= MOST {
+            self.names.retain(|_, name| name.client != client || !name.is_gone());
+        }
+        self.names_of(client) < MOST
     }
 
     /// How many names a client has.
