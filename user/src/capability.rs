@@ -25,6 +25,8 @@ pub struct Inspection {
     /// By which number its object is told apart from all others of its kind that are there: for a process and a thread
     /// the number that it has otherwise.
     pub identity: u64,
+    /// It is to an endpoint at which nobody can receive any more.
+    pub is_over: bool,
 }
 
 impl Capability {
@@ -141,11 +143,13 @@ pub fn close(slot: CapSlot) -> Result<(), Error> {
 /// [`Error::EmptySlot`]; [`Error::StaleCapability`].
 pub fn inspect(slot: CapSlot) -> Result<Inspection, Error> {
     let registers = Registers::control([slot.bits(), 0, 0, 0]);
-    let [kind, rights, badge, identity] = harmless(Syscall::CapabilityInspect, &registers)?.control;
+    let answer = harmless(Syscall::CapabilityInspect, &registers)?;
+    let [kind, rights, badge, identity] = answer.control;
     Ok(Inspection {
         kind: ObjectKind::from_number(kind),
         rights: Rights::from_bits_truncate(rights as u32),
         badge,
         identity,
+        is_over: answer.words[0] != 0,
     })
 }

@@ -1,8 +1,7 @@
 //! The name service: [`protocol::names`](crate::protocol::names).
 //!
 //! What it keeps of an endpoint is a copy to send to: what came may allow to receive, too, and then the endpoint would not end
-//! with its server. Whether it has ended only a message tells. So it is sent one, an empty one, where a client wants the name of
-//! another one's endpoint, or has no room for one more; who looks a name up finds out by his own.
+//! with its server. Once nobody can receive there, or the copy was revoked, the name is nobody's.
 //!
 //! | module | what |
 //! |---|---|
@@ -18,7 +17,7 @@ use alloc::{
 };
 
 use orbital_user::{
-    CapSlot, Endpoint, Error, IpcError, Message, Reply, Rights,
+    CapSlot, Endpoint, Error, Reply, Rights,
     abi::ObjectKind,
     capability::{Capability, copy_to, inspect},
     rpc::{self, Call},
@@ -57,16 +56,9 @@ struct Name {
 }
 
 impl Name {
-    /// Whether nobody can serve the endpoint any more: that of a program that has ended. If it is served, it gets an empty
-    /// message that is no call, as anybody could send it.
+    /// Whether nobody can serve the endpoint any more, as that of a program that has ended, or be asked there.
     fn is_gone(&self) -> bool {
-        let sent = self.endpoint.try_send(&Message::default());
-        matches!(sent, Err(IpcError::EndpointGone | IpcError::StaleCapability))
-    }
-
-    /// Whether the service's own capability to it was revoked.
-    fn is_revoked(&self) -> bool {
-        inspect(self.endpoint.slot()).is_err()
+        inspect(self.endpoint.slot()).map_or(true, |seen| seen.is_over)
     }
 
     /// A capability to hand out; `None` where it was revoked.
@@ -103,7 +95,7 @@ impl Names {
             },
             Question::Wait(name) => self.wait(name),
             Question::List => {
-                self.names.retain(|_, name| !name.is_revoked());
+                self.names.retain(|_, name| !name.is_gone());
                 rpc::Answer::Reply(Answer::Names(self.names.keys().cloned().collect()))
             }
         }
@@ -168,7 +160,8 @@ impl Names {
     }
 
     fn find(&mut self, name: &str) -> Option<Capability> {
-        let found = self.names.get(name)?.copy();
+        let found = self.names.get(name)?;
+        let found = if found.is_gone() { None } else { found.copy() };
         if found.is_none() {
             self.names.remove(name);
         }

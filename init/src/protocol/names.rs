@@ -22,15 +22,15 @@ pub const RIGHTS: &[Right] = &[REGISTER, LOOK_UP];
 pub enum Question {
     /// Let others find the capability that comes with this by this name: an endpoint's, with `SEND` and `GRANT`, which is all
     /// that is kept of it. Its client alone can take the name back, or give it to another endpoint, until nobody can receive
-    /// there any more.
+    /// there any more: then it is nobody's.
     Register(String),
     /// Let nobody find this name any more.
     Remove(String),
-    /// The capability of this name, now. It may be to an endpoint whose server has ended: what is sent there fails.
+    /// The capability of this name, now.
     LookUp(String),
     /// The same once there is one.
     Wait(String),
-    /// All names, but for those whose capabilities were revoked.
+    /// All names.
     List,
 }
 

@@ -125,6 +125,11 @@ impl Endpoint {
         Ref::new_in(quota, endpoint)
     }
 
+    /// Whether nobody can receive here any more.
+    pub fn is_over(&self) -> bool {
+        self.queues.lock().closed
+    }
+
     /// Tells all who wait by a capability that is gone, in steps. When nobody comes by such a one any more.
     pub async fn sweep(&self) {
         let sweep = Sweep::wanted(self);

@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 
 use orbital_abi::{
-    CapSlot, Error, ExitReason, Registers, Rights, arguments::CapabilityCopy, trace::EventKind,
+    CapSlot, Error, ExitReason, Registers, Rights, arguments::CapabilityCopy,
+    message::REGISTER_WORDS, trace::EventKind,
 };
 use orbital_executor::yield_now;
 
@@ -14,6 +15,7 @@ use crate::{
         transfer,
     },
     cause,
+    ipc::Endpoint,
     object::Ref,
     process::Process,
     revoke,
@@ -118,12 +120,16 @@ fn close_other(current: &Current, closed: Closed) -> Completion {
     }
 }
 
-/// Kind, rights, badge, and by which number its object is told apart.
+/// Kind, rights, badge, by which number its object is told apart, and whether that is an endpoint that is over.
 pub(super) fn inspect(current: &Current, registers: &Registers) -> Answer {
     let capability = current.process.capability(CapSlot::from_bits(registers.control[0]))?;
     let kind = capability.object.header().kind().map_or(0, |kind| kind as u64);
     let identity = identity_of(&capability.object);
-    Ok(Registers::control([kind, capability.rights.bits().into(), capability.badge, identity]))
+    let is_over = capability.object.get::<Endpoint>().is_ok_and(Endpoint::is_over);
+    let mut words = [0; REGISTER_WORDS];
+    words[0] = is_over.into();
+    let control = [kind, capability.rights.bits().into(), capability.badge, identity];
+    Ok(Registers { control, words })
 }
 
 pub(super) fn revoke(current: &Current, registers: &Registers) -> Completion {

@@ -157,9 +157,9 @@ fn finds_programs_by_name(person: &mut Person) {
     kill(person, first);
     asks(person, "HELLO THERE");
     kill(person, second);
-    asks(person, "error: greeting: whoever served it has ended");
+    asks(person, "error: greeting: no such service");
     person.enters("ping greeting");
-    person.sees("\nping: greeting: ");
+    person.sees("\nping: greeting: no such service\n");
     let third = serves(person);
     asks(person, "HELLO THERE");
     kill(person, third);

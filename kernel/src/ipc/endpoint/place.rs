@@ -56,7 +56,7 @@ impl Ends for Endpoint {
     }
 
     fn is_ending(&self) -> bool {
-        self.queues.lock().closed
+        self.is_over()
     }
 
     fn with_next<R>(&self, f: impl FnOnce(&mut Option<Ref<Self>>) -> R) -> R {

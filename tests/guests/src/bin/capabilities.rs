@@ -57,8 +57,9 @@ fn endpoint_rights() -> impl Iterator<Item = Rights> {
 
 #[track_caller]
 fn is(slot: CapSlot, kind: ObjectKind, rights: Rights, badge: u64) {
-    let Inspection { kind: found, rights: has, badge: carries, .. } = inspect(slot).unwrap();
-    assert_eq!((found, has, carries), (Some(kind), rights, badge));
+    let Inspection { kind: found, rights: has, badge: carries, is_over, .. } =
+        inspect(slot).unwrap();
+    assert_eq!((found, has, carries, is_over), (Some(kind), rights, badge, false));
 }
 
 /// Every set of rights copied with every set asked for, alone and with all others that exist: the copy

@@ -64,6 +64,7 @@ fn kill(child: &Child) {
 /// Nobody is there for `endpoint`, with or without waiting for it.
 #[track_caller]
 fn is_over(endpoint: &Endpoint) {
+    assert!(inspect(endpoint.slot()).unwrap().is_over);
     assert_eq!(endpoint.call(&label(1)), Err(IpcError::EndpointGone));
     assert_eq!(endpoint.send(&label(1)), Err(IpcError::EndpointGone));
     assert_eq!(endpoint.try_send(&label(1)), Err(IpcError::EndpointGone));
@@ -72,6 +73,7 @@ fn is_over(endpoint: &Endpoint) {
 fn the_end_of_a_server_is_told_to_its_callers() {
     for role in ["serves", "waits"] {
         let (child, endpoint) = server(role);
+        assert!(!inspect(endpoint.slot()).unwrap().is_over);
         if role == "serves" {
             assert_eq!(endpoint.call(&label(7)), Ok(label(7)));
         }

@@ -3,7 +3,7 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use guests::threads::{MIDDLE, at, end, endpoint as borrowed, settle};
+use guests::threads::{MIDDLE, at, end, endpoint as borrowed, is_alive, settle};
 use orbital_init::{
     names::{
         Names,
@@ -200,12 +200,19 @@ pub fn a_name_is_another_s_once_nobody_can_receive_there() {
     // With the right to receive, which goes with the program's own.
     assert_eq!(register(&one, "name", first.slot()), Answer::Done);
     assert_eq!(register(&other, "name", second.slot()), Answer::Taken);
+    assert_eq!(register(&one, "another", first.slot()), Answer::Done);
+    assert_eq!(look_up(&other, "name").0, Answer::Found);
     drop(first);
-    let (answer, came) = look_up(&other, "name");
-    assert_eq!((answer, came.len()), (Answer::Found, 1), "it is not sent anything");
-    let called = borrowed(came[0].slot()).try_call(&Message::default());
-    assert_eq!(called, Err(IpcError::EndpointGone));
+    assert_eq!(ask(&other, Question::List), Answer::Names(Vec::new()));
+    assert_eq!(look_up(&other, "name").0, Answer::Unknown);
+    let waits = client(&server, 3, LOOK_UP.1);
+    let waits = at(MIDDLE, move || waits.call_with(&Question::Wait("name".into()), &[]).unwrap());
+    settle();
+    assert!(is_alive(&waits), "for the next one");
     assert_eq!(register(&other, "name", second.slot()), Answer::Done);
+    let (answer, came) = waits.join().unwrap();
+    let identity = |slot| inspect(slot).unwrap().identity;
+    assert_eq!((answer, identity(came[0].slot())), (Answer::Found, identity(second.slot())));
     assert_eq!(register(&one, "name", second.slot()), Answer::Taken);
 }
 
