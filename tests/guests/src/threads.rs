@@ -4,7 +4,7 @@
 use core::mem::ManuallyDrop;
 
 use orbital_user::{
-    CapSlot, Endpoint, Error, IpcError, Message,
+    CapSlot, Endpoint, Error, IpcError, Message, clock,
     start::take_granted,
     thread::{JoinHandle, spawn_with_priority},
 };
@@ -25,6 +25,24 @@ pub fn at<T: Send + 'static>(
 /// thread of the lowest priority runs only then.
 pub fn settle() {
     at(0, || ()).join().expect("the end of a thread that does nothing");
+}
+
+/// Naps between two looks at what less urgent threads do. Each is longer than the one before: on a host that is busy the
+/// first ones may be over before anybody else has had a turn.
+pub struct Naps(u64);
+
+impl Naps {
+    /// The first one takes 100 microseconds.
+    #[expect(clippy::new_without_default, reason = "it says what it does")]
+    pub const fn new() -> Self {
+        Self(100_000)
+    }
+
+    /// Takes the next one.
+    pub fn nap(&mut self) {
+        clock::sleep(self.0);
+        self.0 = self.0.saturating_mul(2);
+    }
 }
 
 /// Ends a thread that waits.

@@ -13,7 +13,7 @@ use core::sync::atomic::{
 use guests::{
     cpus::{bit, pairs, spin},
     suite,
-    threads::{at, endpoint, label, settle},
+    threads::{Naps, at, endpoint, label, settle},
     workers::{Own, Worker},
 };
 use orbital_user::{CapSlot, Endpoint, IpcError, clock, endpoint::reply, thread::JoinHandle};
@@ -199,8 +199,9 @@ fn who_waits_at_a_bound_endpoint_lends() {
 fn waiting(cpu: usize, end: &Endpoint) -> Worker {
     const BLOCKED: u64 = 4;
     let server = Worker::on(bit(cpu), LOW, serves, end.slot().bits());
+    let mut naps = Naps::new();
     while server.inspect().unwrap().state != BLOCKED {
-        clock::sleep(100_000);
+        naps.nap();
     }
     server
 }
@@ -238,8 +239,9 @@ fn who_gives_up_lends_no_more() {
         let client = Worker::on(bit(client), HIGH, calls, end.slot().bits());
         client.wait().unwrap();
         let before = SPUN.load(SeqCst);
+        let mut naps = Naps::new();
         while SPUN.load(SeqCst) == before {
-            clock::sleep_until(clock::now() + 100_000);
+            naps.nap();
         }
         MAY_ANSWER.store(true, SeqCst);
         drop(middle);

@@ -45,7 +45,7 @@ fn idle() {
 fn fill(slot: CapSlot, process: CapSlot) -> (Vec<CapSlot>, Error) {
     let mut copies = Vec::with_capacity(MAX_SLOTS);
     loop {
-        match copy_to(slot, process, Rights::RECEIVE, 0) {
+        match copy_to(slot, process, Rights::SEND | Rights::RECEIVE, 0) {
             Ok(copy) => copies.push(copy),
             Err(error) => return (copies, error),
         }

@@ -9,12 +9,11 @@ use core::{
 
 use guests::{
     raw,
-    threads::{self, MIDDLE, label},
+    threads::{self, MIDDLE, Naps, label},
 };
 use orbital_user::{
     CapSlot, Endpoint, ExitReason,
     abi::fault::{END, RESUME},
-    clock,
     thread::JoinHandle,
 };
 
@@ -125,8 +124,9 @@ fn more_urgent(way: Way) {
         let two = Two::new(way, priority);
         for _ in 0..TURNS {
             let before = ROUNDS.load(SeqCst);
+            let mut naps = Naps::new();
             while ROUNDS.load(SeqCst) == before {
-                clock::sleep(100_000);
+                naps.nap();
             }
         }
         two.end();
