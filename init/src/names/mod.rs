@@ -61,10 +61,14 @@ impl Name {
         inspect(self.endpoint.slot()).map_or(true, |seen| seen.is_over)
     }
 
-    /// A capability to hand out; `None` where it was revoked.
-    fn copy(&self) -> Option<Capability> {
-        let slot = copy_to(self.endpoint.slot(), CapSlot::NULL, RIGHTS, 0).ok()?;
-        Some(Capability::from_slot(slot))
+    /// A capability to hand out, or what to answer in its place.
+    fn copy(&self) -> Result<Capability, Answer> {
+        match copy_to(self.endpoint.slot(), CapSlot::NULL, RIGHTS, 0) {
+            Ok(slot) => Ok(Capability::from_slot(slot)),
+            Err(Error::QuotaExceeded | Error::TableFull) => Err(Answer::Full),
+            // It was revoked.
+            Err(_) => Err(Answer::Unknown),
+        }
     }
 }
 
@@ -90,8 +94,8 @@ impl Names {
             }
             Question::Remove(name) => rpc::Answer::Reply(self.remove(client, &name)),
             Question::LookUp(name) => match self.find(&name) {
-                Some(endpoint) => rpc::Answer::ReplyWith(Answer::Found, [endpoint].into()),
-                None => rpc::Answer::Reply(Answer::Unknown),
+                Ok(endpoint) => rpc::Answer::ReplyWith(Answer::Found, [endpoint].into()),
+                Err(answer) => rpc::Answer::Reply(answer),
             },
             Question::Wait(name) => self.wait(name),
             Question::List => {
@@ -126,10 +130,11 @@ impl Names {
         };
         let new = Name { client, endpoint };
         for reply in self.waiting.take(&name) {
-            if let Some(endpoint) = new.copy() {
-                // A caller that is gone, or accepts none, has its own affairs.
-                let _ = rpc::answer_with(reply, &Answer::Found, [endpoint].into());
-            }
+            // A caller that is gone, or accepts none, has its own affairs.
+            let _ = match new.copy() {
+                Ok(endpoint) => rpc::answer_with(reply, &Answer::Found, [endpoint].into()),
+                Err(answer) => rpc::answer(reply, &answer),
+            };
         }
         self.names.insert(name, new);
         Answer::Done
@@ -159,18 +164,21 @@ impl Names {
         }
     }
 
-    fn find(&mut self, name: &str) -> Option<Capability> {
-        let found = self.names.get(name)?;
-        let found = if found.is_gone() { None } else { found.copy() };
-        if found.is_none() {
+    /// The capability of this name to hand out, or what to answer in its place. A name that is nobody's is forgotten.
+    fn find(&mut self, name: &str) -> Result<Capability, Answer> {
+        let found = self.names.get(name).ok_or(Answer::Unknown)?;
+        if found.is_gone() {
             self.names.remove(name);
+            return Err(Answer::Unknown);
         }
-        found
+        found.copy()
     }
 
     fn wait(&mut self, name: String) -> rpc::Answer<Answer> {
-        if let Some(endpoint) = self.find(&name) {
-            return rpc::Answer::ReplyWith(Answer::Found, [endpoint].into());
+        match self.find(&name) {
+            Ok(endpoint) => return rpc::Answer::ReplyWith(Answer::Found, [endpoint].into()),
+            Err(Answer::Unknown) => {}
+            Err(answer) => return rpc::Answer::Reply(answer),
         }
         if !is_name(&name) {
             return rpc::Answer::Reply(Answer::Invalid);

@@ -51,6 +51,6 @@ pub enum Answer {
     Invalid,
     /// The badge lacks the right.
     NotAllowed,
-    /// There is no room for more names: of this client, of those who wait, or in the service's quota.
+    /// There is no room: for more names of this client, for more who wait, or for a capability in the service's quota.
     Full,
 }

@@ -25,6 +25,7 @@ suite! {
         who_waits_for_a_name_gets_it_when_it_comes,
         what_is_no_name_and_no_endpoint_is_refused,
         names_of_endpoints_that_can_not_be_reached_make_room,
+        a_look_up_without_room_forgets_no_name,
         a_name_is_another_s_once_nobody_can_receive_there,
         the_service_keeps_of_an_endpoint_what_others_get,
         clients_register_and_look_up_or_are_told_why_not,
@@ -38,7 +39,7 @@ suite! {
     ],
     parallel: [a_hundred_programs_are_waited_for],
     roles: [
-        exits, drives, faults, spins, rests, hoards, prints, shows, counts, dies_now_and_then, calls_often, starts_only,
+        exits, drives, faults, spins, rests, hoards, prints, shows, counts, dies_now_and_then, calls_often, starts_only, serves_names,
         tries_everything, sees_restarts, sees_a_storm, asks_for_the_end, sees_programs, sees_the_log,
         sees_init_s_answers, sees_nothing, sees_its_cpu, sees_no_leak,
     ],

@@ -3,7 +3,10 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use guests::threads::{MIDDLE, at, end, endpoint as borrowed, is_alive, settle};
+use guests::{
+    children,
+    threads::{MIDDLE, at, end, endpoint as borrowed, granted, is_alive, settle},
+};
 use orbital_init::{
     names::{
         Names,
@@ -191,6 +194,33 @@ pub fn names_of_endpoints_that_can_not_be_reached_make_room() {
     let Answer::Names(names) = ask(&one, Question::List) else { panic!("no list") };
     assert_eq!(names.len(), 63);
     assert!(!names.contains(&"later 0".into()), "{names:?}");
+}
+
+pub fn a_look_up_without_room_forgets_no_name() {
+    let service = Endpoint::create().unwrap();
+    let child = children::start("serves_names", |spawn| {
+        spawn.quota(512, 128 << 10).grant(service.slot(), Rights::RECEIVE, 0)
+    });
+    let one = client(&service, 1, REGISTER.1 | LOOK_UP.1);
+    let [own, other] = [(); 2].map(|()| Endpoint::create().unwrap());
+    assert_eq!(register(&one, "name", own.slot()), Answer::Done);
+    assert_eq!(look_up(&one, "name").0, Answer::Found);
+    // What an answer has brought, its server closes as it goes on: by the next one.
+    assert_eq!(ask(&one, Question::List), Answer::Names(["name".into()].into()));
+    settle();
+    let fill = || copy_to(other.slot(), child.process.slot(), Rights::SEND, 0);
+    while fill().is_ok() {}
+    assert_eq!(fill(), Err(Error::QuotaExceeded));
+    let (answer, came) = look_up(&one, "name");
+    assert_eq!((answer, came.len()), (Answer::Full, 0));
+    assert_eq!(ask(&one, Question::Wait("name".into())), Answer::Full);
+    revoke(other.slot()).unwrap();
+    assert_eq!(look_up(&one, "name").0, Answer::Found);
+}
+
+pub fn serves_names() {
+    let mut names = Names::new();
+    rpc::serve(&granted(0), |call| names.answer(call)).unwrap();
 }
 
 pub fn a_name_is_another_s_once_nobody_can_receive_there() {
